@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kv
+
+const stampLogicalBits = 16
+
+// Stamp is a hybrid logical clock reading: 48 bits of Unix milliseconds, 16 bits of
+// counter (Kulkarni et al., "Logical Physical Clocks", 2014, section 3, in the
+// compact form). Stamps are shown to people and decide in lww buckets; they never
+// decide about causality.
+type Stamp uint64
+
+// StampAt is the first stamp of a millisecond.
+func StampAt(unixMilli int64) Stamp {
+	if unixMilli < 0 {
+		return 0
+	}
+	return Stamp(uint64(unixMilli) << stampLogicalBits)
+}
+
+// Next is the stamp of an event at now (Unix milliseconds) that follows s: the
+// clock's where the clock is ahead, else the one directly after s.
+func (s Stamp) Next(unixMilli int64) Stamp {
+	if at := StampAt(unixMilli); at > s {
+		return at
+	}
+	return s + 1
+}
+
+// UnixMilli is the stamp's wall-clock part.
+func (s Stamp) UnixMilli() int64 { return int64(s >> stampLogicalBits) }
