@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make` prints the targets. Tools are pinned in tools/go.mod and run by `go tool`.
+
+GO       ?= go
+PKGS     ?= ./...
+FUZZTIME ?= 30s
+BENCH    ?= .
+RACE     ?=
+MUTATED  ?= ./vclock ./kv ./ring ./quorum
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOL      = $(GO) tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: ## vet and every test but the long ones (under 8 minutes on two cores)
+	$(GO) vet $(PKGS)
+	$(GO) test -timeout 8m $(PKGS)
+
+.PHONY: test-race
+test-race: ## every test under the race detector, assertions on (RACE=-short: fewer)
+	$(GO) test -race -timeout 15m $(RACE) $(PKGS)
+
+.PHONY: test-long
+test-long: ## the largest models and the longest crash loops as well
+	DYNO_LONG=1 $(GO) test -count=1 -timeout 60m $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target in turn, FUZZTIME each
+	GO="$(GO)" tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## the Go benchmarks of every package (BENCH=regexp)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS)
+
+.PHONY: mutants
+mutants: ## one-line mutants of the cores: each must be killed by the tests
+	$(GO) run ./internal/mutants $(MUTATED)
+
+.PHONY: arch
+arch: ## the shape of the tree: imports, pure cores, comments, sizes
+	$(GO) test -count=1 ./internal/arch
+
+.PHONY: lint
+lint: ## staticcheck, pinned
+	$(TOOL) staticcheck $(PKGS)
+
+.PHONY: vuln
+vuln: ## known vulnerabilities (needs the public database; VULNDB=url for a copy)
+	$(TOOL) govulncheck $(if $(VULNDB),-db $(VULNDB)) $(PKGS)
+
+.PHONY: fmt
+fmt: ## format every file
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+.PHONY: fmt-check
+fmt-check: ## fail where a file is not formatted
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
+
+.PHONY: cover
+cover: ## coverage by package, and bin/cover.html
+	@mkdir -p bin
+	$(GO) test -timeout 8m -coverprofile=bin/cover.out $(PKGS)
+	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
+	$(GO) tool cover -func=bin/cover.out | tail -n 1
+
+.PHONY: build
+build: ## a static binary: bin/dyno
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' \
+		-o bin/dyno ./cmd/dyno
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: ci
+ci: ## what a submission must pass
+	.ci/run
