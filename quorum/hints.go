@@ -8,7 +8,8 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 )
 
-// inlineHelpers is how many fallbacks a write knows without a second allocation.
+// inlineHelpers is how many fallbacks a write knows without a second allocation: those
+// of three slots.
 const inlineHelpers = 8
 
 // slotSet is a set of slot indexes, below MaxSlots.

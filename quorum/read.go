@@ -39,13 +39,22 @@ func NewRead(spec Spec) (*Read, error) {
 		}
 	}
 	if spec.Sloppy {
+		r.sitFallbacks(&spec)
+	}
+	return r, nil
+}
+
+// sitFallbacks adds as many fallbacks as may be asked, those that seem alive first.
+func (r *Read) sitFallbacks(spec *Spec) {
+	limit := len(r.seats) + maxFallbacks(len(spec.Slots))
+	for rank := rankSelf; rank <= rankSuspect; rank++ {
 		for _, node := range spec.Fallbacks {
-			if node != 0 && !r.isMember(node) && r.find(node) == nil {
-				r.sit(&spec, node, -1, true)
+			wanted := spec.rank(node) == rank && node != 0
+			if wanted && len(r.seats) < limit && !r.isMember(node) && r.find(node) == nil {
+				r.sit(spec, node, -1, true)
 			}
 		}
 	}
-	return r, nil
 }
 
 // Next returns the next replica to ask, and marks it as asked; false where those

@@ -36,9 +36,9 @@ type Spec struct {
 	Instances Instances
 
 	// Fallbacks are the nodes that may hold hints, in preference order. Members of
-	// Slots and repeated nodes are passed over. It bounds how many are ever asked, so
-	// keep it short (twice the slots is plenty). Leave it empty for fenced writes:
-	// fallbacks know no promises (TRAPS F8).
+	// Slots and repeated nodes are passed over. At most two for each slot and two more
+	// are ever asked, those that seem alive first: where so many fail, more would only
+	// add load. Leave it empty for fenced writes: fallbacks know no promises (TRAPS F8).
 	Fallbacks []kv.NodeID
 	// Self is the coordinating node; as member or fallback it is asked first. May be 0.
 	Self kv.NodeID
@@ -57,6 +57,9 @@ type Spec struct {
 	// owners, and 2*Need > len(Slots). Writes ignore it.
 	Atomic bool
 }
+
+// maxFallbacks is how many fallbacks a round of that many slots may ask.
+func maxFallbacks(slots int) int { return 2*slots + 2 }
 
 // validate returns the first fault of the spec, wrapped in ErrSpec.
 func (s *Spec) validate() error {
