@@ -137,7 +137,8 @@ func (r runner) baseline(ctx context.Context, pkg string) error {
 func (r runner) test(ctx context.Context, pkg string, flags ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout+grace)
 	defer cancel()
-	args := append([]string{"test", "-count=1", "-vet=off", "-timeout=" + r.timeout.String()}, flags...)
+	args := []string{"test", "-count=1", "-vet=off", "-timeout=" + r.timeout.String()}
+	args = append(args, flags...)
 	if r.short {
 		args = append(args, "-short")
 	}
