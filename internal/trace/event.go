@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace
+
+import "fmt"
+
+// Kind says what happened.
+type Kind uint8
+
+// The kinds, with the fields that each fills beside Emitter, Bucket, Partition and Key.
+const (
+	// DotMinted: a version got its dot. Actor, Counter, Request.
+	DotMinted Kind = 1 + iota
+	// Applied: an object was merged into a store's overlay. Actor and Counter of its
+	// newest dot; Peer that sent it, 0 for this node.
+	Applied
+	// Synced: the commit that holds it is durable. Actor, Counter; Value is the durable
+	// timestamp.
+	Synced
+	// Acknowledged: a client's write is about to be answered with success. Actor,
+	// Counter, Request; Value is how many nodes stand behind it.
+	Acknowledged
+	// HintStored: a hint is durable. Slot, Peer it is for, Actor, Counter.
+	HintStored
+	// HintSent: a hint is on its way. Slot, Peer, Actor, Counter.
+	HintSent
+	// HintDeleted: a hint is gone, after the receiver's durable answer. Slot, Peer,
+	// Actor, Counter.
+	HintDeleted
+	// FenceSet: a leaving replica refuses everything older from now on. Value is the
+	// placement version.
+	FenceSet
+	// PhaseCommitted: a slot entered a phase of its move. Slot, Value is the placement
+	// version, Counter the phase.
+	PhaseCommitted
+	// LockGranted: a holder got a lock. Value is the fence, Request the session.
+	LockGranted
+	// LockExpired: a holder lost it. Value is the fence, Request the session.
+	LockExpired
+	// PurgeConfirmed: this owner recorded a purge round. Value is the epoch.
+	PurgeConfirmed
+	// ReadAnswered: a client's read is about to be answered. Value is how many replicas
+	// stand behind it; Counter how many versions it holds.
+	ReadAnswered
+)
+
+var kindNames = [...]string{
+	DotMinted: "dot-minted", Applied: "applied", Synced: "synced",
+	Acknowledged: "acknowledged", HintStored: "hint-stored", HintSent: "hint-sent",
+	HintDeleted: "hint-deleted", FenceSet: "fence-set", PhaseCommitted: "phase-committed",
+	LockGranted: "lock-granted", LockExpired: "lock-expired",
+	PurgeConfirmed: "purge-confirmed", ReadAnswered: "read-answered",
+}
+
+func (k Kind) String() string {
+	if k == 0 || int(k) >= len(kindNames) {
+		return fmt.Sprintf("kind(%d)", uint8(k))
+	}
+	return kindNames[k]
+}
+
+// Event is one thing that happened. Fields that its kind does not fill are zero.
+type Event struct {
+	Kind      Kind
+	Emitter   uint16 // number of the node that speaks; the tracer fills it
+	Peer      uint16 // number of the other node
+	Bucket    uint32
+	Partition uint32
+	Slot      uint8
+	Actor     uint64 // of the dot
+	Counter   uint64 // of the dot
+	Value     uint64
+	Key       []byte // lent for the call
+	Request   []byte // request id or session; lent for the call
+}
+
+// Sink takes events. It is called from many goroutines, holds none of them up, and
+// never calls back into the node.
+type Sink interface {
+	Take(Event)
+}
+
+// Tracer hands the events of one node to a sink. A nil *Tracer drops them.
+type Tracer struct {
+	node uint16
+	sink Sink
+}
+
+// New returns a tracer of the node with this number, or nil where the sink is nil.
+func New(node uint16, sink Sink) *Tracer {
+	if sink == nil {
+		return nil
+	}
+	return &Tracer{node: node, sink: sink}
+}
+
+// Enabled reports whether somebody listens. Ask before working out an event that
+// costs something.
+func (t *Tracer) Enabled() bool { return t != nil }
+
+// Emit hands an event to the sink, under the tracer's node number. It is small enough
+// to be inlined where the tracer is nil.
+func (t *Tracer) Emit(e Event) {
+	if t != nil {
+		t.emit(&e)
+	}
+}
+
+func (t *Tracer) emit(e *Event) {
+	e.Emitter = t.node
+	t.sink.Take(*e)
+}

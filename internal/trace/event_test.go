@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// record keeps events, and copies what is lent.
+type record struct{ events []Event }
+
+func (r *record) Take(e Event) {
+	e.Key = append([]byte(nil), e.Key...)
+	r.events = append(r.events, e)
+}
+
+func TestTracerStampsItsNodeAndKeepsTheRest(t *testing.T) {
+	var sink record
+	tracer := New(7, &sink)
+	key := []byte("k")
+	tracer.Emit(Event{Kind: Synced, Emitter: 9, Partition: 3, Actor: 1, Counter: 2, Key: key})
+	key[0] = 'x' // the sink has its own copy
+	want := []Event{{
+		Kind: Synced, Emitter: 7, Partition: 3, Actor: 1, Counter: 2, Key: []byte("k"),
+	}}
+	if diff := cmp.Diff(want, sink.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if !tracer.Enabled() {
+		t.Error("a tracer with a sink says that nobody listens")
+	}
+}
+
+func TestNilTracerDropsEvents(t *testing.T) {
+	tracer := New(7, nil)
+	if tracer != nil || tracer.Enabled() {
+		t.Fatal("a tracer without a sink is not nil")
+	}
+	key := []byte("k")
+	emit := func() { tracer.Emit(Event{Kind: Applied, Key: key}) }
+	if got := testing.AllocsPerRun(100, emit); got != 0 {
+		t.Errorf("a nil tracer allocates %v times", got)
+	}
+}
+
+func TestEveryKindHasItsOwnName(t *testing.T) {
+	seen := make(map[string]Kind)
+	for k := DotMinted; k <= ReadAnswered; k++ {
+		name := k.String()
+		if other, twice := seen[name]; name == "" || twice {
+			t.Errorf("kind %d has the name %q, as has %d", k, name, other)
+		}
+		seen[name] = k
+	}
+	for k, want := range map[Kind]string{
+		0: "kind(0)", ReadAnswered + 1: "kind(14)", DotMinted: "dot-minted",
+		HintDeleted: "hint-deleted", ReadAnswered: "read-answered",
+	} {
+		if got := k.String(); got != want {
+			t.Errorf("kind %d is %q, want %q", uint8(k), got, want)
+		}
+	}
+}
