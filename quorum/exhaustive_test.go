@@ -3,9 +3,7 @@
 package quorum
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -55,7 +53,7 @@ type walker struct {
 	members, fallbacks []kind
 	lates              bool
 	// seen maps a state to its decision and whether Reached can follow.
-	seen map[string]visit
+	seen map[[maxPlaces]kind]visit
 }
 
 type visit struct {
@@ -63,18 +61,9 @@ type visit struct {
 	reaches  bool
 }
 
-func key(r reference) string {
-	parts := make([]string, 0, len(r.known))
-	for w, k := range r.known {
-		parts = append(parts, fmt.Sprintf("%d.%d%c", w.node, w.slot, k))
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, " ")
-}
-
 // visit checks one state and walks on from it; it reports whether Reached can follow.
 func (w *walker) visit(m machine, ref reference) bool {
-	id := key(ref)
+	id := ref.known
 	if v, ok := w.seen[id]; ok {
 		if v.decision != m.Decision() {
 			w.t.Fatalf("I2: state %q is %v by one order and %v by another", id, v.decision,
@@ -82,11 +71,11 @@ func (w *walker) visit(m machine, ref reference) bool {
 		}
 		return v.reaches
 	}
-	w.check(m, ref, id)
+	w.check(m, ref)
 	reaches := m.Decision() == Reached
 	w.seen[id] = visit{decision: m.Decision(), reaches: reaches}
 	if next := m.copy(); w.write || m.Decision() == Pending {
-		reaches = w.step(m, next, ref, id) || reaches
+		reaches = w.step(m, next, ref) || reaches
 	}
 	w.seen[id] = visit{decision: m.Decision(), reaches: reaches}
 	if m.Decision() == Pending && !reaches {
@@ -96,23 +85,22 @@ func (w *walker) visit(m machine, ref reference) bool {
 }
 
 // step takes every next step from a state.
-func (w *walker) step(m, next machine, ref reference, id string) (reaches bool) {
+func (w *walker) step(m, next machine, ref reference) (reaches bool) {
 	follow := func(to machine, at where, k kind) {
 		if d := m.Decision(); d != Pending && to.Decision() != d {
-			w.t.Fatalf("I1: from %q, %v became %v", id, d, to.Decision())
+			w.t.Fatalf("I1: from %q, %v became %v", ref.known, d, to.Decision())
 		}
-		c := ref.clone()
-		c.known[at] = k
-		reaches = w.visit(to, c) || reaches
+		reaches = w.visit(to, ref.with(at, k)) || reaches
 	}
 	if target, ok := next.Next(); ok {
 		at := place(target)
-		if _, again := ref.known[at]; again {
-			w.t.Fatalf("from %q, Next names %v again", id, target)
+		if ref.at(at.node, at.slot) != idle {
+			w.t.Fatalf("from %q, Next names %v again", ref.known, target)
 		}
 		follow(next, at, asked)
 	}
-	for at, k := range ref.known {
+	for i, at := range ref.places {
+		k := ref.known[i]
 		if k != asked && k != late {
 			continue
 		}
@@ -143,7 +131,8 @@ func place(t Target) where {
 }
 
 // check compares one state with the reference.
-func (w *walker) check(m machine, ref reference, id string) {
+func (w *walker) check(m machine, ref reference) {
+	id := ref.known
 	reached, reachable := ref.readReached, ref.readReachable
 	if w.write {
 		reached, reachable = ref.writeReached, ref.writeReachable
@@ -207,7 +196,7 @@ func every(t *testing.T, spec Spec, w walker) (states int) {
 			s, one := spec, w
 			s.Need, s.NeedConfirmed = need, confirmed
 			s.Version, s.Instances = testVersion, testInstance
-			one.t, one.seen = t, map[string]visit{}
+			one.t, one.seen = t, map[[maxPlaces]kind]visit{}
 			var m machine
 			var err error
 			if w.write {
@@ -218,7 +207,7 @@ func every(t *testing.T, spec Spec, w walker) (states int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			one.visit(m, reference{spec: s, known: map[where]kind{}})
+			one.visit(m, newReference(s, w.write))
 			states += len(one.seen)
 		}
 	}

@@ -2,7 +2,11 @@
 
 package quorum
 
-import "github.com/dyno-kv/dyno/kv"
+import (
+	"slices"
+
+	"github.com/dyno-kv/dyno/kv"
+)
 
 // kind is what the reference knows of one participant.
 type kind byte
@@ -28,27 +32,51 @@ type where struct {
 	slot int
 }
 
+// maxPlaces bounds the participants of one spec, so that a state is a small array.
+const maxPlaces = 16
+
 // reference is the second, dumb implementation: it holds what is known as a set and
 // recounts everything by brute force.
 type reference struct {
-	spec  Spec
-	known map[where]kind
+	spec   Spec
+	places []where // all participants that there can be; never changed
+	known  [maxPlaces]kind
 }
 
-func (r reference) clone() reference {
-	c := reference{spec: r.spec, known: make(map[where]kind, len(r.known)+1)}
-	for k, v := range r.known {
-		c.known[k] = v
+func newReference(spec Spec, write bool) reference {
+	r := reference{spec: spec}
+	for _, slot := range spec.Slots {
+		r.places = append(r.places, where{slot.Owner, -1})
+		if slot.Next != 0 {
+			r.places = append(r.places, where{slot.Next, -1})
+		}
 	}
-	return c
+	for _, f := range spec.Fallbacks {
+		if !write {
+			r.places = append(r.places, where{f, -1})
+			continue
+		}
+		for i := range spec.Slots {
+			r.places = append(r.places, where{f, i})
+		}
+	}
+	for i := range r.known {
+		r.known[i] = idle
+	}
+	return r
 }
 
-func (r reference) member(node kv.NodeID) kind {
-	if k, ok := r.known[where{node, -1}]; ok {
-		return k
-	}
-	return idle
+// with returns the reference that knows one thing more.
+func (r reference) with(at where, k kind) reference {
+	r.known[slices.Index(r.places, at)] = k
+	return r
 }
+
+func (r *reference) at(node kv.NodeID, slot int) kind {
+	return r.known[slices.Index(r.places, where{node, slot})]
+}
+
+func (r *reference) member(node kv.NodeID) kind { return r.at(node, -1) }
 
 // writeReached recounts a write.
 func (r reference) writeReached() bool {
@@ -71,7 +99,7 @@ func (r reference) writeReached() bool {
 	got := len(r.spec.Slots) - len(missing)
 	if r.spec.Sloppy {
 		got += r.assign(r.spec.Fallbacks, missing, map[int]bool{}, func(f kv.NodeID, slot int) bool {
-			return r.known[where{f, slot}].good()
+			return r.at(f, slot).good()
 		})
 	}
 	return got >= r.spec.Need && confirmed >= r.spec.NeedConfirmed
@@ -105,9 +133,7 @@ func (r reference) writeReachable() bool {
 		for _, node := range writers(slot) {
 			if r.member(node).open() {
 				for _, answer := range []kind{counted, failed} {
-					c := r.clone()
-					c.known[where{node, -1}] = answer
-					if c.writeReachable() {
+					if r.with(where{node, -1}, answer).writeReachable() {
 						return true
 					}
 				}
@@ -121,7 +147,7 @@ func (r reference) writeReachable() bool {
 // hintsReach supposes that all members have answered, and that every hint which is
 // open or may still be asked for is stored.
 func (r reference) hintsReach() bool {
-	c := r.clone()
+	c := r
 	anyFenced := false
 	for _, k := range r.known {
 		anyFenced = anyFenced || k == fenced
@@ -129,13 +155,13 @@ func (r reference) hintsReach() bool {
 	for _, f := range r.spec.Fallbacks {
 		spent := anyFenced
 		for i := range r.spec.Slots {
-			k, ok := r.known[where{f, i}]
-			spent = spent || ok && !k.good() && !k.open()
+			k := r.at(f, i)
+			spent = spent || !k.good() && !k.open()
 		}
 		for i := range r.spec.Slots {
-			k, ok := r.known[where{f, i}]
-			if ok && k.open() || !ok && !spent {
-				c.known[where{f, i}] = counted
+			k := r.at(f, i)
+			if k == asked || k == late || k == idle && !spent {
+				c = c.with(where{f, i}, counted)
 			}
 		}
 	}
@@ -155,7 +181,7 @@ func (r reference) readReached() bool {
 		}
 	}
 	for _, f := range r.spec.Fallbacks {
-		if r.spec.Sloppy && r.known[where{f, -1}].good() {
+		if r.spec.Sloppy && r.at(f, -1).good() {
 			fallbacks++
 		}
 	}
@@ -179,9 +205,7 @@ func (r reference) readReachable() bool {
 			continue
 		}
 		for _, answer := range []kind{counted, failed} {
-			c := r.clone()
-			c.known[where{node, -1}] = answer
-			if c.readReachable() {
+			if r.with(where{node, -1}, answer).readReachable() {
 				return true
 			}
 		}
