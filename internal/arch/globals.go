@@ -13,7 +13,8 @@ import (
 // checkGlobals lets these package-level variables pass, and no others:
 //
 //   - an assertion, var _ Interface = value;
-//   - an error sentinel, ErrX or errX, made by errors.New or fmt.Errorf;
+//   - an error sentinel, ErrX or errX, made by errors.New, fmt.Errorf or a function of
+//     the package that returns an error;
 //   - a table, unexported and written as a composite literal (or as []byte("..."), a
 //     checksum table, a compiled pattern);
 //   - an embedded file;
@@ -81,7 +82,11 @@ func embedded(doc *ast.CommentGroup) bool {
 }
 
 func isSentinel(p *pkg, f *file, value ast.Expr) bool {
-	return callsOneOf(p, f, value, "errors.New", "fmt.Errorf")
+	if callsOneOf(p, f, value, "errors.New", "fmt.Errorf") {
+		return true
+	}
+	_, call := value.(*ast.CallExpr)
+	return call && types.Identical(p.info.TypeOf(value), types.Universe.Lookup("error").Type())
 }
 
 // isTable reports whether a value is written out and can be shared.

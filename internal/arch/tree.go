@@ -122,6 +122,7 @@ func (t *tree) finish(p *pkg) {
 		Uses:       make(map[*ast.Ident]types.Object),
 		Defs:       make(map[*ast.Ident]types.Object),
 		Selections: make(map[*ast.SelectorExpr]*types.Selection),
+		Types:      make(map[ast.Expr]types.TypeAndValue),
 	}
 	var own []*ast.File
 	for _, f := range p.files {
