@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+// Methods of the client port. docs/protocol.md is their reference.
+const (
+	MethodHello         = "hello"
+	MethodPing          = "ping"
+	MethodGet           = "kv.get"
+	MethodPut           = "kv.put"
+	MethodDelete        = "kv.delete"
+	MethodGetMany       = "kv.get_many"
+	MethodKeyScan       = "kv.scan"
+	MethodClusterInfo   = "cluster.info"
+	MethodClusterStatus = "cluster.status"
+	MethodBucketGet     = "bucket.get"
+	MethodBucketList    = "bucket.list"
+	// MethodNodeStop and MethodNodeStart exist only in a cluster of `dyno dev`, whose
+	// nodes list FeatureDev in hello.
+	MethodNodeStop  = "dev.node_stop"
+	MethodNodeStart = "dev.node_start"
+)
+
+// FeatureDev is listed in hello by the nodes of a `dyno dev` cluster.
+const FeatureDev = "dev"
+
+// ProtoVersion is the version of the client protocol that this release speaks.
+const ProtoVersion = 1
+
+// EmptyRequest is a request that has no options of its own: ping, cluster.info,
+// cluster.status, bucket.list.
+type EmptyRequest struct{ Common }
+
+// AppendEmptyRequest appends the params of a request without options of its own.
+func AppendEmptyRequest(dst []byte, q *EmptyRequest) []byte {
+	w := beginParams(dst)
+	w.common(q.Common)
+	return w.end()
+}
+
+// DecodeEmptyRequest reads the params of a request without options of its own.
+func DecodeEmptyRequest(params []byte, into *EmptyRequest) error {
+	*into = EmptyRequest{Common: defaults()}
+	q := openRequest(params)
+	for f := q.next(); f != fieldNone; f = q.next() {
+		q.common(f, &into.Common)
+	}
+	return q.finish()
+}
+
+// AppendEmptyResult appends the result of a request that answers nothing but that it
+// was done: an empty map.
+func AppendEmptyResult(dst []byte) []byte { return append(dst, 0x80) }
+
+// DecodeEmptyResult reads a result that says nothing, and ignores what a later release
+// may say in it.
+func DecodeEmptyResult(result []byte) error {
+	r := reader{b: result}
+	left := r.pairs()
+	for f := r.next(&left); f != fieldNone; f = r.next(&left) {
+		r.skip()
+	}
+	return r.finish()
+}
+
+// NameRequest is a request about something that has a name: bucket.get, dev.node_stop,
+// dev.node_start.
+type NameRequest struct {
+	Common
+	Name string
+}
+
+// AppendNameRequest appends the params of a request about a name.
+func AppendNameRequest(dst []byte, q *NameRequest) []byte {
+	w := beginParams(dst)
+	w.str(fieldName, q.Name)
+	w.common(q.Common)
+	return w.end()
+}
+
+// DecodeNameRequest reads the params of a request about a name.
+func DecodeNameRequest(params []byte, into *NameRequest) error {
+	*into = NameRequest{Common: defaults()}
+	q := openRequest(params)
+	for f := q.next(); f != fieldNone; f = q.next() {
+		switch f {
+		case fieldName:
+			if into.Name = q.text(MaxName); into.Name == "" {
+				q.fail(invalid(q.field, "must not be empty"))
+			}
+		default:
+			q.common(f, &into.Common)
+		}
+	}
+	q.require(fieldName)
+	return q.finish()
+}
+
+func defaults() Common { return Common{TimeoutMS: DefaultTimeoutMS} }

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+// field is a key of the protocol's maps. Encoders and decoders share this one list, so
+// that no key can be spelled in two ways.
+type field uint8
+
+const (
+	fieldNone field = iota // no key, or one that this release does not know
+	fieldBucket
+	fieldKey
+	fieldValue
+	fieldContext
+	fieldR
+	fieldW
+	fieldPR
+	fieldPW
+	fieldAtomic
+	fieldMetaOnly
+	fieldSkip
+	fieldTTLMS
+	fieldRequestID
+	fieldFence
+	fieldReturnSiblings
+	fieldKeys
+	fieldPrefix
+	fieldCursor
+	fieldLimit
+	fieldKeysOnly
+	fieldTimeoutMS
+	fieldTrace
+	fieldClient
+	fieldVersion
+	fieldProto
+	fieldFeatures
+	fieldAuth
+	fieldName
+	fieldFound
+	fieldSiblings
+	fieldTimestampMS
+	fieldExpiresMS
+	fieldDeleted
+	fieldRingVersion
+	fieldMore
+	fieldSiblingCount
+	fieldResults
+	fieldError
+	fieldEntries
+	fieldComplete
+	fieldNode
+	fieldCluster
+	fieldLimits
+	fieldMessage
+	fieldDepth
+	fieldList
+	fieldInFlight
+	fieldReplicas
+	fieldPartitions
+	fieldHashSeed
+	fieldMembers
+	fieldBuckets
+	fieldPreference
+	fieldID
+	fieldZone
+	fieldState
+	fieldReady
+	fieldConfirmed
+	fieldReason
+	fieldAddresses
+	fieldPeer
+	fieldGossip
+	fieldAdmin
+	fieldN
+	fieldSloppy
+	fieldResolve
+	fieldFenced
+	fieldCount
+)
+
+// fieldNames are the keys as they cross the network.
+var fieldNames = [fieldCount]string{
+	fieldBucket:         "bucket",
+	fieldKey:            "key",
+	fieldValue:          "value",
+	fieldContext:        "context",
+	fieldR:              "r",
+	fieldW:              "w",
+	fieldPR:             "pr",
+	fieldPW:             "pw",
+	fieldAtomic:         "atomic",
+	fieldMetaOnly:       "meta_only",
+	fieldSkip:           "skip",
+	fieldTTLMS:          "ttl_ms",
+	fieldRequestID:      "request_id",
+	fieldFence:          "fence",
+	fieldReturnSiblings: "return_siblings",
+	fieldKeys:           "keys",
+	fieldPrefix:         "prefix",
+	fieldCursor:         "cursor",
+	fieldLimit:          "limit",
+	fieldKeysOnly:       "keys_only",
+	fieldTimeoutMS:      "timeout_ms",
+	fieldTrace:          "trace",
+	fieldClient:         "client",
+	fieldVersion:        "version",
+	fieldProto:          "proto",
+	fieldFeatures:       "features",
+	fieldAuth:           "auth",
+	fieldName:           "name",
+	fieldFound:          "found",
+	fieldSiblings:       "siblings",
+	fieldTimestampMS:    "timestamp_ms",
+	fieldExpiresMS:      "expires_ms",
+	fieldDeleted:        "deleted",
+	fieldRingVersion:    "ring_version",
+	fieldMore:           "more",
+	fieldSiblingCount:   "sibling_count",
+	fieldResults:        "results",
+	fieldError:          "error",
+	fieldEntries:        "entries",
+	fieldComplete:       "complete",
+	fieldNode:           "node",
+	fieldCluster:        "cluster",
+	fieldLimits:         "limits",
+	fieldMessage:        "message",
+	fieldDepth:          "depth",
+	fieldList:           "list",
+	fieldInFlight:       "in_flight",
+	fieldReplicas:       "replicas",
+	fieldPartitions:     "partitions",
+	fieldHashSeed:       "hash_seed",
+	fieldMembers:        "members",
+	fieldBuckets:        "buckets",
+	fieldPreference:     "preference",
+	fieldID:             "id",
+	fieldZone:           "zone",
+	fieldState:          "state",
+	fieldReady:          "ready",
+	fieldConfirmed:      "confirmed",
+	fieldReason:         "reason",
+	fieldAddresses:      "addresses",
+	fieldPeer:           "peer",
+	fieldGossip:         "gossip",
+	fieldAdmin:          "admin",
+	fieldN:              "n",
+	fieldSloppy:         "sloppy",
+	fieldResolve:        "resolve",
+	fieldFenced:         "fenced",
+}
+
+func (f field) String() string { return fieldNames[f] }
+
+// fieldOf is the inverse of String, and fieldNone for any other key.
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "bucket":
+		return fieldBucket
+	case "key":
+		return fieldKey
+	case "value":
+		return fieldValue
+	case "context":
+		return fieldContext
+	case "r":
+		return fieldR
+	case "w":
+		return fieldW
+	case "pr":
+		return fieldPR
+	case "pw":
+		return fieldPW
+	case "atomic":
+		return fieldAtomic
+	case "meta_only":
+		return fieldMetaOnly
+	case "skip":
+		return fieldSkip
+	case "ttl_ms":
+		return fieldTTLMS
+	case "request_id":
+		return fieldRequestID
+	case "fence":
+		return fieldFence
+	case "return_siblings":
+		return fieldReturnSiblings
+	case "keys":
+		return fieldKeys
+	case "prefix":
+		return fieldPrefix
+	case "cursor":
+		return fieldCursor
+	case "limit":
+		return fieldLimit
+	case "keys_only":
+		return fieldKeysOnly
+	case "timeout_ms":
+		return fieldTimeoutMS
+	case "trace":
+		return fieldTrace
+	case "client":
+		return fieldClient
+	case "version":
+		return fieldVersion
+	case "proto":
+		return fieldProto
+	case "features":
+		return fieldFeatures
+	case "auth":
+		return fieldAuth
+	case "name":
+		return fieldName
+	case "found":
+		return fieldFound
+	case "siblings":
+		return fieldSiblings
+	case "timestamp_ms":
+		return fieldTimestampMS
+	case "expires_ms":
+		return fieldExpiresMS
+	case "deleted":
+		return fieldDeleted
+	case "ring_version":
+		return fieldRingVersion
+	case "more":
+		return fieldMore
+	case "sibling_count":
+		return fieldSiblingCount
+	case "results":
+		return fieldResults
+	case "error":
+		return fieldError
+	case "entries":
+		return fieldEntries
+	case "complete":
+		return fieldComplete
+	case "node":
+		return fieldNode
+	case "cluster":
+		return fieldCluster
+	case "limits":
+		return fieldLimits
+	case "message":
+		return fieldMessage
+	case "depth":
+		return fieldDepth
+	case "list":
+		return fieldList
+	case "in_flight":
+		return fieldInFlight
+	case "replicas":
+		return fieldReplicas
+	case "partitions":
+		return fieldPartitions
+	case "hash_seed":
+		return fieldHashSeed
+	case "members":
+		return fieldMembers
+	case "buckets":
+		return fieldBuckets
+	case "preference":
+		return fieldPreference
+	case "id":
+		return fieldID
+	case "zone":
+		return fieldZone
+	case "state":
+		return fieldState
+	case "ready":
+		return fieldReady
+	case "confirmed":
+		return fieldConfirmed
+	case "reason":
+		return fieldReason
+	case "addresses":
+		return fieldAddresses
+	case "peer":
+		return fieldPeer
+	case "gossip":
+		return fieldGossip
+	case "admin":
+		return fieldAdmin
+	case "n":
+		return fieldN
+	case "sloppy":
+		return fieldSloppy
+	case "resolve":
+		return fieldResolve
+	case "fenced":
+		return fieldFenced
+	}
+	return fieldNone
+}
