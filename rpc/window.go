@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// errDraining says that a connection takes no new calls.
+var errDraining = errors.New("rpc: draining")
+
+// admit waits until the connection may have one more call, and opens it. The wait
+// ends with the connection: the writer has a deadline, and so has each handler.
+func (c *ServerConn) admit(id uint64) error {
+	for {
+		if ok, err := c.tryAdmit(id); ok || err != nil {
+			return err
+		}
+		select {
+		case <-c.room:
+		case <-c.done:
+			return c.reason()
+		}
+	}
+}
+
+func (c *ServerConn) tryAdmit(id uint64) (ok bool, err error) {
+	limits := &c.srv.cfg.Limits
+	window := limits.InFlight
+	if c.Restricted() {
+		window = 1
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, twice := c.open[id]; twice {
+		return false, fmt.Errorf("%w: msgid %d is in flight already", ErrProtocol, id)
+	}
+	if c.closing != closingNot {
+		return false, errDraining
+	}
+	if c.window >= window || c.out.unsent >= limits.Unsent {
+		return false, nil
+	}
+	c.open[id] = struct{}{}
+	c.window++
+	return true, nil
+}
+
+func (c *ServerConn) park(call *Call) bool {
+	c.mu.Lock()
+	ok := !call.parked && c.parked < c.srv.cfg.Limits.Parked
+	if ok {
+		call.parked = true
+		c.window--
+		c.parked++
+	}
+	c.mu.Unlock()
+	if ok {
+		signal(c.room)
+	}
+	return ok
+}
+
+// send adds a message of this package's own.
+func (c *ServerConn) send(encode func(dst []byte) []byte) {
+	c.mu.Lock()
+	c.addLocked(encode)
+	c.mu.Unlock()
+	signal(c.wake)
+}
+
+// answer closes a call and adds what it is answered with.
+func (c *ServerConn) answer(call *Call, appendResult func(dst []byte) []byte) {
+	c.mu.Lock()
+	delete(c.open, call.id)
+	err := c.addLocked(func(dst []byte) []byte {
+		return appendResult(wire.AppendResponseHeader(dst, call.id))
+	})
+	if err != nil {
+		c.addLocked(func(dst []byte) []byte {
+			return wire.AppendErrorResponse(dst, call.id, codeTooLarge+": the answer: "+err.Error())
+		})
+	}
+	c.closeCall(call)
+}
+
+func (c *ServerConn) answerError(call *Call, text string) {
+	c.mu.Lock()
+	delete(c.open, call.id)
+	c.addLocked(func(dst []byte) []byte {
+		return wire.AppendErrorResponse(dst, call.id, text)
+	})
+	c.closeCall(call)
+}
+
+// closeCall ends what answer began; it is called with mu held and releases it.
+func (c *ServerConn) closeCall(call *Call) {
+	if call.parked {
+		c.parked--
+	} else {
+		c.window--
+	}
+	behind := c.out.unsent > c.hardUnsent
+	c.mu.Unlock()
+	signal(c.wake)
+	signal(c.room)
+	if behind {
+		c.fail(ErrSlowConsumer)
+	}
+}
+
+// addLocked adds to the outbox, unless nobody will write it any more.
+func (c *ServerConn) addLocked(encode func(dst []byte) []byte) error {
+	if c.cause != nil || c.ended {
+		return nil
+	}
+	_, err := c.out.add(encode)
+	return err
+}
