@@ -29,6 +29,8 @@ type Op struct {
 	// Done hears how it ended, exactly once, unless Do returned an error. It runs in a
 	// goroutine on which others wait: it must be quick, and must not call Do.
 	Done func(Result)
+
+	turn turn // owned by the store
 }
 
 // State says what is known of a key. Only two of its values are knowledge.
@@ -73,7 +75,7 @@ type Current struct {
 	Err error
 }
 
-// Next is what becomes of an object: Keep, Load or Store.
+// Next is what becomes of an object: Keep, Load or Put.
 type Next struct {
 	kind    nextKind
 	object  kv.Object
@@ -86,7 +88,7 @@ type nextKind uint8
 const (
 	nextKeep nextKind = iota // the zero Next changes nothing
 	nextLoad
-	nextStore
+	nextPut
 )
 
 // Keep leaves the object as it is. The answer still waits until what it rests on is
@@ -97,12 +99,12 @@ func Keep() Next { return Next{} }
 // is full, absent or unreadable is the same as to keep it.
 func Load() Next { return Next{kind: nextLoad} }
 
-// Store puts the object in the place of what is there. All its values must be there.
+// Put sets the object in the place of what is there. All its values must be there.
 // encoded is its encoding where the caller has it, nil where the store is to encode
 // it. note goes into the journal in the same commit, unless it is nil. The store keeps
 // all three.
-func Store(object kv.Object, encoded, note []byte) Next {
-	return Next{kind: nextStore, object: object, encoded: encoded, note: note}
+func Put(object kv.Object, encoded, note []byte) Next {
+	return Next{kind: nextPut, object: object, encoded: encoded, note: note}
 }
 
 // Outcome says what a failed or finished operation left in the store.
@@ -148,9 +150,3 @@ const (
 	// came along may be there nevertheless.
 	ModeBare
 )
-
-// Entry is one key of a scan.
-type Entry struct {
-	Key []byte
-	Current
-}

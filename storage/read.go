@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"fmt"
+
+	"github.com/dyno-kv/dyno/kv"
+)
+
+// place names the record of an object.
+type place struct {
+	partition uint16
+	bucket    kv.BucketID
+	key       []byte
+	record    []byte // the record's key in the engine
+}
+
+func placeOf(partition uint16, bucket kv.BucketID, key []byte) place {
+	return place{partition, bucket, key, objectKey(partition, bucket, key)}
+}
+
+// Read returns what is durable of a key. It never waits for a commit, nor for the
+// shard. Of a key that is being written it returns the last durable state.
+//
+// Current.State is StateUnreadable, with the reason, where the record is damaged or
+// reading it failed. The error is ErrFailed after the store stopped.
+func (s *Store) Read(
+	partition uint16, bucket kv.BucketID, key []byte, mode Mode,
+) (Current, error) {
+	if s.failure.Load() != nil {
+		return Current{}, s.failed()
+	}
+	sh, at := s.shardOf(partition), placeOf(partition, bucket, key)
+	if mode == ModeFull {
+		return s.fetch(sh, at, wholeObject).current, nil
+	}
+	if known, found := sh.overlay.readable(at.record); found {
+		return known.current, nil
+	}
+	f := s.fetch(sh, at, bareObject)
+	sh.overlay.learn(at.record, f.ts, f.stored)
+	return f.current, nil
+}
+
+// depth is how much of an object is read.
+type depth uint8
+
+const (
+	// bareObject: without values.
+	bareObject depth = 1 + iota
+	// oneRecord: what the object's record has: the values, unless they have their own.
+	oneRecord
+	// wholeObject: with all values.
+	wholeObject
+)
+
+// fetch reads a key as of the shard's durable timestamp.
+func (s *Store) fetch(sh *shard, at place, d depth) fetched {
+	generation := s.reads.enter()
+	defer s.reads.leave(generation)
+	ts := sh.overlay.readableAt()
+	return fetched{stored: s.readAt(at, ts, d), ts: ts}
+}
+
+func (s *Store) readAt(at place, ts uint64, d depth) stored {
+	record, found, err := s.engine.Get(at.record, ts)
+	switch {
+	case err != nil:
+		return unreadable(err)
+	case !found:
+		return stored{current: Current{State: StateAbsent, Full: true}}
+	}
+	return s.decode(at, record, ts, d)
+}
+
+// decode makes sense of an object's record, which must not change any more.
+func (s *Store) decode(at place, record []byte, ts uint64, d depth) stored {
+	payload, err := unseal(at.record, record)
+	if err != nil {
+		return unreadable(err)
+	}
+	object, err := decodeObject(payload, d == bareObject)
+	if err != nil {
+		return unreadable(err)
+	}
+	out := stored{current: Current{Object: object, State: StatePresent}}
+	out.split = isHeader(payload)
+	switch {
+	case out.split && d == wholeObject:
+		if out.current.Object, err = s.withValues(at, object, ts); err != nil {
+			return unreadable(err)
+		}
+	case !out.split && d != bareObject:
+		out.current.Encoded = payload
+	}
+	out.current.Full = out.current.Object.HasValues()
+	return out
+}
+
+// withValues reads the values of a split object.
+func (s *Store) withValues(at place, header kv.Object, ts uint64) (kv.Object, error) {
+	whole := make([]kv.Version, len(header.Versions))
+	for i, v := range header.Versions {
+		whole[i] = v
+		if v.HasValue() {
+			continue
+		}
+		key := versionKey(at.partition, at.bucket, at.key, v.Dot)
+		record, found, err := s.engine.Get(key, ts)
+		if err != nil {
+			return kv.Object{}, err
+		}
+		if !found {
+			return kv.Object{}, fmt.Errorf("version %s has no record", v.Dot)
+		}
+		if whole[i].Value, err = unseal(key, record); err != nil {
+			return kv.Object{}, fmt.Errorf("version %s: %w", v.Dot, err)
+		}
+		if !whole[i].Intact() {
+			return kv.Object{}, fmt.Errorf("version %s: the checksum differs", v.Dot)
+		}
+	}
+	header.Versions = whole
+	return header, nil
+}
+
+func unreadable(err error) stored {
+	return stored{current: Current{
+		State: StateUnreadable,
+		Err:   fmt.Errorf("%w: %w", ErrUnreadable, err),
+	}}
+}

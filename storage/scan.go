@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/dyno-kv/dyno/kv"
+)
+
+// Entry is one key of a scan.
+type Entry struct {
+	Key []byte
+	Current
+}
+
+// Scan returns the keys of one bucket and partition that begin with prefix and come
+// after a key, in order: at most limit of them, and after the first no more than bytes
+// of keys and objects. more reports whether there are others. All entries are of one
+// moment. What can not be read is an entry too, with StateUnreadable.
+//
+// An error says that the scan has to be repeated; it is ErrFailed after the store
+// stopped.
+func (s *Store) Scan(
+	partition uint16, bucket kv.BucketID, prefix, after []byte, limit, size int, mode Mode,
+) (entries []Entry, more bool, err error) {
+	if s.failure.Load() != nil {
+		return nil, false, s.failed()
+	}
+	d := bareObject
+	if mode == ModeFull {
+		d = wholeObject
+	}
+	generation := s.reads.enter()
+	defer s.reads.leave(generation)
+	ts := s.shardOf(partition).overlay.readableAt()
+	scope := objectPrefix(partition, bucket)
+	from := append(append([]byte{}, scope...), after...)
+	if len(after) > 0 {
+		from = append(from, 0) // the least key after it
+	}
+	err = s.engine.Iterate(ts, append(scope[:len(scope):len(scope)], prefix...), from,
+		func(key, record []byte) bool {
+			if len(entries) >= limit || len(entries) > 0 && size < len(key)+len(record) {
+				more = true
+				return false
+			}
+			at := place{partition: partition, bucket: bucket, record: bytes.Clone(key)}
+			at.key = at.record[len(scope):]
+			if d != bareObject {
+				record = bytes.Clone(record) // it was lent; values will point into it
+			}
+			got := s.decode(at, record, ts, d)
+			size -= len(key) + len(record) + got.separate()
+			entries = append(entries, Entry{Key: at.key, Current: got.current})
+			return true
+		})
+	if err != nil {
+		return nil, false, fmt.Errorf("storage: scan: %w", err)
+	}
+	return entries, more, nil
+}
+
+// separate is how many bytes of values were read from records of their own.
+func (s stored) separate() (bytes int) {
+	if !s.split || !s.current.Full {
+		return 0
+	}
+	for _, v := range s.current.Object.Versions {
+		bytes += len(v.Value)
+	}
+	return bytes
+}
+
+// Fold shows every object of a partition, without values, bucket by bucket and in
+// order of the keys, until fn returns false. It reads in short steps, each of its own
+// moment: what is written meanwhile may be shown before or after, and what is neither
+// written nor deleted is shown exactly once. key and c are fn's to keep.
+func (s *Store) Fold(
+	partition uint16, fn func(bucket kv.BucketID, key []byte, c Current) bool,
+) error {
+	from := partitionPrefix(partition)
+	for {
+		page, err := s.foldStep(partition, from)
+		if err != nil {
+			return err
+		}
+		for _, at := range page {
+			if !fn(at.bucket, at.key, at.current) {
+				return nil
+			}
+		}
+		if len(page) < foldStep {
+			return nil
+		}
+		from = append(page[len(page)-1].record, 0)
+	}
+}
+
+// foldStep is how many objects one iterator of a Fold reads: few, so that it pins old
+// versions only briefly (TRAPS B12).
+const foldStep = 256
+
+type placed struct {
+	place
+	current Current
+}
+
+func (s *Store) foldStep(partition uint16, from []byte) (page []placed, err error) {
+	if s.failure.Load() != nil {
+		return nil, s.failed()
+	}
+	generation := s.reads.enter()
+	defer s.reads.leave(generation)
+	ts := s.shardOf(partition).overlay.readableAt()
+	err = s.engine.Iterate(ts, partitionPrefix(partition), from, func(key, record []byte) bool {
+		p := placed{place: place{partition: partition, record: bytes.Clone(key)}}
+		if bucket, rest, ok := splitObjectKey(p.record); ok {
+			p.bucket, p.key = bucket, rest
+			p.current = s.decode(p.place, record, ts, bareObject).current
+		} else {
+			p.current = unreadable(fmt.Errorf("record key %x is malformed", key)).current
+		}
+		page = append(page, p)
+		return len(page) < foldStep
+	})
+	if err != nil {
+		return nil, fmt.Errorf("storage: fold partition %d: %w", partition, err)
+	}
+	return page, nil
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import "sync/atomic"
+
+// Stats says what the store has done and what it holds.
+type Stats struct {
+	Commits    uint64 // synced transactions
+	Committed  uint64 // operations that these answered
+	Durable    uint64 // timestamp of the newest commit that can be read
+	Waiting    int    // operations in front of the shards
+	CacheBytes int    // of the version cache
+	Bytes      int64  // on disk, about
+	DiskFull   bool   // writes are refused
+}
+
+// counters are what only goes up.
+type counters struct {
+	commits   atomic.Uint64
+	committed atomic.Uint64
+}
+
+func (c *counters) add(ops int) {
+	c.commits.Add(1)
+	c.committed.Add(uint64(ops))
+}
+
+// Stats returns the present numbers.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		Commits:   s.stats.commits.Load(),
+		Committed: s.stats.committed.Load(),
+		Durable:   s.durable.Load(),
+		Bytes:     s.engine.Size(),
+		DiskFull:  s.disk.full.Load(),
+	}
+	for _, sh := range s.shards {
+		st.Waiting += sh.queue.len()
+		st.CacheBytes += sh.overlay.cached()
+	}
+	return st
+}
