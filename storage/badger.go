@@ -26,6 +26,11 @@ type BadgerConfig struct {
 	Compactors int
 }
 
+// DefaultBadgerConfig suits the data of a node that shares its machine.
+func DefaultBadgerConfig(dir string) BadgerConfig {
+	return BadgerConfig{Dir: dir, Memtable: DefaultMemtable, Compactors: 2}
+}
+
 const (
 	// DefaultMemtable suits the data of a node; ControlMemtable its control records.
 	DefaultMemtable = 64 << 20
