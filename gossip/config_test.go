@@ -30,7 +30,8 @@ func TestValidateTellsEveryFaultAtOnce(t *testing.T) {
 		"advertised port", "printable", "below the probe interval", "gossip interval",
 		"push-pull interval", "stream timeout", "reclaim time", "re-join interval",
 		"load interval", "leave timeout", "conflict interval", "suspicion multiplier",
-		"suspicion maximum", "awareness multiplier", "gossip nodes", "re-join fanout",
+		"suspicion maximum", "awareness multiplier", "gossip nodes",
+		"retransmit multiplier", "re-join fanout",
 	} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("no word of %q in:\n%v", part, err)

@@ -29,7 +29,7 @@ var (
 // conflictPushPulls times the push-pull interval is how long a report of a cloned
 // identity is shown after the last: a clone exchanges with a given node once per
 // interval and member.
-const conflictPushPulls = 10
+const conflictPushPulls = 20
 
 // updateTimeout is how long a change of the meta waits for memberlist to send it,
 // and so, at most, how long the next change waits. The change stays queued after
@@ -151,6 +151,7 @@ func (c Config) memberlist() *memberlist.Config {
 	m.SuspicionMult, m.SuspicionMaxTimeoutMult = c.SuspicionMult, c.SuspicionMaxMult
 	m.AwarenessMaxMultiplier = c.AwarenessMult
 	m.GossipInterval, m.GossipNodes = c.GossipInterval, c.GossipNodes
+	m.RetransmitMult = c.RetransmitMult
 	m.PushPullInterval = c.PushPullInterval
 	m.TCPTimeout = c.StreamTimeout
 	m.DeadNodeReclaimTime = c.DeadNodeReclaimTime

@@ -63,7 +63,9 @@ func TestOnlyTheRegisteredNameCountsForItsNodeID(t *testing.T) {
 	if v.Alive(2) {
 		t.Error("the impostor counts for node 2")
 	}
-	want := []Conflict{{Name: "n2", Addr: "a:1", OtherAddr: "b:1", First: now, Last: now, Reports: 1}}
+	want := []Conflict{{
+		Name: "n2", Addr: "a:1", OtherAddr: "b:1", First: now, Last: now, Reports: 1,
+	}}
 	if diff := cmp.Diff(want, v.Conflicts); diff != "" {
 		t.Error(diff)
 	}
@@ -122,6 +124,12 @@ func TestConflictWithWhoIsDownIsARestart(t *testing.T) {
 	r.conflict("n2", "a:1", "b:1", now)
 	if got := r.view(now).Conflicts; got != nil {
 		t.Errorf("n2 is down, and yet %+v", got)
+	}
+	r.alive("n2", "a:1", metaOf(2), now)
+	r.conflict("n2", "a:1", "b:1", now)
+	r.alive("n2", "b:1", metaOf(2), now)
+	if got := r.view(now).Conflicts; got != nil {
+		t.Errorf("n2 has moved, and yet %+v", got)
 	}
 }
 

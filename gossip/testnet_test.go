@@ -31,10 +31,15 @@ type testNet struct {
 	mu    sync.Mutex
 	hosts map[string]*testHost
 	cut   map[[2]string]bool
+	held  map[string]bool
 }
 
 func newTestNet() *testNet {
-	return &testNet{hosts: make(map[string]*testHost), cut: make(map[[2]string]bool)}
+	return &testNet{
+		hosts: make(map[string]*testHost),
+		cut:   make(map[[2]string]bool),
+		held:  make(map[string]bool),
+	}
 }
 
 // testHost is a memberlist.Transport.
@@ -81,6 +86,20 @@ func (n *testNet) isolate(addr string, on bool) {
 	}
 }
 
+// hold keeps, or lets go, what goes from and to addr, as a process does that stands
+// still: its packets wait, its streams are not answered.
+func (n *testNet) hold(addr string, on bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.held[addr] = on
+}
+
+func (n *testNet) waits(from, to string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.held[from] || n.held[to]
+}
+
 var (
 	errRefused = errors.New("connection refused")
 	errLost    = fmt.Errorf("no route: %w", os.ErrDeadlineExceeded)
@@ -116,7 +135,12 @@ func (h *testHost) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 
 func (h *testHost) WriteTo(b []byte, to string) (time.Time, error) {
 	p := &memberlist.Packet{Buf: append([]byte(nil), b...), From: testAddr(h.addr())}
-	time.AfterFunc(latency, func() {
+	var deliver func()
+	deliver = func() {
+		if h.net.waits(h.addr(), to) {
+			time.AfterFunc(latency, deliver)
+			return
+		}
 		dst, err := h.net.reach(h.addr(), to)
 		if err != nil || h.dead() {
 			return
@@ -126,7 +150,8 @@ func (h *testHost) WriteTo(b []byte, to string) (time.Time, error) {
 		case dst.packets <- p:
 		default:
 		}
-	})
+	}
+	time.AfterFunc(latency, deliver)
 	return time.Now(), nil
 }
 
@@ -135,7 +160,7 @@ func (h *testHost) PacketCh() <-chan *memberlist.Packet { return h.packets }
 func (h *testHost) DialTimeout(to string, timeout time.Duration) (net.Conn, error) {
 	time.Sleep(latency)
 	dst, err := h.net.reach(h.addr(), to)
-	if err == nil && h.dead() {
+	if err == nil && (h.dead() || h.net.waits(h.addr(), to)) {
 		err = errLost
 	}
 	if errors.Is(err, errLost) {
