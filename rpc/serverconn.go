@@ -127,22 +127,28 @@ func (c *ServerConn) read(ctx context.Context) error {
 			c.reader.scan.Limits.Bytes = c.srv.cfg.Limits.Message
 		}
 		msg, err := c.reader.next()
-		if err == nil {
-			err = c.message(ctx, msg, false)
+		if err != nil {
+			return c.readFault(err)
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, errStopped):
-			c.reader.discard()
-			return ErrClosed
-		case isClosed(c.flushed): // the deadline that the writer set, or the end
-			return ErrClosed
-		case isScanError(err):
-			id, ok := wire.PeekID(c.reader.rest())
-			return c.refuse(id, ok, err)
-		default:
+		if err := c.message(ctx, msg, false); err != nil {
 			return err
 		}
+	}
+}
+
+// readFault ends a connection from which no further message can be read.
+func (c *ServerConn) readFault(err error) error {
+	switch {
+	case errors.Is(err, errStopped):
+		c.reader.discard()
+		return ErrClosed
+	case isClosed(c.flushed): // the deadline that the writer set, or the end
+		return ErrClosed
+	case isScanError(err):
+		id, ok := wire.PeekID(c.reader.rest())
+		return c.refuse(id, ok, err)
+	default:
+		return err
 	}
 }
 
