@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type rig struct {
 	logs   *observer.ObservedLogs
 	stop   func()
 	served sync.WaitGroup
+	killed atomic.Bool
 }
 
 const serverAddr = "s:1"
@@ -53,10 +55,16 @@ func (r *rig) serve() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
 	r.served.Go(func() {
-		if err := r.srv.Serve(ctx, ln); err != nil {
+		if err := r.srv.Serve(ctx, ln); err != nil && !r.killed.Load() {
 			r.t.Error(err)
 		}
 	})
+}
+
+// kill does to the server's host what the end of its process does.
+func (r *rig) kill() {
+	r.killed.Store(true)
+	r.net.Kill("s")
 }
 
 // client runs a client on host "c" until the test ends.
