@@ -64,6 +64,10 @@ type StoreRequest struct {
 	Epoch   kv.PurgeEpoch // of the read behind the object
 	Request kv.RequestID
 	Object  kv.Object
+	// Raw is Object encoded. A decoded request has it, aliasing the message, so that an
+	// object that dominates the stored one is kept as it came; a request that is encoded
+	// with it spares the encoding, which must be that of Object.
+	Raw []byte
 }
 
 // Standing is what a replica states of itself in every reply; quorums count this.
@@ -130,12 +134,13 @@ type ReadReply struct {
 	Code   ReplicaCode
 	Detail string
 	Object kv.Object
+	Raw    []byte // as in StoreRequest
 }
 
 // ScanRequest asks a replica for a page of its keys of one bucket and partition, in
 // order, after a key.
 type ScanRequest struct {
-	Target        // Key is the last key of the page before, empty at the start
+	Target // Key is the last key of the page before, empty at the start
 	Prefix []byte
 	Limit  uint32 // keys, at most 1,024
 	Bytes  uint32 // about how many bytes of objects the page may have
@@ -146,6 +151,7 @@ type ScanRequest struct {
 type ScanEntry struct {
 	Key    []byte
 	Object kv.Object
+	Raw    []byte // as in StoreRequest
 }
 
 // ScanReply answers a ScanRequest. Where More is false the partition has no further

@@ -314,6 +314,23 @@ func (r *reader) list(least int) int {
 	return n
 }
 
+// tuple reads the head of an array that stands for a struct of fields fields, and returns
+// by how many fields of later releases it is longer; extras skips those.
+func (r *reader) tuple(fields int) int {
+	n := r.array(1)
+	if n < fields {
+		r.fail(invalid(r.field, "%d fields, must be at least %d", n, fields))
+		return 0
+	}
+	return n - fields
+}
+
+func (r *reader) extras(n int) {
+	for ; n > 0 && r.err == nil; n-- {
+		r.skip()
+	}
+}
+
 // texts reads an array of at most MaxList strings of at most MaxName bytes.
 func (r *reader) texts() []string {
 	n := r.list(1)
