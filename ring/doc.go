@@ -32,10 +32,11 @@
 //   - I7 A solved list has distinct nodes, spread over the zones as evenly as the zones'
 //     nodes allow.
 //   - I8 A solved placement gives each node its target, rounded up or down, of all slots
-//     and of the slots at each position. Where the solver, short of reordering lists, can
-//     not, it comes as near as its exchanges lead.
+//     and of the slots at each position. From a previous placement that is reached by
+//     exchanges, and the rare one that they can not finish comes as near as they lead.
 //   - I9 The solver's answer depends on its input alone, not on the order of the members.
-//   - I10 The solver never moves a node that stays in a list to another position of it.
+//   - I10 A node that stays in a list keeps its position, unless only reordering leads to
+//     the balance of I8.
 //
 // What it does not do: it knows nothing of who is alive, counts no replies, and changes
 // no ring by itself.

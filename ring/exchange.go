@@ -19,12 +19,12 @@ type exchange struct {
 	l        *layout
 	replicas int
 	nodes    int // including the vacant one
-	// reorder says that a node may change its position in a list; see run.
+	// reorder says that nodes may change their positions in a list.
 	reorder bool
 	// ways counts, for each (node, position, other node), the lists in which the other
 	// may take the place, by cost -1, 0, +1. An arc exists where one is not 0.
 	ways   [][3]int32
-	banned map[[2]int]bool // arcs that failed since the last success
+	banned map[[2]int]bool // arcs that failed in this state
 	// rotations, by from*nodes*replicas+to, is empty while only single replacements are
 	// looked for.
 	rotations []rotation
@@ -61,64 +61,54 @@ func newExchange(l *layout) *exchange {
 	return x
 }
 
-// run cancels cycles until none is left. Each success lowers the layout's cost, a whole
-// number, and each failure bans an arc until the next success, so it ends.
-//
-// Single replacements nearly always suffice. Where they leave an imbalance, rotations
-// join in; where these do too, reordering is allowed, which moves data that need not
-// move: a last resort, that only small clusters with few choices ever need.
+// run improves the layout as far as it can. Where that leaves an imbalance it lets nodes
+// change their positions in a list, which moves data that need not move: a last resort
+// that only small clusters, with few choices, ever need.
 func (x *exchange) run() {
-	for {
+	x.improve()
+	if x.l.imbalanced() {
+		x.allowReorder()
+		x.improve()
+	}
+}
+
+// improve cancels cycles until none is left: of single replacements, which nearly always
+// suffice, then, where an imbalance is left, of rotations too. Each success lowers the
+// layout's cost, a whole number, and each failure bans an arc until the next success, so
+// it ends.
+func (x *exchange) improve() {
+	for improved := true; improved; {
 		x.rotations = nil
-		for x.step() {
+		for x.cancelOne() {
 		}
 		if !x.l.imbalanced() {
 			return
 		}
-		clear(x.banned)
 		x.findRotations()
-		improved := false
-		for !improved {
-			cycle := x.findCycle()
-			if cycle == nil {
-				break
-			}
-			improved = x.try(cycle)
-		}
-		if improved {
-			continue
-		}
-		if x.reorder {
-			return
-		}
-		x.setReorder()
+		improved = x.cancelOne()
 	}
 }
 
-// step tries a cycle and reports whether there was one.
-func (x *exchange) step() bool {
-	cycle := x.findCycle()
-	if cycle != nil {
-		x.try(cycle)
-	}
-	return cycle != nil
-}
-
-// try applies a cycle and reports whether it gained something; else it bans an arc.
-func (x *exchange) try(cycle []int) bool {
-	arc, ok := x.apply(cycle)
-	if ok {
-		clear(x.banned)
-	} else {
+// cancelOne looks for a cycle that gains something, applies it and reports whether there
+// was one.
+func (x *exchange) cancelOne() bool {
+	clear(x.banned)
+	for {
+		cycle := x.findCycle()
+		if cycle == nil {
+			return false
+		}
+		arc, ok := x.apply(cycle)
+		if ok {
+			return true
+		}
 		x.banned[arc] = true
 	}
-	return ok
 }
 
-// setReorder allows nodes to change their positions.
-func (x *exchange) setReorder() {
+// allowReorder lets nodes change their positions.
+func (x *exchange) allowReorder() {
 	x.reorder = true
-	clear(x.banned)
 	clear(x.ways)
 	for p := range x.l.pr.partitions {
 		x.countWays(p, +1)

@@ -12,6 +12,8 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 )
 
+const lifeL kv.Instance = 20
+
 var (
 	moveLX   = Move{Partition: 3, Slot: 1, From: 2, To: 4}
 	storeX   = Store{Instance: 40, OpenSeq: 1}
@@ -42,7 +44,7 @@ func to(t *testing.T, step Step) *stepper {
 	if step == StepPlanned {
 		return s
 	}
-	s.take(s.g.Begin(s.p, 20))
+	s.take(s.g.Begin(s.p, 20, lifeL, storeX.Instance))
 	if step == StepSwitched || step == StepDone {
 		s.g = s.g.Fenced(2, 20)
 		s.copied()
@@ -64,7 +66,7 @@ func to(t *testing.T, step Step) *stepper {
 
 func (s *stepper) copied() {
 	s.t.Helper()
-	g, err := s.g.Copied(storeX)
+	g, err := s.g.Copied(lifeL, storeX)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -98,7 +100,10 @@ func TestAMoveGoesThroughItsPhasesAndRaisesTheVersionEachTime(t *testing.T) {
 }
 
 func TestAStepWhoseConditionsDoNotHoldIsRefusedAndChangesNothing(t *testing.T) {
-	begin := func(s *stepper) (Placement, Progress, error) { return s.g.Begin(s.p, 90) }
+	begin := func(s *stepper) (Placement, Progress, error) {
+		return s.g.Begin(s.p, 90, lifeL, storeX.Instance)
+	}
+	restart := func(s *stepper) (Placement, Progress, error) { return s.g.Restart(s.p, 90, 41) }
 	readNew := func(s *stepper) (Placement, Progress, error) {
 		return s.g.ReadNew(s.p, 90, storeX)
 	}
@@ -133,6 +138,10 @@ func TestAStepWhoseConditionsDoNotHoldIsRefusedAndChangesNothing(t *testing.T) {
 			"has 3 slots"},
 		{"begin at an old version", StepPlanned, func(s *stepper) { s.p.Version = 90 }, begin,
 			"not above"},
+		{"restart what did not begin", StepPlanned, nothing, restart, "while filling only"},
+		{"restart after the switch", StepSwitched, nothing, restart, "while filling only"},
+		{"restart in the same life", StepFilling, func(s *stepper) { s.g.ToInstance = 41 },
+			restart, "still has the instance 41"},
 		{"read new before the copy", StepFilling, nothing, readNew, "not complete"},
 		{"read new after the store was replaced", StepFilling, func(s *stepper) {
 			synced(s)
@@ -176,21 +185,48 @@ func TestAStepWhoseConditionsDoNotHoldIsRefusedAndChangesNothing(t *testing.T) {
 
 func TestACopyCountsOnlyAfterTheLeaverIsFenced(t *testing.T) {
 	s := to(t, StepFilling)
-	if _, err := s.g.Copied(storeX); !errors.Is(err, ErrStep) {
+	if _, err := s.g.Copied(lifeL, storeX); !errors.Is(err, ErrStep) {
 		t.Fatalf("T3: %v", err)
 	}
 	s.g = s.g.Fenced(2, 19)
-	if _, err := s.g.Copied(storeX); !errors.Is(err, ErrStep) {
+	if _, err := s.g.Copied(lifeL, storeX); !errors.Is(err, ErrStep) {
 		t.Fatalf("T3: with an older fence: %v", err)
 	}
 	s.g = s.g.Fenced(2, 20)
-	if _, err := s.g.Copied(Store{}); !errors.Is(err, ErrStep) {
-		t.Fatalf("T12: no store named: %v", err)
+	for _, other := range []Store{{}, {Instance: 41, OpenSeq: 1}} {
+		if _, err := s.g.Copied(lifeL, other); !errors.Is(err, ErrStep) {
+			t.Fatalf("T12: to store %v: %v", other, err)
+		}
+	}
+	if _, err := s.g.Copied(lifeL+1, storeX); !errors.Is(err, ErrStep) {
+		t.Fatalf("T12: from another life: %v", err)
 	}
 	s.copied()
 	if s = to(t, StepAborting); s.g.Fenced(2, 90).MayCopy() {
 		t.Fatal("an aborting move may not copy")
 	}
+}
+
+func TestAJoinerThatLostItsStoreIsFilledAnewAfterAnotherFence(t *testing.T) {
+	s := to(t, StepFilling)
+	s.g = s.g.Fenced(2, 20)
+	s.copied()
+	s.take(s.g.Restart(s.p, 25, 41))
+	if s.p.Version != 25 || s.p.Slots[1] != fillingX || s.g.MayCopy() {
+		t.Fatalf("%+v %+v", s.p, s.g)
+	}
+	if node, at := s.g.FenceWanted(); node != 2 || at != 25 {
+		t.Fatalf("wants node %d at %d", node, at)
+	}
+	if _, _, err := s.g.ReadNew(s.p, 90, storeX); !errors.Is(err, ErrStep) {
+		t.Fatalf("the old copy still counts: %v", err)
+	}
+	s.g = s.g.Fenced(2, 25)
+	g, err := s.g.Copied(lifeL, Store{Instance: 41, OpenSeq: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(g.ReadNew(s.p, 30, Store{Instance: 41, OpenSeq: 1}))
 }
 
 func TestTheWantedFenceIsTheLeaversAndInAnAbortTheJoiners(t *testing.T) {

@@ -5,7 +5,6 @@ package ring
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -126,9 +125,4 @@ func (pr *problem) list(own []int32) [][]kv.NodeID {
 		lists[p] = slices.Clip(flat[p*pr.replicas : (p+1)*pr.replicas])
 	}
 	return lists
-}
-
-// unsolved wraps a reason that only shows while solving.
-func unsolved(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrUnsolvable, fmt.Errorf(format, args...))
 }

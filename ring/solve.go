@@ -26,11 +26,12 @@ type Problem struct {
 //   - every node has its target of slots, in total and at each position, rounded up or
 //     down (I8). The target is the node's share by weight, as far as the first rule lets
 //     it: a node has at most one slot of a partition, a zone at most its part;
-//   - of all such answers that exchanges of single slots lead to, it is one that differs
-//     least from Previous, and no node that stays in a list changes its position (I10).
+//   - of the answers that exchanges of slots lead to it is one that differs least from
+//     Previous; a node that stays in a list keeps its position there, unless only
+//     reordering leads to the balance (I10).
 //
 // The answer depends on the input alone (I9). The error wraps ErrUnsolvable and says
-// why. The time is about 1 s for 1,024 partitions and 60 nodes, all of which change.
+// why. For 1,024 partitions and 60 nodes it takes well under a second.
 func Solve(in Problem) ([][]kv.NodeID, error) {
 	pr, err := prepare(in)
 	if err != nil {
