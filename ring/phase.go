@@ -66,6 +66,9 @@ type Progress struct {
 	Step Step
 	// Since is the placement version that the present step began at; 0 while planned.
 	Since kv.PlacementVersion
+	// FromInstance and ToInstance are the stores' lives that the move counts with. Begin
+	// takes them from the ring.
+	FromInstance, ToInstance kv.Instance
 	// FromFence and ToFence are the highest fences that the two nodes have acknowledged:
 	// durable, and with everything older drained.
 	FromFence, ToFence kv.PlacementVersion
@@ -77,10 +80,13 @@ type Progress struct {
 func Planned(m Move) Progress { return Progress{Move: m, Step: StepPlanned} }
 
 // Begin is P0 to P1: from version v on, writes need both nodes, reads use From. The
-// slot must be stable on From, and To must stand nowhere in the partition. That To is
-// registered and takes data, CheckPlan has checked; that what it holds of the partition
-// is not older than the move follows from its new, empty prefix (TRAPS T11).
-func (g Progress) Begin(p Placement, v kv.PlacementVersion) (Placement, Progress, error) {
+// slot must be stable on From, and To must stand nowhere in the partition. from and to
+// are the nodes' present instances. That To is registered and takes data, CheckPlan has
+// checked; that what it holds of the partition is not older than the move follows from
+// its new, empty prefix (TRAPS T11).
+func (g Progress) Begin(
+	p Placement, v kv.PlacementVersion, from, to kv.Instance,
+) (Placement, Progress, error) {
 	if g.Step != StepPlanned {
 		return g.refuse(p, "it has begun: %v", g.Step)
 	}
@@ -92,7 +98,31 @@ func (g Progress) Begin(p Placement, v kv.PlacementVersion) (Placement, Progress
 			return g.refuse(p, "node %d stands in slot %d already", g.Move.To, j)
 		}
 	}
-	return g.change(p, v, StepFilling, kv.Stable(g.Move.From), g.both(kv.PhaseWriteBothReadOld))
+	next := g
+	next.Step, next.FromInstance, next.ToInstance = StepFilling, from, to
+	return g.change(p, v, next, kv.Stable(g.Move.From), g.both(kv.PhaseWriteBothReadOld))
+}
+
+// Restart stays in P1 and begins it anew at version v, because To's store was replaced
+// by the instance to. What the lost store had acknowledged of writes that are still
+// under way must not count together with what From will: so From is fenced once more
+// before the new copy.
+//
+// There is no such way where From's store was replaced before the copy was complete:
+// what it had is then to be had from the other owners only. Abort, and refill it.
+func (g Progress) Restart(
+	p Placement, v kv.PlacementVersion, to kv.Instance,
+) (Placement, Progress, error) {
+	if g.Step != StepFilling {
+		return g.refuse(p, "it restarts while filling only, not when %v", g.Step)
+	}
+	if to == g.ToInstance {
+		return g.refuse(p, "node %d still has the instance %d that it began with", g.Move.To, to)
+	}
+	next := g
+	next.ToInstance, next.Synced = to, Store{}
+	both := g.both(kv.PhaseWriteBothReadOld)
+	return g.change(p, v, next, both, both)
 }
 
 // MayCopy reports whether From may be copied to To. Only what From takes in after it
@@ -102,14 +132,19 @@ func (g Progress) MayCopy() bool {
 }
 
 // Copied records that To holds all that From holds, durably and checked, in its store
-// as it is open now. It is refused where the copy was not allowed to begin.
-func (g Progress) Copied(to Store) (Progress, error) {
-	if !g.MayCopy() {
+// as it is open now. It is refused where the copy was not allowed to begin, and where
+// either node lives another life than the one that the move counts with.
+func (g Progress) Copied(from kv.Instance, to Store) (Progress, error) {
+	switch {
+	case !g.MayCopy():
 		return g, g.fault("a copy counts only while filling, and if node %d acknowledged the "+
 			"fence at version %d before", g.Move.From, g.Since)
-	}
-	if to == (Store{}) {
-		return g, g.fault("the copy names no store")
+	case from != g.FromInstance:
+		return g, g.fault("instance %d of node %d is not the one to be copied, %d; abort", from,
+			g.Move.From, g.FromInstance)
+	case to.Instance != g.ToInstance:
+		return g, g.fault("instance %d of node %d is not the one to be filled, %d; restart",
+			to.Instance, g.Move.To, g.ToInstance)
 	}
 	g.Synced = to
 	return g, nil
@@ -123,13 +158,13 @@ func (g Progress) ReadNew(
 	switch {
 	case g.Step != StepFilling:
 		return g.refuse(p, "reads switch from filling only, not from %v", g.Step)
-	case g.Synced == Store{}:
+	case g.Synced == (Store{}):
 		return g.refuse(p, "the copy is not complete")
 	case g.Synced != to:
 		return g.refuse(p, "node %d was opened or replaced since its copy was complete: %v, "+
 			"not %v; copy again", g.Move.To, to, g.Synced)
 	}
-	return g.change(p, v, StepSwitched, g.both(kv.PhaseWriteBothReadOld),
+	return g.change(p, v, g.at(StepSwitched), g.both(kv.PhaseWriteBothReadOld),
 		g.both(kv.PhaseWriteBothReadNew))
 }
 
@@ -144,7 +179,8 @@ func (g Progress) Finish(p Placement, v kv.PlacementVersion) (Placement, Progres
 		return g.refuse(p, "node %d has not acknowledged the fence at version %d", g.Move.From,
 			g.Since)
 	}
-	return g.change(p, v, StepDone, g.both(kv.PhaseWriteBothReadNew), kv.Stable(g.Move.To))
+	return g.change(p, v, g.at(StepDone), g.both(kv.PhaseWriteBothReadNew),
+		kv.Stable(g.Move.To))
 }
 
 // Abort turns back, from P1 or P2 to P1': from version v on, reads use From, and writes
@@ -158,7 +194,7 @@ func (g Progress) Abort(p Placement, v kv.PlacementVersion) (Placement, Progress
 	default:
 		return g.refuse(p, "there is nothing to turn back: %v", g.Step)
 	}
-	return g.change(p, v, StepAborting, now, g.both(kv.PhaseWriteBothReadOld))
+	return g.change(p, v, g.at(StepAborting), now, g.both(kv.PhaseWriteBothReadOld))
 }
 
 // Restore is P1' to P0: from version v on, the slot is From's alone again. To must have
@@ -171,7 +207,7 @@ func (g Progress) Restore(p Placement, v kv.PlacementVersion) (Placement, Progre
 		return g.refuse(p, "node %d has not acknowledged the fence at version %d", g.Move.To,
 			g.Since)
 	}
-	return g.change(p, v, StepAborted, g.both(kv.PhaseWriteBothReadOld),
+	return g.change(p, v, g.at(StepAborted), g.both(kv.PhaseWriteBothReadOld),
 		kv.Stable(g.Move.From))
 }
 
@@ -208,10 +244,16 @@ func (g Progress) both(phase kv.Phase) kv.Slot {
 	return kv.Slot{Owner: g.Move.From, Next: g.Move.To, Phase: phase}
 }
 
+// at is the move one step further.
+func (g Progress) at(step Step) Progress {
+	g.Step = step
+	return g
+}
+
 // change replaces the slot, which must be as the move left it, and raises the
-// partition's version to v.
+// partition's version to v, from which on the move is at next.
 func (g Progress) change(
-	p Placement, v kv.PlacementVersion, step Step, from, to kv.Slot,
+	p Placement, v kv.PlacementVersion, next Progress, from, to kv.Slot,
 ) (Placement, Progress, error) {
 	j := g.Move.Slot
 	if j < 0 || j >= len(p.Slots) {
@@ -226,8 +268,8 @@ func (g Progress) change(
 	p.Slots = slices.Clone(p.Slots)
 	p.Slots[j] = to
 	p.Version = v
-	g.Step, g.Since = step, v
-	return p, g, nil
+	next.Since = v
+	return p, next, nil
 }
 
 // refuse leaves everything as it is and says why.
