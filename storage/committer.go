@@ -2,7 +2,11 @@
 
 package storage
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/dyno-kv/dyno/internal/trace"
+)
 
 // batch is what one commit makes durable.
 type batch struct {
@@ -37,7 +41,7 @@ func (s *Store) commitAll(answers chan<- *batch) error {
 	}
 	c := committer{store: s, ts: s.durable.Load()}
 	for b := range free {
-		b.changes = s.pipe.take(b.changes, s.cfg.BatchOps, s.limit)
+		b.changes = s.pipe.take(b.changes, s.cfg.BatchOps, s.packed)
 		if len(b.changes) == 0 {
 			return nil
 		}
@@ -60,21 +64,15 @@ func (s *Store) commitAll(answers chan<- *batch) error {
 type committer struct {
 	store  *Store
 	ts     uint64
-	writes []Write // of the present commit
+	writes []Write // of the present commit; kept to be filled again
 }
 
 // commit makes a batch durable.
 func (c *committer) commit(b *batch) error {
-	defer func() { clear(c.writes) }()
-	c.writes = c.writes[:0]
-	bytes := 0
-	for _, ch := range b.changes {
-		c.writes = append(c.writes, ch.writes...)
-		bytes += ch.bytes
-	}
-	if len(c.writes) == 0 {
-		// All rest on commits that are durable already.
-		b.ts = c.ts
+	writes, bytes := c.pack(b)
+	defer clear(writes) // do not keep the values
+	if len(writes) == 0 {
+		b.ts = c.ts // all rest on commits that are durable already
 		return nil
 	}
 	if bytes > bigBatch {
@@ -82,40 +80,56 @@ func (c *committer) commit(b *batch) error {
 			return err
 		}
 	}
-	if bytes > c.store.limit.Bytes || len(c.writes) > c.store.limit.Count {
-		if err := c.commitParts(); err != nil {
-			return err
-		}
+	if err := c.store.cfg.Points.Hit(PointCommit); err != nil {
+		return err
+	}
+	last, err := c.commitParts(writes, bytes)
+	if err != nil {
+		return err
 	}
 	c.ts++
-	c.writes = c.store.journal.append(c.writes, b.changes)
-	if err := c.store.engine.Commit(c.ts, c.writes); err != nil {
-		return fmt.Errorf("commit of %d writes: %w", len(c.writes), err)
+	last = c.store.journal.append(last, b.changes)
+	if err := c.store.engine.Commit(c.ts, last); err != nil {
+		return fmt.Errorf("commit of %d writes: %w", len(last), err)
+	}
+	if err := c.store.cfg.Points.Hit(PointPublish); err != nil {
+		return err
 	}
 	b.ts = c.ts
 	c.store.stats.add(len(b.changes))
 	return nil
 }
 
-// commitParts commits all but the last part of a change that no single commit can
-// hold, and leaves that part in writes. Only a split object is so large; its version
-// records come first and its header after them, so a crash in between leaves records
-// to which nothing refers.
-func (c *committer) commitParts() error {
-	limit := c.store.limit
-	from, bytes := 0, 0
-	for i, w := range c.writes {
-		if bytes+w.size() > limit.Bytes || i-from >= limit.Count {
-			c.ts++
-			if err := c.store.engine.Commit(c.ts, c.writes[from:i]); err != nil {
-				return fmt.Errorf("commit of a part of %d writes: %w", i-from, err)
-			}
-			from, bytes = i, 0
-		}
-		bytes += w.size()
+func (c *committer) pack(b *batch) (writes []Write, bytes int) {
+	c.writes = c.writes[:0]
+	for _, ch := range b.changes {
+		c.writes = append(c.writes, ch.writes...)
+		bytes += ch.bytes
 	}
-	c.writes = c.writes[from:]
-	return nil
+	return c.writes, bytes
+}
+
+// commitParts commits all but the last part of a change that no single commit can
+// hold, and returns that part. Only a split object is so large: its version records
+// come first and its header after them, so a crash in between leaves records to which
+// nothing refers. What is within the limits is one part.
+func (c *committer) commitParts(writes []Write, bytes int) (last []Write, err error) {
+	limit := c.store.limit
+	if bytes <= limit.Bytes && len(writes) <= limit.Count {
+		return writes, nil
+	}
+	from, size := 0, 0
+	for i, w := range writes {
+		if i > from && (size+w.size() > limit.Bytes || i-from >= limit.Count) {
+			c.ts++
+			if err := c.store.engine.Commit(c.ts, writes[from:i]); err != nil {
+				return nil, fmt.Errorf("commit of a part of %d writes: %w", i-from, err)
+			}
+			from, size = i, 0
+		}
+		size += w.size()
+	}
+	return writes[from:], nil
 }
 
 // publish moves the durable timestamp, before anybody is answered (I3).
@@ -124,4 +138,20 @@ func (s *Store) publish(b *batch) {
 		sh.overlay.commit(b.ts, sh, b.changes)
 	}
 	s.durable.Store(b.ts)
+	if s.cfg.Trace != nil {
+		s.traceSynced(b)
+	}
+}
+
+// traceSynced tells of every version that a commit made durable.
+func (s *Store) traceSynced(b *batch) {
+	for _, c := range b.changes {
+		for _, v := range c.next.current.Object.Versions {
+			s.cfg.Trace.Emit(trace.Event{
+				Kind: trace.Synced, Bucket: uint32(c.op.Bucket),
+				Partition: uint32(c.op.Partition), Key: c.op.Key,
+				Actor: uint64(v.Dot.Actor), Counter: v.Dot.Counter, Value: b.ts,
+			})
+		}
+	}
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dyno-kv/dyno/internal/fail"
+	"github.com/dyno-kv/dyno/internal/trace"
 )
 
 // Config bounds a store. The zero value is not valid; begin with DefaultConfig.
@@ -40,7 +43,20 @@ type Config struct {
 	// must be room for what is under way and for compaction (TESTING, result 7).
 	LowWater  uint64
 	HighWater uint64
+	// Points and Trace are for tests and checkers; nil in a product build.
+	Points *fail.Set
+	Trace  *trace.Tracer
 }
+
+// The failpoints of a store. An error at one of the first two is a failed write.
+const (
+	// PointCommit: a batch is packed, nothing of it is written.
+	PointCommit = "storage/before-commit"
+	// PointPublish: a batch is durable, nobody can read it yet.
+	PointPublish = "storage/before-publish"
+	// PointAnswer: a batch can be read, nobody was answered yet. Errors mean nothing here.
+	PointAnswer = "storage/before-answer"
+)
 
 // DefaultConfig is a store for a machine that it shares with others.
 func DefaultConfig() Config {

@@ -7,12 +7,15 @@ import (
 	"sync/atomic"
 
 	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // Control keeps the few small records that tell what the store is: identity, opens,
-// incarnations, clean marks. It stands on an engine of its own, so that a fault in the
-// data does not reach it. Every change is durable when its method returns. Its methods
-// may be called at the same time; they follow one another.
+// clean marks. They are records of package wire, envelope included, under the keys for
+// which they were sealed. Control stands on an engine of its own, so that a fault in
+// the data does not reach it. Every change is durable when its method returns. Its
+// methods may be called at the same time; they follow one another.
 type Control struct {
 	engine Engine
 	log    *zap.Logger
@@ -24,10 +27,10 @@ type Control struct {
 	failure atomic.Pointer[error]
 }
 
-// ControlRecord is one change of a control record; a nil Value deletes it.
+// ControlRecord is one change of a control record; without a Record it deletes it.
 type ControlRecord struct {
-	Key   string
-	Value []byte
+	Key    string
+	Record []byte
 }
 
 // OpenControl returns the control records on engine, which it owns from now on.
@@ -41,49 +44,47 @@ func OpenControl(engine Engine, log *zap.Logger) *Control {
 	return c
 }
 
-// Get returns the value of a record, which belongs to the caller. A record that is
-// there and damaged has ErrUnreadable in the chain of its error.
-func (c *Control) Get(key string) (value []byte, found bool, err error) {
+// Get returns a record, which belongs to the caller. One that is there and damaged has
+// ErrUnreadable in the chain of its error.
+func (c *Control) Get(key string) (record []byte, found bool, err error) {
 	if err := c.failed(); err != nil {
 		return nil, false, err
 	}
 	generation := c.reads.enter()
 	defer c.reads.leave(generation)
-	name := controlKey(key)
-	record, found, err := c.engine.Get(name, c.durable.Load())
+	record, found, err = c.engine.Get([]byte(key), c.durable.Load())
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: control record %s: %w", ErrUnreadable, key, err)
 	}
 	if !found {
 		return nil, false, nil
 	}
-	if value, err = unseal(name, record); err != nil {
+	if _, _, err = wire.OpenRecord([]byte(key), record); err != nil {
 		return nil, false, fmt.Errorf("%w: control record %s: %w", ErrUnreadable, key, err)
 	}
-	return value, true, nil
+	return record, true, nil
 }
 
-// Put sets a record.
-func (c *Control) Put(key string, value []byte) error {
-	if value == nil {
-		value = []byte{}
-	}
-	return c.Apply(ControlRecord{Key: key, Value: value})
+// Put sets a record. It refuses what is no record of that key.
+func (c *Control) Put(key string, record []byte) error {
+	return c.Apply(ControlRecord{Key: key, Record: record})
 }
 
 // Delete removes a record.
 func (c *Control) Delete(key string) error { return c.Apply(ControlRecord{Key: key}) }
 
-// Apply makes all changes in one synced transaction. After an error it is unknown
-// whether they were made, and every later call fails with ErrFailed.
+// Apply makes all changes in one synced transaction. Where it refuses a record nothing
+// has happened; after any other error it is unknown whether the changes were made, and
+// every later call fails with ErrFailed.
 func (c *Control) Apply(records ...ControlRecord) error {
 	writes := make([]Write, 0, len(records))
 	for _, r := range records {
-		w := Write{Key: controlKey(r.Key), Delete: r.Value == nil}
-		if !w.Delete {
-			w.Value = seal(w.Key, r.Value)
+		if _, _, err := wire.OpenRecord([]byte(r.Key), r.Record); len(r.Record) > 0 && err != nil {
+			return fmt.Errorf("storage: control record %s: %w", r.Key, err)
 		}
-		writes = append(writes, w)
+		writes = append(writes, Write{
+			Key: []byte(r.Key), Value: r.Record, Delete: len(r.Record) == 0,
+		})
 	}
 	<-c.turn
 	defer func() { c.turn <- struct{}{} }()
@@ -99,25 +100,6 @@ func (c *Control) Apply(records ...ControlRecord) error {
 	c.ts++
 	c.durable.Store(c.ts)
 	return nil
-}
-
-// Each shows all records whose key begins with prefix, in order, until visit returns
-// false. A damaged one has an error with ErrUnreadable in its chain.
-func (c *Control) Each(prefix string, visit func(key string, value []byte, err error) bool) error {
-	if err := c.failed(); err != nil {
-		return err
-	}
-	generation := c.reads.enter()
-	defer c.reads.leave(generation)
-	scope := len(controlKey(""))
-	return c.engine.Iterate(c.durable.Load(), controlKey(prefix), nil,
-		func(name, record []byte) bool {
-			value, err := unseal(name, record)
-			if err != nil {
-				err = fmt.Errorf("%w: control record %s: %w", ErrUnreadable, name[scope:], err)
-			}
-			return visit(string(name[scope:]), append([]byte{}, value...), err)
-		})
 }
 
 // Tend looks after the engine and lets it drop what was overwritten. Call it from time

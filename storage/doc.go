@@ -5,6 +5,29 @@
 // sees to it that they run one after another, that what they decide is durable before
 // anybody hears of it, and that what is read is either right or called unreadable.
 //
+// # The commit pipeline
+//
+//	 Do(op)                       Do(op)            Read, Scan
+//	   | not in the overlay?        |                  | as of the durable timestamp
+//	   | read it, remember when     |                  v
+//	   v                            v               engine
+//	[queue]                      [queue]
+//	   v                            v
+//	 shard 0                      shard n            each owns its partitions:
+//	   | Apply(newest state)        |                no key needs a lock
+//	   | overlay: newest state      |
+//	   +------------> [pipe] <------+                bounded, in order
+//	                    v
+//	                committer                        one transaction, one sync,
+//	                    | engine.Commit              for all that is ready
+//	                    v
+//	                answerer                         1 overlay -> version cache,
+//	                                                   durable timestamp moves
+//	                                                 2 Done(durable)
+//
+// While a commit waits for the disk the shards prepare the next, over an overlay of
+// objects that are not durable yet, and the commit before it is answered.
+//
 // # Invariants
 //
 //   - I1 An answer, also of an operation that changed nothing, waits for the commit of
@@ -13,4 +36,45 @@
 //     of the read; where the key may have been committed later, it is read again.
 //   - I3 The durable timestamp moves before any waiter of that commit is answered, so
 //     whoever got an answer reads what it spoke of.
+//   - I4 A read never waits for a commit, and sees nothing that is not durable.
+//   - I5 A record that is empty or damaged, and a read that failed, is unreadable; it is
+//     never absent (TRAPS C2). Every record has an envelope that tells.
+//   - I6 After the first failed write or sync nothing more is written, and everything
+//     is answered with ErrFailed: operations that had not had their turn with
+//     OutcomeNone, all others that are open with OutcomeUnknown.
+//   - I7 The discard timestamp is at or below that of every open read.
+//   - I8 Of one key, changes are committed in the order in which they were applied.
+//   - I9 Done is called exactly once for every operation that Do took in.
+//   - I10 An object and its journal note are in one transaction, and so are all records
+//     of a split object, unless they are more than the engine takes at once; then
+//     values come first, and the header that refers to them last.
+//
+// # What survives
+//
+//	kill -9      every answered operation, and perhaps some that were not
+//	power loss   the same: whoever is answered has been synced, and the directory with
+//	             it when a log file was new
+//	failed sync  what was answered before it; the process has to end, because what the
+//	             kernel kept of the rest is only known after a restart
+//
+// # Goroutines
+//
+//	shard        Config.Shards of them; started and awaited by Run; end when their queue
+//	             is closed and empty
+//	committer    started and awaited by Run; ends when the pipe is closed and empty, or
+//	             at the first failure
+//	answerer     started and awaited by Run; ends with the committer
+//	tender       started and awaited by Run; ends with its context
+//	closer       started and awaited by Run; closes the queues when the context ends,
+//	             then the pipe when all shards have ended
+//	Badger's     started by OpenBadger, ended by Close
+//
+// Locks: an overlay's, a queue's, the pipe's, a directory's; none is held over another,
+// or over a wait.
+//
+// # What it does not do
+//
+// It mints no dots and merges nothing. It does not repair what is unreadable. It checks
+// no object against its neighbours: a damaged block of Badger's tables whose keys can not
+// be found any more is found by the scrub, not by a read.
 package storage

@@ -3,37 +3,35 @@
 package storage
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/wire"
 )
 
 const (
-	// maxNote bounds one note, so that a commit's share for the journal can be bounded.
-	maxNote = 1 << 10
+	// noteSize is at least what one note adds to a record of the journal.
+	noteSize = 64
 	// journalWrites is how many writes the journal adds to a commit: one record, and
-	// deletions. Two deletions for each record let a journal shrink.
+	// deletions. More deletions than records let a journal shrink.
 	journalWrites = 4
-	// journalRoom is what the journal adds to the bytes of a commit beside the notes
-	// themselves, which are counted with their changes, and one note at most of a
-	// change that is too large to share its commit.
-	journalRoom = maxNote + journalWrites*256
+	// journalRoom is what the journal adds to the bytes of a commit, beside the notes,
+	// which are counted with their changes.
+	journalRoom = noteSize + journalWrites*128
 )
 
-var errJournal = errors.New("storage: malformed journal record")
-
-// journal keeps short notes of operations, durable together with what they did, for a
-// while: one record for each commit that has notes. The oldest are deleted by later
-// commits.
+// journal keeps notes of operations for a while: which dot a request id was given. They
+// are durable together with what they speak of: one record for each commit that has
+// notes. The oldest are deleted by later commits.
 type journal struct {
 	maxNotes int
 	maxAge   time.Duration
 	next     uint64          // number of the next record
 	records  []journalRecord // oldest first
 	notes    int             // in records
+	entries  []wire.JournalEntry
 }
 
 type journalRecord struct {
@@ -46,13 +44,9 @@ type journalRecord struct {
 func (j *journal) open(e Engine, ts uint64, maxNotes int, maxAge time.Duration) error {
 	j.maxNotes, j.maxAge, j.next = maxNotes, maxAge, 1
 	now := time.Now()
-	return eachJournalRecord(e, ts, func(number uint64, record []byte, err error) bool {
-		notes := 0
-		if err == nil {
-			_ = eachNote(record, func([]byte) error { notes++; return nil })
-		}
-		j.records = append(j.records, journalRecord{number, notes, now})
-		j.notes += notes
+	return eachJournalRecord(e, ts, func(number uint64, notes []wire.JournalEntry, _ error) bool {
+		j.records = append(j.records, journalRecord{number, len(notes), now})
+		j.notes += len(notes)
 		j.next = number + 1
 		return true
 	})
@@ -64,27 +58,25 @@ func (j *journal) append(writes []Write, changes []*change) []Write {
 	if j.maxNotes == 0 {
 		return writes
 	}
-	var payload []byte
-	notes := 0
+	j.entries = j.entries[:0]
 	for _, c := range changes {
-		if c.note == nil {
-			continue
+		if c.note != nil {
+			j.entries = append(j.entries, *c.note)
 		}
-		payload = binary.AppendUvarint(payload, uint64(len(c.note)))
-		payload = append(payload, c.note...)
-		notes++
 	}
 	now := time.Now()
-	if notes > 0 {
-		key := journalKey(j.next)
-		writes = append(writes, Write{Key: key, Value: seal(key, payload)})
+	if notes := len(j.entries); notes > 0 {
+		key := wire.AppendJournalKey(nil, j.next)
+		record := wire.AppendJournalRecord(nil, key, j.entries)
+		writes = append(writes, Write{Key: key, Value: record})
 		j.records = append(j.records, journalRecord{j.next, notes, now})
 		j.notes += notes
 		j.next++
 	}
 	for n := 1; n < journalWrites && j.overdue(now); n++ {
 		oldest := j.records[0]
-		writes = append(writes, Write{Key: journalKey(oldest.number), Delete: true})
+		key := wire.AppendJournalKey(nil, oldest.number)
+		writes = append(writes, Write{Key: key, Delete: true})
 		j.notes -= oldest.notes
 		j.records = j.records[1:]
 	}
@@ -97,26 +89,25 @@ func (j *journal) overdue(now time.Time) bool {
 		(j.notes > j.maxNotes || now.Sub(j.records[0].at) > j.maxAge)
 }
 
-// Journal shows the notes that the store found when it was opened, and those since, in
-// the order of their commits. It stops at the first error of fn. Records that can not
-// be read are passed over and logged: a note only spares a repetition.
-func (s *Store) Journal(fn func(note []byte) error) error {
+// Journal shows the notes that are durable, in the order of their commits, until fn
+// returns an error, which it passes on. Records that can not be read are passed over
+// and logged: a note only spares a repetition.
+func (s *Store) Journal(fn func(note wire.JournalEntry) error) error {
 	generation := s.reads.enter()
 	defer s.reads.leave(generation)
 	var stop error
 	err := eachJournalRecord(s.engine, s.durable.Load(),
-		func(number uint64, payload []byte, err error) bool {
-			if err == nil {
-				err = eachNote(payload, func(note []byte) error {
-					stop = fn(note)
-					return stop
-				})
-			}
-			if err != nil && stop == nil {
+		func(number uint64, notes []wire.JournalEntry, err error) bool {
+			if err != nil {
 				s.log.Warn("journal record is unreadable",
 					zap.Uint64("record", number), zap.Error(err))
 			}
-			return stop == nil
+			for _, note := range notes {
+				if stop = fn(note); stop != nil {
+					return false
+				}
+			}
+			return true
 		})
 	if stop != nil {
 		return stop
@@ -124,36 +115,24 @@ func (s *Store) Journal(fn func(note []byte) error) error {
 	return err
 }
 
+// eachJournalRecord shows the records of the journal, with an error instead of notes
+// where one can not be read.
 func eachJournalRecord(
-	e Engine, ts uint64, visit func(number uint64, payload []byte, err error) bool,
+	e Engine, ts uint64, visit func(number uint64, notes []wire.JournalEntry, err error) bool,
 ) error {
-	err := e.Iterate(ts, journalPrefix(), nil, func(key, record []byte) bool {
-		number, ok := journalNumber(key)
-		if !ok {
-			return visit(0, nil, fmt.Errorf("%w: key %x", errJournal, key))
+	err := e.Iterate(ts, wire.AppendJournalPrefix(nil), nil, func(key, record []byte) bool {
+		number, err := wire.ParseJournalKey(key)
+		if err != nil {
+			return true // not ours; nothing can be said of it
 		}
-		payload, err := unseal(key, record)
-		return visit(number, payload, err)
+		notes, err := wire.DecodeJournalRecord(nil, key, record)
+		if err != nil {
+			notes = nil
+		}
+		return visit(number, notes, err)
 	})
 	if err != nil {
 		return fmt.Errorf("storage: read the journal: %w", err)
-	}
-	return nil
-}
-
-// eachNote shows the notes of a record; they are copies. It returns errJournal where
-// the record is malformed, or the error of fn.
-func eachNote(payload []byte, fn func(note []byte) error) error {
-	for len(payload) > 0 {
-		n, used := binary.Uvarint(payload)
-		if used <= 0 || n > uint64(len(payload)-used) {
-			return errJournal
-		}
-		note := payload[used : used+int(n)]
-		payload = payload[used+int(n):]
-		if err := fn(append([]byte{}, note...)); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -3,10 +3,12 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // splitSize is the encoded size above which an object is a header record, which has no
@@ -19,18 +21,17 @@ func (s *Store) prepare(op *Op, before stored, next Next) (*change, error) {
 	if !next.object.HasValues() {
 		return nil, fmt.Errorf("%w: key %q", ErrIncomplete, op.Key)
 	}
-	if len(next.note) > maxNote {
-		return nil, fmt.Errorf("%w: a note of %d bytes, at most %d",
-			ErrTooBig, len(next.note), maxNote)
+	c := &change{op: op, note: next.note}
+	if next.note != nil {
+		c.bytes = noteSize
 	}
-	c := &change{op: op, note: next.note, bytes: len(next.note)}
 	c.next.current = Current{Object: next.object, State: StatePresent, Full: true}
 	var err error
 	if next.object.Size() <= splitSize {
 		c.writes = s.wholeWrites(c, next.encoded)
 	} else {
 		c.next.split = true
-		c.writes = s.splitWrites(op, before, next.object)
+		c.writes = s.splitWrites(op, before, &c.next.current.Object)
 	}
 	if c.writes, err = s.dropStale(c, before); err != nil {
 		return nil, err
@@ -47,27 +48,44 @@ func (s *Store) prepare(op *Op, before stored, next Next) (*change, error) {
 
 // wholeWrites stores an object as one record.
 func (s *Store) wholeWrites(c *change, encoded []byte) []Write {
-	record := sealObject(c.op.turn.at.record, c.next.current.Object, encoded)
-	c.next.current.Encoded = record.payload
-	return []Write{{Key: c.op.turn.at.record, Value: record.bytes}}
+	at, object := c.op.turn.at, &c.next.current.Object
+	var record []byte
+	if encoded != nil {
+		record = make([]byte, 0, wire.RecordOverhead+len(encoded))
+		record = wire.AppendRecord(record, wire.FormatObject, at.record, encoded)
+	} else {
+		record = make([]byte, 0, recordSize(object))
+		record = wire.AppendObjectRecord(record, at.record, object)
+	}
+	c.next.current.Encoded = record[wire.RecordOverhead:]
+	c.single[0] = Write{Key: at.record, Value: record}
+	return c.single[:]
+}
+
+// recordSize is at least the size of an object's record, about.
+func recordSize(o *kv.Object) int {
+	const head, perVersion = 32, 16 // beyond what Size counts
+	return wire.RecordOverhead + head + o.Size() + perVersion*len(o.Versions)
 }
 
 // splitWrites stores an object as records of the values that are new, then the header.
-func (s *Store) splitWrites(op *Op, before stored, object kv.Object) []Write {
+func (s *Store) splitWrites(op *Op, before stored, object *kv.Object) []Write {
 	writes := make([]Write, 0, len(object.Versions)+1)
-	for _, v := range object.Versions {
+	for i := range object.Versions {
+		v := &object.Versions[i]
 		if v.Size == 0 || before.hasRecord(v) {
 			continue
 		}
-		key := versionKey(op.Partition, op.Bucket, op.Key, v.Dot)
-		writes = append(writes, Write{Key: key, Value: seal(key, v.Value)})
+		key := op.turn.at.versionKey(v.Dot)
+		record := make([]byte, 0, wire.RecordOverhead+len(v.Value)+128)
+		writes = append(writes, Write{Key: key, Value: wire.AppendVersionRecord(record, key, v)})
 	}
-	header := sealHeader(op.turn.at.record, object)
+	header := wire.AppendHeaderRecord(nil, op.turn.at.record, object)
 	return append(writes, Write{Key: op.turn.at.record, Value: header})
 }
 
 // hasRecord reports whether the value of v stands in a record of its own already.
-func (s stored) hasRecord(v kv.Version) bool {
+func (s stored) hasRecord(v *kv.Version) bool {
 	if !s.split {
 		return false
 	}
@@ -86,8 +104,7 @@ func (s *Store) dropStale(c *change, before stored) ([]Write, error) {
 	}
 	for _, v := range before.current.Object.Versions {
 		if v.Size > 0 && !c.keeps(v.Dot) {
-			key := versionKey(op.Partition, op.Bucket, op.Key, v.Dot)
-			c.writes = append(c.writes, Write{Key: key, Delete: true})
+			c.writes = append(c.writes, Write{Key: op.turn.at.versionKey(v.Dot), Delete: true})
 		}
 	}
 	return c.writes, nil
@@ -95,22 +112,30 @@ func (s *Store) dropStale(c *change, before stored) ([]Write, error) {
 
 // dropUnknown deletes the records of values that an unreadable object may have left.
 func (s *Store) dropUnknown(c *change) ([]Write, error) {
-	op := c.op
 	generation := s.reads.enter()
 	defer s.reads.leave(generation)
+	at := c.op.turn.at
 	ts := c.op.turn.shard.overlay.readableAt()
-	prefix := versionPrefix(op.Partition, op.Bucket, op.Key)
+	any := at.versionKey(vclock.Dot{})
+	prefix := any[:len(any)-dotSize]
 	err := s.engine.Iterate(ts, prefix, nil, func(key, _ []byte) bool {
-		if dot, ok := versionDot(prefix, key); ok && !c.keeps(dot) {
-			c.writes = append(c.writes, Write{Key: append([]byte{}, key...), Delete: true})
+		// Longer keys that begin with this one have records here too.
+		if len(key) != len(any) {
+			return true
+		}
+		if _, dot, err := wire.ParseVersionKey(key); err != nil || !c.keeps(dot) {
+			c.writes = append(c.writes, Write{Key: bytes.Clone(key), Delete: true})
 		}
 		return true
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: list old versions of %q: %w", ErrUnreadable, op.Key, err)
+		return nil, fmt.Errorf("%w: list old versions of %q: %w", ErrUnreadable, at.key, err)
 	}
 	return c.writes, nil
 }
+
+// dotSize is what the dot takes at the end of a version's key.
+const dotSize = 16
 
 // keeps reports whether the value of a dot has its own record after the change.
 func (c *change) keeps(d vclock.Dot) bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // Op is one read-decide-write of one key. The store keeps the Op, and what it points
@@ -80,7 +81,7 @@ type Next struct {
 	kind    nextKind
 	object  kv.Object
 	encoded []byte
-	note    []byte
+	note    *wire.JournalEntry
 }
 
 type nextKind uint8
@@ -103,7 +104,7 @@ func Load() Next { return Next{kind: nextLoad} }
 // encoded is its encoding where the caller has it, nil where the store is to encode
 // it. note goes into the journal in the same commit, unless it is nil. The store keeps
 // all three.
-func Put(object kv.Object, encoded, note []byte) Next {
+func Put(object kv.Object, encoded []byte, note *wire.JournalEntry) Next {
 	return Next{kind: nextPut, object: object, encoded: encoded, note: note}
 }
 

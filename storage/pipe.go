@@ -2,7 +2,11 @@
 
 package storage
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/dyno-kv/dyno/wire"
+)
 
 // change is what one operation hands to the committer: writes, or none where it only
 // waits for what it rests on (I1). Changes are committed in the order in which they
@@ -10,10 +14,11 @@ import "sync"
 type change struct {
 	op     *Op
 	shard  *shard
-	entry  *entry  // what the change is the newest state of; nil without writes
-	next   stored  // the state after the change, values included
-	writes []Write // new records first, then the object's own, then deletions
-	note   []byte
+	entry  *entry   // what the change is the newest state of; nil without writes
+	next   stored   // the state after the change, values included
+	writes []Write  // new records first, then the object's own, then deletions
+	single [1]Write // backs writes in the usual case
+	note   *wire.JournalEntry
 	bytes  int // of writes and note
 }
 

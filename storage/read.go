@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // place names the record of an object.
@@ -17,7 +19,17 @@ type place struct {
 }
 
 func placeOf(partition uint16, bucket kv.BucketID, key []byte) place {
-	return place{partition, bucket, key, objectKey(partition, bucket, key)}
+	record := make([]byte, 0, keyOverhead+len(key))
+	return place{partition, bucket, key, wire.AppendObjectKey(record, partition, bucket, key)}
+}
+
+// keyOverhead is at least what a record's key has beside the object's.
+const keyOverhead = 24
+
+// versionKey is the key of the record of one value.
+func (at place) versionKey(d vclock.Dot) []byte {
+	key := make([]byte, 0, keyOverhead+len(at.key))
+	return wire.AppendVersionKey(key, at.partition, at.bucket, at.key, d)
 }
 
 // Read returns what is durable of a key. It never waits for a commit, nor for the
@@ -74,25 +86,23 @@ func (s *Store) readAt(at place, ts uint64, d depth) stored {
 	return s.decode(at, record, ts, d)
 }
 
-// decode makes sense of an object's record, which must not change any more.
+// decode makes sense of an object's record. Unless d is bareObject the result points
+// into record, which must not change any more then.
 func (s *Store) decode(at place, record []byte, ts uint64, d depth) stored {
-	payload, err := unseal(at.record, record)
+	object, whole, err := wire.DecodeObjectRecord(at.record, record)
 	if err != nil {
 		return unreadable(err)
 	}
-	object, err := decodeObject(payload, d == bareObject)
-	if err != nil {
-		return unreadable(err)
-	}
-	out := stored{current: Current{Object: object, State: StatePresent}}
-	out.split = isHeader(payload)
+	out := stored{current: Current{Object: object, State: StatePresent}, split: !whole}
 	switch {
-	case out.split && d == wholeObject:
+	case d == bareObject:
+		return out.bare()
+	case whole:
+		out.current.Encoded = record[wire.RecordOverhead:]
+	case d == wholeObject:
 		if out.current.Object, err = s.withValues(at, object, ts); err != nil {
 			return unreadable(err)
 		}
-	case !out.split && d != bareObject:
-		out.current.Encoded = payload
 	}
 	out.current.Full = out.current.Object.HasValues()
 	return out
@@ -106,7 +116,7 @@ func (s *Store) withValues(at place, header kv.Object, ts uint64) (kv.Object, er
 		if v.HasValue() {
 			continue
 		}
-		key := versionKey(at.partition, at.bucket, at.key, v.Dot)
+		key := at.versionKey(v.Dot)
 		record, found, err := s.engine.Get(key, ts)
 		if err != nil {
 			return kv.Object{}, err
@@ -114,12 +124,14 @@ func (s *Store) withValues(at place, header kv.Object, ts uint64) (kv.Object, er
 		if !found {
 			return kv.Object{}, fmt.Errorf("version %s has no record", v.Dot)
 		}
-		if whole[i].Value, err = unseal(key, record); err != nil {
+		stored, err := wire.DecodeVersionRecord(key, record)
+		if err != nil {
 			return kv.Object{}, fmt.Errorf("version %s: %w", v.Dot, err)
 		}
-		if !whole[i].Intact() {
-			return kv.Object{}, fmt.Errorf("version %s: the checksum differs", v.Dot)
+		if stored.Dot != v.Dot || stored.Checksum != v.Checksum {
+			return kv.Object{}, fmt.Errorf("version %s: its record is of another write", v.Dot)
 		}
+		whole[i] = stored
 	}
 	header.Versions = whole
 	return header, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // Entry is one key of a scan.
@@ -35,19 +36,19 @@ func (s *Store) Scan(
 	generation := s.reads.enter()
 	defer s.reads.leave(generation)
 	ts := s.shardOf(partition).overlay.readableAt()
-	scope := objectPrefix(partition, bucket)
-	from := append(append([]byte{}, scope...), after...)
+	scope := len(wire.AppendObjectKey(nil, partition, bucket, nil))
+	var from []byte
 	if len(after) > 0 {
-		from = append(from, 0) // the least key after it
+		from = wire.AppendObjectKeyAfter(nil, partition, bucket, after)
 	}
-	err = s.engine.Iterate(ts, append(scope[:len(scope):len(scope)], prefix...), from,
+	err = s.engine.Iterate(ts, wire.AppendObjectKey(nil, partition, bucket, prefix), from,
 		func(key, record []byte) bool {
 			if len(entries) >= limit || len(entries) > 0 && size < len(key)+len(record) {
 				more = true
 				return false
 			}
 			at := place{partition: partition, bucket: bucket, record: bytes.Clone(key)}
-			at.key = at.record[len(scope):]
+			at.key = at.record[scope:]
 			if d != bareObject {
 				record = bytes.Clone(record) // it was lent; values will point into it
 			}
@@ -80,7 +81,7 @@ func (s stored) separate() (bytes int) {
 func (s *Store) Fold(
 	partition uint16, fn func(bucket kv.BucketID, key []byte, c Current) bool,
 ) error {
-	from := partitionPrefix(partition)
+	from := wire.AppendObjectPartition(nil, partition)
 	for {
 		page, err := s.foldStep(partition, from)
 		if err != nil {
@@ -114,13 +115,13 @@ func (s *Store) foldStep(partition uint16, from []byte) (page []placed, err erro
 	generation := s.reads.enter()
 	defer s.reads.leave(generation)
 	ts := s.shardOf(partition).overlay.readableAt()
-	err = s.engine.Iterate(ts, partitionPrefix(partition), from, func(key, record []byte) bool {
+	err = s.engine.Iterate(ts, wire.AppendObjectPartition(nil, partition), from, func(key, record []byte) bool {
 		p := placed{place: place{partition: partition, record: bytes.Clone(key)}}
-		if bucket, rest, ok := splitObjectKey(p.record); ok {
-			p.bucket, p.key = bucket, rest
+		if parts, err := wire.ParseObjectKey(p.record); err == nil {
+			p.bucket, p.key = parts.Bucket, parts.Key
 			p.current = s.decode(p.place, record, ts, bareObject).current
 		} else {
-			p.current = unreadable(fmt.Errorf("record key %x is malformed", key)).current
+			p.current = unreadable(err).current
 		}
 		page = append(page, p)
 		return len(page) < foldStep

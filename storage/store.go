@@ -22,7 +22,8 @@ type Store struct {
 	log    *zap.Logger
 	shards []*shard
 	pipe   *pipe
-	limit  Limits // of one commit, the journal's share taken off
+	limit  Limits // of one commit, as the engine says, the journal's share taken off
+	packed Limits // of a commit of several changes
 
 	reads   generations
 	journal journal // owned by the committer once Run has begun
@@ -43,14 +44,16 @@ func Open(cfg Config, engine Engine, log *zap.Logger) (*Store, error) {
 		return nil, err
 	}
 	limit := engine.Limits()
-	limit.Bytes = min(limit.Bytes-journalRoom, cfg.BatchBytes)
+	limit.Bytes -= journalRoom
 	limit.Count -= journalWrites
+	packed := limit
+	packed.Bytes = min(packed.Bytes, cfg.BatchBytes)
 	if limit.Bytes < 1<<10 || limit.Count < 1 {
 		return nil, fmt.Errorf("storage: the engine takes only %d bytes in one commit; "+
 			"give it a larger memtable", engine.Limits().Bytes)
 	}
 	s := &Store{
-		cfg: cfg, engine: engine, log: log, limit: limit,
+		cfg: cfg, engine: engine, log: log, limit: limit, packed: packed,
 		pipe: newPipe(cfg.AheadBytes),
 		disk: diskWatch{free: cfg.FreeBytes, low: cfg.LowWater, high: cfg.HighWater},
 	}
@@ -100,6 +103,7 @@ func (s *Store) Run(ctx context.Context) error {
 	group.Go(func() error {
 		for b := range answers {
 			s.publish(b)
+			_ = s.cfg.Points.Hit(PointAnswer) // too late for an error
 			b.answer(Result{Outcome: OutcomeDurable})
 			b.done()
 		}
