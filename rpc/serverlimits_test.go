@@ -12,8 +12,8 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
-// big answers with 32 KiB.
-func big(_ context.Context, c *Call) {
+// answerBig answers with 32 KiB.
+func answerBig(_ context.Context, c *Call) {
 	c.Reply(func(dst []byte) []byte {
 		return append(append(dst, 0xc5, 0x80, 0x00), make([]byte, 32<<10)...)
 	})
@@ -21,7 +21,7 @@ func big(_ context.Context, c *Call) {
 
 func TestAClientThatDoesNotReadIsCutOffAndHarmsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, testConfig(), big)
+		r := newRig(t, testConfig(), answerBig)
 		slow, quick := r.raw(), r.raw()
 		began := time.Now()
 		for id := range uint64(100) {
@@ -50,7 +50,7 @@ func TestAClientThatDoesNotReadIsCutOffAndHarmsNobody(t *testing.T) {
 
 func TestASlowButLivingReaderGetsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, testConfig(), big)
+		r := newRig(t, testConfig(), answerBig)
 		c := r.raw()
 		go func() {
 			for id := range uint64(100) {
@@ -78,7 +78,7 @@ func TestAnswersThatPileUpBeyondReasonEndTheConnection(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 200 {
-			big(t.Context(), <-l.calls)
+			answerBig(t.Context(), <-l.calls)
 		}
 		synctest.Wait()
 		if got := r.srv.Stats(); got.Conns != 0 {
