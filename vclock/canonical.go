@@ -24,8 +24,7 @@ func canonical(vector, dots []Dot) Context {
 			entry = vector[v]
 			v++
 		}
-		// Covered dots vanish, and dots that follow the entry without a gap extend it.
-		for i < len(dots) && dots[i].Actor == actor && dots[i].Counter <= entry.Counter+1 {
+		for i < len(dots) && dots[i].Actor == actor && belongs(dots[i].Counter, entry.Counter) {
 			entry.Counter = max(entry.Counter, dots[i].Counter)
 			i++
 		}
@@ -43,6 +42,10 @@ func canonical(vector, dots []Dot) Context {
 	}
 	return Context{vector: merged, dots: loose}
 }
+
+// belongs reports whether a dot is part of its actor's entry: covered dots vanish in
+// it, and one that follows without a gap extends it. It must not wrap around.
+func belongs(counter, entry uint64) bool { return counter <= entry || counter-1 == entry }
 
 // mergeVectors is the pairwise maximum of two vectors.
 func mergeVectors(a, b []Dot) []Dot {

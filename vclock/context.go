@@ -36,10 +36,11 @@ func (c Context) IsEmpty() bool { return len(c.vector) == 0 && len(c.dots) == 0 
 // Entries is how many entries and detached dots the context has: its size.
 func (c Context) Entries() int { return len(c.vector) + len(c.dots) }
 
-// Contains reports whether d is in the set.
+// Contains reports whether d is in the set. A dot with counter 0 names no write and is
+// in no set.
 func (c Context) Contains(d Dot) bool {
 	if d.Counter <= c.upTo(d.Actor) {
-		return true
+		return d.Counter > 0
 	}
 	_, found := slices.BinarySearchFunc(c.dots, d, Dot.Compare)
 	return found
@@ -92,7 +93,7 @@ func (c Context) Join(other Context) Context {
 // Add returns the set with d in it, and nothing else that was not there: what a
 // client is handed for a write (ARCHITECTURE 5, exact contexts).
 func (c Context) Add(d Dot) Context {
-	if d.IsZero() || c.Contains(d) {
+	if d.Counter == 0 || c.Contains(d) {
 		return c
 	}
 	return canonical(c.vector, mergeDots(c.dots, []Dot{d}))
@@ -102,7 +103,7 @@ func (c Context) Add(d Dot) Context {
 // own store may do this, in its own object, where it holds all its earlier dots of
 // that key (I3); the dots in between belong to other keys.
 func (c Context) Fold(d Dot) Context {
-	if d.IsZero() || d.Counter <= c.upTo(d.Actor) {
+	if d.Counter <= c.upTo(d.Actor) {
 		return c
 	}
 	return canonical(mergeVectors(c.vector, []Dot{d}), c.dots)

@@ -40,7 +40,7 @@ func (a Actor) String() string { return fmt.Sprintf("%d.%012x", a.Node(), a.Inca
 // Dot names one write. The zero Dot names none.
 type Dot struct {
 	Actor   Actor
-	Counter uint64 // at least 1 in a real dot
+	Counter uint64 // 1 to MaxCounter in a real dot
 }
 
 // IsZero reports whether d names no write.

@@ -77,7 +77,10 @@ func Decode(b []byte) (Context, error) {
 	if len(c.dots) == 0 {
 		c.dots = nil
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return Context{}, err
+	}
+	return c, nil
 }
 
 // check reports a context that is not in canonical form (I1).
@@ -91,7 +94,7 @@ func (c Context) check() error {
 		if i > 0 && c.dots[i-1].Compare(d) >= 0 {
 			return fmt.Errorf("%w: dots out of order", ErrMalformed)
 		}
-		if d.Counter <= c.upTo(d.Actor)+1 {
+		if belongs(d.Counter, c.upTo(d.Actor)) {
 			return fmt.Errorf("%w: dot %s belongs to its actor's entry", ErrMalformed, d)
 		}
 	}
