@@ -45,7 +45,8 @@ func (c *Call) Conn() *ServerConn { return c.conn }
 
 // Reply answers with the one MessagePack value that appendResult appends to its
 // argument. It never waits, and may be called from any goroutine. appendResult is
-// called before Reply returns, with the connection locked: it must only append.
+// called before Reply returns, with the connection locked: it must only append;
+// nil stands for the value nil.
 // Where the result is longer than the limit, TOO_LARGE is answered instead. A
 // second answer is ignored; so is one whose connection is gone.
 func (c *Call) Reply(appendResult func(dst []byte) []byte) {

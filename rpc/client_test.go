@@ -150,15 +150,16 @@ func TestALostConnectionTellsSentFromUnsent(t *testing.T) {
 		synctest.Wait()
 		pad := func(size int) func([]byte) []byte {
 			return func(dst []byte) []byte {
-				return append(append(dst, 0xc6, 0, byte(size>>16), byte(size>>8), byte(size)), make([]byte, size)...)
+				dst = append(dst, 0xc6, 0, byte(size>>16), byte(size>>8), byte(size))
+				return append(dst, make([]byte, size)...)
 			}
 		}
-		stuck := make(chan outcome, 2)
-		c.Go("fills", pad(500<<10), time.Now().Add(time.Hour), func(_ []byte, err error) { stuck <- outcome{err: err} })
+		stuck, long := make(chan outcome, 2), make(chan outcome, 2)
+		hour := time.Now().Add(time.Hour)
+		c.Go("fills", pad(500<<10), hour, func(_ []byte, err error) { stuck <- outcome{err: err} })
 		synctest.Wait()
 		behind := goCall(c, "behind", "", time.Hour)
-		long := make(chan outcome, 2)
-		c.Go("long", pad(600<<10), time.Now().Add(time.Hour), func(_ []byte, err error) { long <- outcome{err: err} })
+		c.Go("long", pad(600<<10), hour, func(_ []byte, err error) { long <- outcome{err: err} })
 		synctest.Wait()
 		r.kill()
 		close(block)
@@ -194,7 +195,8 @@ func TestAClientRefusesWhatItsBoundsDoNotHold(t *testing.T) {
 		for range 3 {
 			open = append(open, goCall(c, "wait", "", time.Minute))
 		}
-		if o := <-goCall(c, "wait", "", time.Minute); !errors.Is(o.err, ErrNotSent) || !errors.Is(o.err, ErrBusy) {
+		o := <-goCall(c, "wait", "", time.Minute)
+		if !errors.Is(o.err, ErrNotSent) || !errors.Is(o.err, ErrBusy) {
 			t.Errorf("a fourth call: %v", o.err)
 		}
 		for range 3 {
@@ -206,7 +208,8 @@ func TestAClientRefusesWhatItsBoundsDoNotHold(t *testing.T) {
 			}
 		}
 		long := string(make([]byte, 1<<10))
-		if o := <-goCall(c, "long", long, time.Minute); !errors.Is(o.err, ErrNotSent) || !errors.Is(o.err, ErrTooLong) {
+		o = <-goCall(c, "long", long, time.Minute)
+		if !errors.Is(o.err, ErrNotSent) || !errors.Is(o.err, ErrTooLong) {
 			t.Errorf("a long call: %v", o.err)
 		}
 	})
@@ -225,8 +228,8 @@ func TestASilentServerIsPingedAndThenGivenUp(t *testing.T) {
 		began := time.Now()
 		<-c.Ended()
 		took := time.Since(began)
-		if err := c.reason(); !errors.Is(err, ErrSilent) || took < 2*cfg.PingAfter || took > 4*cfg.PingAfter {
-			t.Errorf("%v after %v", err, took)
+		if took < 2*cfg.PingAfter || took > 4*cfg.PingAfter || !errors.Is(c.reason(), ErrSilent) {
+			t.Errorf("%v after %v", c.reason(), took)
 		}
 	})
 }
@@ -242,86 +245,110 @@ func TestEveryCallCompletesOnceWhateverTheNetworkDoes(t *testing.T) {
 	}
 }
 
+// storm is the server's side of a run, and what it was asked.
+type storm struct {
+	mu      sync.Mutex // guards rng and asked
+	rng     *rand.Rand
+	asked   map[string]bool
+	pending sync.WaitGroup
+	kinds   map[string]int
+}
+
+func (s *storm) handle(ctx context.Context, c *Call) {
+	s.mu.Lock()
+	s.asked[string(c.Params)] = true
+	s.mu.Unlock()
+	if delay := s.upTo(20); delay > 5 {
+		s.pending.Go(func() {
+			time.Sleep(time.Duration(delay) * time.Millisecond)
+			echo(ctx, c)
+		})
+		return
+	}
+	echo(ctx, c)
+}
+
+func (s *storm) upTo(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.IntN(n)
+}
+
 func runCallStorm(t *testing.T, seed uint64) {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	var mu sync.Mutex
-	asked := make(map[string]bool)
-	var pending sync.WaitGroup
+	s := &storm{
+		rng:   rand.New(rand.NewPCG(seed, 0)),
+		asked: make(map[string]bool),
+		kinds: make(map[string]int),
+	}
 	cfg := DefaultPeerServerConfig()
 	cfg.Limits.InFlight = 16
-	r := newRig(t, cfg, func(ctx context.Context, c *Call) {
-		mu.Lock()
-		asked[string(c.Params)] = true
-		delay := time.Duration(rng.IntN(20)) * time.Millisecond
-		mu.Unlock()
-		if delay < 5*time.Millisecond {
-			echo(ctx, c)
-			return
-		}
-		pending.Go(func() { time.Sleep(delay); echo(ctx, c) })
-	})
+	r := newRig(t, cfg, s.handle)
 	r.net.SetDefaults(memnet.Faults{
 		Delay: time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.02, Reset: 0.002,
 	})
-	kinds := map[string]int{}
 	for conn := range 20 {
-		ccfg := DefaultPeerClientConfig()
-		ccfg.Limits.Chunk = 1 << 10
-		nc, err := r.net.Dial(t.Context(), "c", serverAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := NewClient(nc, ccfg, zap.NewNop())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var run sync.WaitGroup
-		run.Go(func() { _ = c.Run(t.Context()) })
-		var calls []chan outcome
-		var params []string
-		for i := range 100 {
-			mu.Lock()
-			size, timeout := rng.IntN(3000), time.Duration(rng.IntN(400))*time.Millisecond
-			mu.Unlock()
-			params = append(params, fmt.Sprintf("%d/%d/%s", conn, i, make([]byte, size)))
-			calls = append(calls, goCall(c, "echo", params[i], timeout))
-			if i%10 == 0 {
-				time.Sleep(time.Millisecond)
-			}
-		}
-		time.Sleep(20 * time.Millisecond)
-		c.Close()
-		run.Wait()
-		for i, got := range calls {
-			if len(got) != 1 {
-				t.Fatalf("call %d/%d completed %d times", conn, i, len(got))
-			}
-			o := <-got
-			sent := string(text(params[i])(nil))
-			mu.Lock()
-			switch {
-			case o.err == nil && o.result != sent:
-				t.Errorf("call %d/%d got the answer of another", conn, i)
-			case o.err == nil && !asked[sent]:
-				t.Errorf("call %d/%d was answered, but not asked", conn, i)
-			case errors.Is(o.err, ErrNotSent) && asked[sent]:
-				t.Errorf("call %d/%d was carried out, but fails with %v", conn, i, o.err)
-			case o.err != nil && errors.Is(o.err, ErrNotSent) == errors.Is(o.err, ErrUnanswered):
-				t.Errorf("call %d/%d: %v is neither or both", conn, i, o.err)
-			}
-			mu.Unlock()
-			switch {
-			case o.err == nil:
-				kinds["answered"]++
-			case errors.Is(o.err, ErrNotSent):
-				kinds["not sent"]++
-			default:
-				kinds["unanswered"]++
-			}
+		s.oneConnection(t, r, conn)
+	}
+	s.pending.Wait()
+	if s.kinds["answered"] < 100 || s.kinds["unanswered"] < 10 || s.kinds["not sent"] < 10 {
+		t.Errorf("the storm was too calm: %v", s.kinds)
+	}
+}
+
+// oneConnection sends a hundred calls, closes on the way, and checks their ends.
+func (s *storm) oneConnection(t *testing.T, r *rig, conn int) {
+	cfg := DefaultPeerClientConfig()
+	cfg.Limits.Chunk = 1 << 10
+	nc, err := r.net.Dial(t.Context(), "c", serverAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewClient(nc, cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run sync.WaitGroup
+	run.Go(func() { _ = c.Run(t.Context()) })
+	var calls []chan outcome
+	var params []string
+	for i := range 100 {
+		params = append(params, fmt.Sprintf("%d/%d/%s", conn, i, make([]byte, s.upTo(3000))))
+		timeout := time.Duration(s.upTo(400)) * time.Millisecond
+		calls = append(calls, goCall(c, "echo", params[i], timeout))
+		if i%10 == 0 {
+			time.Sleep(time.Millisecond)
 		}
 	}
-	pending.Wait()
-	if kinds["answered"] < 100 || kinds["unanswered"] < 10 || kinds["not sent"] < 10 {
-		t.Errorf("the storm was too calm: %v", kinds)
+	time.Sleep(20 * time.Millisecond)
+	c.Close()
+	run.Wait()
+	for i, got := range calls {
+		if len(got) != 1 {
+			t.Fatalf("call %d/%d completed %d times", conn, i, len(got))
+		}
+		s.check(t, fmt.Sprintf("call %d/%d", conn, i), string(text(params[i])(nil)), <-got)
+	}
+}
+
+// check compares how a call ended with what the server was asked.
+func (s *storm) check(t *testing.T, name, sent string, o outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked[sent]
+	switch unsent := errors.Is(o.err, ErrNotSent); {
+	case o.err == nil:
+		s.kinds["answered"]++
+		if o.result != sent || !asked {
+			t.Errorf("%s got the answer of another", name)
+		}
+	case unsent == errors.Is(o.err, ErrUnanswered):
+		t.Errorf("%s: %v is neither or both", name, o.err)
+	case unsent:
+		s.kinds["not sent"]++
+		if asked {
+			t.Errorf("%s was carried out, but fails with %v", name, o.err)
+		}
+	default:
+		s.kinds["unanswered"]++
 	}
 }

@@ -13,7 +13,8 @@ import (
 // the deadline, or when the connection ends. Where the call can not be sent at all
 // that is before Go returns, on its goroutine, and the error wraps ErrNotSent. Go
 // never waits. appendParams appends one MessagePack value to its argument; it is
-// called before Go returns, with the connection locked: it must only append.
+// called before Go returns, with the connection locked: it must only append. nil
+// stands for an empty array, which means all defaults.
 // The deadline is kept by this side; that the other side keeps it too is for the
 // params to say, as the milliseconds that remain.
 func (c *Client) Go(
@@ -44,7 +45,7 @@ func (c *Client) begin(
 	}
 	id = c.calls.newID()
 	at, err := c.out.add(func(dst []byte) []byte {
-		return appendParams(wire.AppendRequestHeader(dst, id, method))
+		return appendValue(wire.AppendRequestHeader(dst, id, method), appendParams, emptyArray)
 	})
 	if err != nil {
 		c.mu.Unlock()

@@ -91,7 +91,8 @@ func (l Limits) Validate() error {
 			errs = append(errs, fmt.Errorf("rpc: "+format, args...))
 		}
 	}
-	check(l.Message >= minMessage, "limit Message is %d, must be at least %d", l.Message, minMessage)
+	check(l.Message >= minMessage,
+		"limit Message is %d, must be at least %d", l.Message, minMessage)
 	check(l.Depth >= 1 && l.Depth <= wire.MaxScanDepth,
 		"limit Depth is %d, must be 1 to %d", l.Depth, wire.MaxScanDepth)
 	check(l.InFlight >= 1, "limit InFlight is %d, must be at least 1", l.InFlight)

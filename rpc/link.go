@@ -14,7 +14,10 @@ import (
 // link is what both ends of a connection have in common: the socket, what is to be
 // written to it, and how it ends. Its writer is the only one that writes.
 type link struct {
-	nc           net.Conn
+	nc net.Conn
+	// socket is what nc encrypts for, or nc: closing it never waits, while TLS would
+	// say goodbye first.
+	socket       net.Conn
 	writeTimeout time.Duration
 	hardUnsent   int
 
@@ -54,8 +57,13 @@ const (
 )
 
 func newLink(nc net.Conn, l Limits) *link {
+	socket := nc
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		socket = t.NetConn()
+	}
 	return &link{
 		nc:           nc,
+		socket:       socket,
 		writeTimeout: l.WriteTimeout,
 		hardUnsent:   hardUnsentFactor * l.Unsent,
 		wake:         make(chan struct{}, 1),
@@ -66,6 +74,12 @@ func newLink(nc net.Conn, l Limits) *link {
 	}
 }
 
+const (
+	msgpackNil = 0xc0
+	emptyArray = 0x90
+	emptyMap   = 0x80
+)
+
 // isClosed reports whether a channel that only ever gets closed is.
 func isClosed(c <-chan struct{}) bool {
 	select {
@@ -74,6 +88,19 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
+}
+
+// appendValue appends what f does, or where that is nothing the value `none`: a
+// message must never lack an element, or the whole connection ends.
+func appendValue(dst []byte, f func(dst []byte) []byte, none byte) []byte {
+	before := len(dst)
+	if f != nil {
+		dst = f(dst)
+	}
+	if len(dst) == before {
+		return append(dst, none)
+	}
+	return dst
 }
 
 // signal leaves a token in a channel of size 1.
@@ -95,7 +122,7 @@ func (l *link) fail(cause error) {
 	}
 	l.mu.Unlock()
 	if first {
-		_ = l.nc.Close() // there is nothing to do about a socket that can not close
+		_ = l.socket.Close() // there is nothing to do about a socket that can not close
 	}
 }
 

@@ -54,19 +54,18 @@ func TestCallsOverARealSocket(t *testing.T) {
 func TestACallAllocatesLittle(t *testing.T) {
 	c := startTCP(t, echo)
 	params := value()
-	for range 1000 { // warm
-		if _, err := c.Call(t.Context(), "echo", func(dst []byte) []byte { return append(dst, params...) }); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	call := func() {
+		_, err := c.Call(ctx, "echo", func(dst []byte) []byte { return append(dst, params...) })
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	allocs := testing.AllocsPerRun(2000, func() {
-		if _, err := c.Call(ctx, "echo", func(dst []byte) []byte { return append(dst, params...) }); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if allocs > 5 {
+	for range 1000 { // warm
+		call()
+	}
+	if allocs := testing.AllocsPerRun(2000, call); allocs > 5 {
 		t.Errorf("%v allocations per call", allocs)
 	}
 }

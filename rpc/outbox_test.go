@@ -173,7 +173,9 @@ func TestAssemblerRefusesWhatWouldNotEnd(t *testing.T) {
 			{Stream: 7, Bytes: full[:1]}, {Stream: 8, Bytes: full[:1]}, {Stream: 9, Bytes: full[:1]},
 		}, ErrProtocol},
 		{"not one message", []step{{Seq: 0, Last: true, Bytes: full}}, wire.ErrMalformed},
-		{"a bomb", []step{{Seq: 0, Last: true, Bytes: []byte{0xdd, 0xff, 0xff, 0xff, 0xff, 1}}}, wire.ErrCount},
+		{"a bomb", []step{
+			{Seq: 0, Last: true, Bytes: []byte{0xdd, 0xff, 0xff, 0xff, 0xff, 1}},
+		}, wire.ErrCount},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

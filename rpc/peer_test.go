@@ -92,7 +92,8 @@ func TestAPeerConnectsAgreesOnAVersionAndCalls(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 		done := make(chan error, 1)
-		p.Go("echo", versioned("y"), time.Now().Add(time.Second), func(_ []byte, err error) { done <- err })
+		soon := time.Now().Add(time.Second)
+		p.Go("echo", versioned("y"), soon, func(_ []byte, err error) { done <- err })
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -112,7 +113,8 @@ func TestAPeerThatIsDownFailsCallsAtOnceAndComesBack(t *testing.T) {
 			if !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrDown) || time.Since(began) != 0 {
 				t.Fatalf("%v after %v", err, time.Since(began))
 			}
-			p.Go("echo", versioned("y"), time.Now().Add(time.Second), func(_ []byte, goErr error) { err = goErr })
+			soon := began.Add(time.Second)
+			p.Go("echo", versioned("y"), soon, func(_ []byte, goErr error) { err = goErr })
 			if !errors.Is(err, ErrDown) {
 				t.Fatalf("%v", err)
 			}

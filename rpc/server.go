@@ -18,7 +18,6 @@ import (
 const (
 	// MethodPing is a request without effect, whose result is an empty map.
 	MethodPing = "ping"
-	emptyMap   = 0x80
 
 	// keepAlive* are how TCP finds out that the other side is gone: asked after
 	// 60 s of silence, closed after two missed answers.

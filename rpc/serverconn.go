@@ -94,7 +94,7 @@ func (c *ServerConn) Notify(method string, appendParams func(dst []byte) []byte)
 		return ErrBusy
 	}
 	_, err := c.out.add(func(dst []byte) []byte {
-		return appendParams(wire.AppendNotificationHeader(dst, method))
+		return appendValue(wire.AppendNotificationHeader(dst, method), appendParams, emptyArray)
 	})
 	signal(c.wake)
 	return err
@@ -199,7 +199,7 @@ func (c *ServerConn) request(ctx context.Context, h wire.Header, msg []byte, own
 	switch err := c.admit(h.MsgID); {
 	case errors.Is(err, errDraining):
 		c.send(func(dst []byte) []byte {
-			return wire.AppendErrorResponse(dst, h.MsgID, codeShuttingDown+": this node is draining")
+			return wire.AppendErrorResponse(dst, h.MsgID, textDraining)
 		})
 		return nil
 	case errors.Is(err, ErrProtocol):

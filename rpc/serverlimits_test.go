@@ -42,7 +42,7 @@ func TestAClientThatDoesNotReadIsCutOffAndHarmsNobody(t *testing.T) {
 		if got := r.srv.Stats(); got.Conns != 1 || got.Unsent != 0 {
 			t.Errorf("after the write timeout: %+v", got)
 		}
-		if n := r.logs.FilterMessage("connection closed for a fault of the other side").Len(); n != 1 {
+		if n := r.logs.FilterMessage(faultMessage).Len(); n != 1 {
 			t.Errorf("%d log entries", n)
 		}
 	})

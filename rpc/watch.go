@@ -86,9 +86,6 @@ func (c *Client) ping(p *pinger, now time.Time) bool {
 	}
 	p.missed++
 	// The answer counts by being heard. A ping that finds no room counts as missed.
-	c.Go(MethodPing, appendNoParams, p.due, func([]byte, error) {})
+	c.Go(MethodPing, nil, p.due, func([]byte, error) {})
 	return true
 }
-
-// appendNoParams appends an empty array: all defaults.
-func appendNoParams(dst []byte) []byte { return append(dst, 0x90) }

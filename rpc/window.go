@@ -12,6 +12,9 @@ import (
 // errDraining says that a connection takes no new calls.
 var errDraining = errors.New("rpc: draining")
 
+// textDraining is what new calls are answered with while the server drains.
+const textDraining = codeShuttingDown + ": this node is draining"
+
 // admit waits until the connection may have one more call, and opens it. The wait
 // ends with the connection: the writer has a deadline, and so has each handler.
 func (c *ServerConn) admit(id uint64) error {
@@ -77,7 +80,7 @@ func (c *ServerConn) answer(call *Call, appendResult func(dst []byte) []byte) {
 	c.mu.Lock()
 	delete(c.open, call.id)
 	err := c.addLocked(func(dst []byte) []byte {
-		return appendResult(wire.AppendResponseHeader(dst, call.id))
+		return appendValue(wire.AppendResponseHeader(dst, call.id), appendResult, msgpackNil)
 	})
 	if err != nil {
 		c.addLocked(func(dst []byte) []byte {

@@ -131,7 +131,8 @@ func TestPacketSocketsCloseAndRefuse(t *testing.T) {
 		if _, err := n.ListenPacket("a:1"); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("opened twice: %v", err)
 		}
-		if _, err := a.WriteTo(make([]byte, maxPacket+1), Addr("b:1")); !errors.Is(err, syscall.EMSGSIZE) {
+		long := make([]byte, maxPacket+1)
+		if _, err := a.WriteTo(long, Addr("b:1")); !errors.Is(err, syscall.EMSGSIZE) {
 			t.Errorf("too long: %v", err)
 		}
 		if _, err := a.WriteTo([]byte("x"), Addr("nowhere:1")); err != nil {
