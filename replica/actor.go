@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"fmt"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/vclock"
+)
+
+// minter issues the dots of one (partition, role) store. It is owned by the shard of
+// its partition: no lock.
+type minter struct {
+	node    kv.NodeID
+	actor   vclock.Actor // 0 until the first mint of this life
+	counter uint64       // high-water mark: the last issued. Invariant: never falls
+	stamp   kv.Stamp     // the last issued. Invariant: never falls
+
+	// marked is the incarnation that a clean stop left, as its last dot; zero where there
+	// is none, and once this life has begun another.
+	marked vclock.Dot
+}
+
+// next issues the next dot and a stamp that follows floor and all issued before.
+// Where no incarnation is under way it resumes the marked one, if resume says that
+// the store may, or begins a new one with incarnation's random bits.
+func (m *minter) next(now int64, floor kv.Stamp, resume bool, incarnation func() uint64) (
+	vclock.Dot, kv.Stamp, error,
+) {
+	if m.actor == 0 && resume {
+		m.actor, m.counter = m.marked.Actor, m.marked.Counter
+	}
+	m.marked = vclock.Dot{}
+	if m.actor == 0 {
+		actor, err := vclock.NewActor(uint16(m.node), incarnation())
+		if err != nil {
+			return vclock.Dot{}, 0, fmt.Errorf("begin an incarnation: %w", err)
+		}
+		m.actor, m.counter = actor, 0
+	}
+	if m.counter >= vclock.MaxCounter {
+		return vclock.Dot{}, 0, kv.ErrExhausted
+	}
+	m.counter++
+	m.stamp = max(m.stamp, floor).Next(now)
+	return vclock.Dot{Actor: m.actor, Counter: m.counter}, m.stamp, nil
+}
+
+// end finishes the incarnation, the marked one too: the store may lack dots of its
+// own. The next mint begins another (TRAPS C2, C3).
+func (m *minter) end() {
+	m.actor, m.counter, m.marked = 0, 0, vclock.Dot{}
+}
+
+// last is the newest dot of the incarnation that is under way or could be resumed.
+func (m *minter) last() vclock.Dot {
+	if m.actor == 0 {
+		return m.marked
+	}
+	return vclock.Dot{Actor: m.actor, Counter: m.counter}
+}
+
+// claims reports whether c holds dots of the present incarnation that were never
+// issued: of a client's context, that it is made up; of replicated data, that this
+// store was rolled back without noticing (TRAPS C3, C8). Ended and foreign
+// incarnations are not judged.
+func (m *minter) claims(c vclock.Context) bool {
+	last := m.last()
+	return !last.IsZero() && c.Max(last.Actor) > last.Counter
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package replica is this node as one of the N that hold a key. Every rule that must
+// hold together with the apply lives here and runs in the store's shard, where
+// nothing can come between the check and the write: minting, merging, placement,
+// instance and purge-epoch checks, the table of request ids, and what a start after
+// a stop, a crash or a loss may keep.
+//
+// A write that a client asked for is minted once, by an owner ([Replica.Mint]); all
+// other copies of it, wherever they come from, are merged ([Replica.Store]). Both
+// pass the same checks, whether they came over the network or from this node.
+//
+// # Invariants
+//
+//   - I1 A dot is issued at most once over the whole life of the cluster: counters
+//     only grow within an incarnation, and an incarnation ends whenever the store may
+//     not hold all its own earlier dots (ARCHITECTURE 5 and 6; TRAPS C1 to C6).
+//   - I2 An answer says stored only after the commit on which it rests is durable.
+//   - I3 A store that is refused, or a record that is damaged, never answers
+//     not-found and never mints.
+//   - I4 A request id that this store minted within its window is never minted again
+//     here; the same dot is answered.
+//   - I5 Replies state role, placement version, instance, confirmation and purge
+//     epoch as they are when the reply is made, not when the request was planned.
+//   - I6 Merging never refuses for size or siblings; only client writes do.
+//
+// What it does not do: it counts no quorum and knows no other node. Hints, trees,
+// promises and purge rounds come with their own features; the checks that they need
+// of every message are made already.
+//
+// Goroutines: none of its own. It runs in the store's shards and in its callers.
+package replica

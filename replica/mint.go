@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// MintRequest is a client's write at the owner that coordinates it. Value and Key are
+// kept: they must not share memory with a buffer that is used again.
+type MintRequest struct {
+	wire.Target
+	Kind      kv.Kind
+	Value     []byte
+	ExpiresAt int64          // Unix milliseconds, 0 for never
+	Seen      vclock.Context // what the writer based the write on
+	Fence     kv.Fence
+	Request   kv.RequestID
+	Deadline  time.Time
+
+	// Minted is called, at most once, when the write has its dot and before it is
+	// durable: the sends to the other owners go out beside the local commit. It runs in
+	// the store's shard and must be quick.
+	Minted func(MintReply)
+	// Done is called exactly once: after the local commit, or when it is certain or
+	// must be feared that there is none. It must be quick.
+	Done func(MintReply)
+}
+
+// MintReply is how a mint stands.
+type MintReply struct {
+	wire.Standing
+	Code   wire.ReplicaCode
+	Detail string
+	Err    error // the sentinel behind a refusal that the client must hear of
+
+	// Object is what the other owners are to merge, with all values; Encoded is its
+	// encoding where it is at hand. Dot is the write's. Repeat says that the dot was
+	// minted by an earlier try of the same request.
+	Object  kv.Object
+	Encoded []byte
+	Dot     vclock.Dot
+	Repeat  bool
+}
+
+// mint is one write on its way through the shard.
+type mint struct {
+	r   *Replica
+	req *MintRequest
+	op  storage.Op
+
+	reply MintReply
+}
+
+// Mint gives a client's write its dot, merges it into the local object and stores it
+// durably, or refuses (I1 to I4).
+func (r *Replica) Mint(req *MintRequest) {
+	m := &mint{r: r, req: req}
+	m.reply.Standing = r.standing(req.Partition, 0)
+	if why, refused := r.refuse(&req.Target, m.reply.Standing); refused {
+		m.reply.Code, m.reply.Detail, m.reply.Err = wire.ReplicaRefused, why, ErrMayNotMint
+		req.Done(m.reply)
+		return
+	}
+	m.op = storage.Op{
+		Partition: req.Partition, Bucket: req.Bucket, Key: req.Key, Deadline: req.Deadline,
+		Bytes: len(req.Value), Apply: m.apply, Done: m.done,
+	}
+	if err := r.store.Do(&m.op); err != nil {
+		m.fail(err)
+		req.Done(m.reply)
+	}
+}
+
+// apply runs in the shard: all checks and the mint are one step.
+func (m *mint) apply(cur storage.Current) storage.Next {
+	r, part := m.r, &m.r.parts[m.req.Partition]
+	m.reply.Standing = r.standing(m.req.Partition, part.epoch)
+	if why, refused := r.refuse(&m.req.Target, m.reply.Standing); refused {
+		return m.refused(why, ErrMayNotMint)
+	}
+	placement := r.cfg.Ring().Placement(m.req.Partition)
+	if !mayCoordinate(placement, r.cfg.Node) {
+		return m.refused("this copy of the partition has no history yet, or is leaving", ErrMayNotMint)
+	}
+	if cur.State == storage.StateUnreadable {
+		return m.damaged(part, cur)
+	}
+	if part.claims(m.req.Seen) {
+		return m.refused(ErrContext.Error(), ErrContext)
+	}
+	keyHash := ring.Hash(r.cfg.Ring().HashSeed(), m.req.Bucket, m.req.Key)
+	if !m.req.Request.IsZero() {
+		if next, repeated := m.repeated(part, cur, keyHash); repeated {
+			return next
+		}
+	}
+	return m.write(part, cur, keyHash)
+}
+
+// repeated answers a retry with the dot that the request was given before (I4).
+func (m *mint) repeated(part *partition, cur storage.Current, keyHash uint64) (storage.Next, bool) {
+	dot, found := vclock.Dot{}, false
+	if earlier, known := part.requests.find(m.req.Request, m.r.cfg.Now().UnixMilli()); known {
+		if earlier.keyHash != keyHash {
+			return m.refused(ErrRequestReused.Error(), ErrRequestReused), true
+		}
+		dot, found = earlier.dot, true
+	} else if twin, known := findRequest(cur.Object, m.req.Request); known {
+		// Another coordinator minted it, and its write has come here already.
+		dot, found = twin.Dot, true
+	}
+	if !found {
+		return storage.Next{}, false
+	}
+	if !cur.Full {
+		return storage.Load(), true
+	}
+	m.reply.Code, m.reply.Repeat = wire.ReplicaOK, true
+	m.reply.Object, m.reply.Encoded, m.reply.Dot = cur.Object, cur.Encoded, dot
+	m.minted()
+	return storage.Keep(), true
+}
+
+// write mints a new version.
+func (m *mint) write(part *partition, cur storage.Current, keyHash uint64) storage.Next {
+	r, now := m.r, m.r.cfg.Now().UnixMilli()
+	version := kv.Version{
+		Kind: m.req.Kind, Value: m.req.Value, ExpiresAt: m.req.ExpiresAt,
+		Fence: m.req.Fence, Request: m.req.Request,
+	}
+	// A refused or repeated try leaves a gap in the counters, which means nothing.
+	resume := keepsIncarnations(r.past.Stop, r.Status().Confirmed)
+	var err error
+	version.Dot, version.Stamp, err =
+		part.next(now, cur.Object.LatestStamp(), resume, r.cfg.Incarnation)
+	if err != nil {
+		return m.refused(err.Error(), err)
+	}
+	object, err := cur.Object.Put(version.Sealed(), m.req.Seen)
+	if err != nil {
+		return m.refused(err.Error(), err)
+	}
+	if !object.HasValues() && !cur.Full {
+		return storage.Load()
+	}
+	var note *wire.JournalEntry
+	if !m.req.Request.IsZero() {
+		part.requests.add(m.req.Request, minted{dot: version.Dot, keyHash: keyHash, at: now})
+		note = &wire.JournalEntry{
+			Request: m.req.Request, Dot: version.Dot, KeyHash: keyHash, At: now,
+		}
+	}
+	encoded := wire.AppendObject(nil, &object)
+	m.reply.Code, m.reply.Dot = wire.ReplicaOK, version.Dot
+	m.reply.Object, m.reply.Encoded = object, encoded
+	m.minted()
+	return storage.Put(object, encoded, note)
+}
+
+// damaged refuses to mint over a record that can not be read, and ends the
+// incarnation: the store may lack dots of its own of this key (TRAPS C2).
+func (m *mint) damaged(part *partition, cur storage.Current) storage.Next {
+	part.end()
+	m.r.unreadable.Add(1)
+	m.r.log.Error("record unreadable", zap.Uint16("partition", m.req.Partition),
+		zap.Binary("key", m.req.Key), zap.Error(cur.Err))
+	m.reply.Code, m.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
+	return storage.Keep()
+}
+
+func (m *mint) refused(why string, err error) storage.Next {
+	m.reply.Code, m.reply.Detail, m.reply.Err = wire.ReplicaRefused, why, err
+	return storage.Keep()
+}
+
+func (m *mint) minted() {
+	if m.req.Minted != nil {
+		m.req.Minted(m.reply)
+	}
+}
+
+// done runs after the commit on which the answer rests.
+func (m *mint) done(result storage.Result) {
+	if result.Err != nil {
+		m.fail(result.Err)
+	}
+	m.req.Done(m.reply)
+}
+
+func (m *mint) fail(err error) {
+	m.reply.Code, m.reply.Detail = codeOf(err)
+}
+
+// findRequest returns the version that a request left in o.
+func findRequest(o kv.Object, id kv.RequestID) (kv.Version, bool) {
+	for _, v := range o.Versions {
+		if v.Request == id {
+			return v, true
+		}
+	}
+	return kv.Version{}, false
+}
+
+// mayCoordinate reports whether node has the history that minting needs (TRAPS T15).
+func mayCoordinate(placement ring.Placement, node kv.NodeID) bool {
+	for _, slot := range placement.Slots {
+		if slot.MayCoordinate(node) {
+			return true
+		}
+	}
+	return false
+}

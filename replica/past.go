@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import "github.com/dyno-kv/dyno/wire"
+
+// Past is what an opened store tells of its lives before: read once, before the store
+// is used, and immutable afterwards.
+type Past struct {
+	// Stop is how the last life ended.
+	Stop Stop
+	// Opens are all openings since the last confirmed one, that one included, and the
+	// present one at the end.
+	Opens []wire.Open
+	// Marks are the incarnations that a clean stop left.
+	Marks []wire.ActorMark
+}
+
+// Fresh reports that the directory was empty: nothing was ever stored in it.
+func (p Past) Fresh() bool { return p.Stop == StopNone }
+
+// Present is this opening.
+func (p Past) Present() wire.Open {
+	if len(p.Opens) == 0 {
+		return wire.Open{}
+	}
+	return p.Opens[len(p.Opens)-1]
+}

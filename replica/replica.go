@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+var (
+	// ErrContext refuses a write whose context claims dots that this owner has not
+	// issued: it is damaged or made up (TRAPS C8).
+	ErrContext = errors.New("replica: the context claims writes that never happened")
+	// ErrRequestReused refuses a request id that was used for another key.
+	ErrRequestReused = errors.New("replica: this request id was used for another key")
+	// ErrMayNotMint refuses to mint where this node is no owner with history.
+	ErrMayNotMint = errors.New("replica: this node may not coordinate writes of the key")
+)
+
+// Config says who this replica is and where its time and chance come from.
+type Config struct {
+	// Node and Instance are this member's, as the group issued them.
+	Node     kv.NodeID
+	Instance kv.Instance
+	// Partitions is the cluster's number of partitions.
+	Partitions int
+	// Ring returns the newest ring that this node knows; nil before formation. It must
+	// not block: it is called under every request.
+	Ring func() *ring.Ring
+	// Now is the node's wall clock: the time that becomes data (stamps, expiry).
+	Now func() time.Time
+	// Incarnation returns 48 random bits, never 0, from a cryptographic source (from
+	// the seeded one under the test rig only).
+	Incarnation func() uint64
+}
+
+// Validate returns every fault of c, joined.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Node == 0 {
+		faults = append(faults, errors.New("replica: node number is missing"))
+	}
+	if c.Partitions < 1 || c.Partitions > 1<<16 {
+		faults = append(faults, fmt.Errorf("replica: %d partitions, must be 1 to 65536", c.Partitions))
+	}
+	if c.Ring == nil || c.Now == nil || c.Incarnation == nil {
+		faults = append(faults, errors.New("replica: ring, clock and incarnation source are needed"))
+	}
+	return errors.Join(faults...)
+}
+
+// Replica is this node as one of the N of each of its partitions.
+type Replica struct {
+	// Immutable after New.
+	cfg   Config
+	store *storage.Store
+	past  Past
+	log   *zap.Logger
+
+	// parts[p] is owned by the shard of partition p.
+	parts []partition
+
+	// status is replaced as a whole.
+	status atomic.Pointer[Status]
+
+	rollbacks  atomic.Uint64 // own dots from the future that others sent
+	unreadable atomic.Uint64 // damaged records met
+}
+
+// partition is what a shard keeps of one of its partitions beside the objects.
+type partition struct {
+	minter
+	requests requestTable
+	epoch    kv.PurgeEpoch
+}
+
+// Status is what the node may tell of its store as a whole.
+type Status struct {
+	Ready     bool   // serves; false is not_ready
+	Confirmed bool   // counts for pr, pw and fences
+	Refused   bool   // not ready, and will not be by itself
+	Reason    string // why not ready, for people
+}
+
+// New returns the replica over an opened store, which is not confirmed yet and serves
+// nothing until Confirm was called.
+func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Replica{
+		cfg: cfg, store: store, past: past, log: log,
+		parts: make([]partition, cfg.Partitions),
+	}
+	for i := range r.parts {
+		r.parts[i].node = cfg.Node
+		r.parts[i].requests = newRequestTable(cfg.Partitions)
+	}
+	for _, m := range past.Marks {
+		if int(m.Partition) < len(r.parts) && m.Role == kv.RoleOwner {
+			r.parts[m.Partition].marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
+		}
+	}
+	r.status.Store(&Status{Reason: "starting: the group has not been asked yet"})
+	return r, nil
+}
+
+// Confirm applies the group's verdict on this opening of the store. It may be called
+// again: an unknown verdict becomes a known one when the group is back.
+func (r *Replica) Confirm(v Verdict) {
+	state := stateAfter(v, r.past.Fresh())
+	status := Status{
+		Ready:     state != stateRefused,
+		Confirmed: state == stateConfirmed,
+		Refused:   v == VerdictLost || v == VerdictForked,
+		Reason:    v.why(r.past.Fresh()),
+	}
+	r.status.Store(&status)
+	if !status.Ready {
+		r.log.Error("store refused", zap.String("verdict", v.String()),
+			zap.String("reason", status.Reason))
+		return
+	}
+	r.log.Info("store judged", zap.String("verdict", v.String()),
+		zap.String("last-stop", r.past.Stop.String()))
+}
+
+// Status is the store's standing now.
+func (r *Replica) Status() Status { return *r.status.Load() }
+
+// Rollbacks counts how often others showed this store dots of its own present
+// incarnation that it never issued. It must stay 0.
+func (r *Replica) Rollbacks() uint64 { return r.rollbacks.Load() }
+
+// Unreadable counts the damaged records met since the start. It must stay 0.
+func (r *Replica) Unreadable() uint64 { return r.unreadable.Load() }
+
+// Standing is what this node states of itself for a partition, now (I5). epoch is the
+// partition's purge epoch where the caller knows it.
+func (r *Replica) standing(p uint16, epoch kv.PurgeEpoch) wire.Standing {
+	status := r.status.Load()
+	s := wire.Standing{
+		Role: kv.RoleNotOwner, Instance: r.cfg.Instance, Confirmed: status.Confirmed, Epoch: epoch,
+	}
+	current := r.cfg.Ring()
+	if current == nil {
+		s.Role = kv.RoleNotReady
+		return s
+	}
+	s.Placement = current.Placement(p).Version
+	if _, owner := current.SlotOf(p, r.cfg.Node); owner {
+		s.Role = kv.RoleOwner
+		if !status.Ready {
+			s.Role = kv.RoleNotReady
+		}
+	}
+	return s
+}
+
+// refuse reports why a data message for t can not be served here, and true where so.
+// The same checks hold for local and remote callers (ARCHITECTURE 4).
+func (r *Replica) refuse(t *wire.Target, s wire.Standing) (string, bool) {
+	switch {
+	case int(t.Partition) >= len(r.parts):
+		return "no such partition", true
+	case t.Instance != 0 && t.Instance != r.cfg.Instance:
+		return fmt.Sprintf("this store is instance %d, not %d", r.cfg.Instance, t.Instance), true
+	case s.Role == kv.RoleNotReady:
+		return "not ready: " + r.Status().Reason, true
+	case s.Role == kv.RoleNotOwner:
+		return "not an owner of the partition", true
+	default:
+		return "", false
+	}
+}
+
+// CleanActors returns the incarnations that a clean stop may keep. The store's shards
+// must have ended.
+func (r *Replica) CleanActors() (actors []wire.ActorMark, stamp kv.Stamp) {
+	for p := range r.parts {
+		part := &r.parts[p]
+		stamp = max(stamp, part.stamp)
+		// A marked incarnation that this life did not use may be kept once more.
+		if last := part.last(); !last.IsZero() {
+			actors = append(actors, wire.ActorMark{
+				Partition: uint16(p), Role: kv.RoleOwner, Actor: last.Actor, Counter: last.Counter,
+			})
+		}
+	}
+	return actors, stamp
+}
+
+// Recall puts an entry of the store's journal into the table of request ids. It must be
+// called before the store's shards run.
+func (r *Replica) Recall(e wire.JournalEntry) {
+	p := ring.PartitionOf(e.KeyHash, len(r.parts))
+	r.parts[p].requests.add(e.Request, minted{dot: e.Dot, keyHash: e.KeyHash, at: e.At})
+}

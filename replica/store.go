@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// StoreRequest is a copy of an object that this replica is to merge into its own. Its
+// Key, Object and Raw are kept: they must not share memory with a buffer that is used
+// again.
+type StoreRequest struct {
+	*wire.StoreRequest
+	Deadline time.Time
+	// Done is called exactly once, after the commit that the answer rests on. It must
+	// be quick.
+	Done func(wire.StoreReply)
+}
+
+// arrival is one copy on its way through the shard.
+type arrival struct {
+	r     *Replica
+	req   StoreRequest
+	op    storage.Op
+	reply wire.StoreReply
+}
+
+// Store merges a copy into the local object, durably, or refuses.
+func (r *Replica) Store(req StoreRequest) {
+	a := &arrival{r: r, req: req}
+	a.reply.Standing = r.standing(req.Partition, 0)
+	if why, refused := a.refusal(); refused {
+		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
+		req.Done(a.reply)
+		return
+	}
+	a.op = storage.Op{
+		Partition: req.Partition, Bucket: req.Bucket, Key: req.Key, Deadline: req.Deadline,
+		Bytes: req.Object.Size(), Apply: a.apply, Done: a.done,
+	}
+	if err := r.store.Do(&a.op); err != nil {
+		a.reply.Code, a.reply.Detail = codeOf(err)
+		req.Done(a.reply)
+	}
+}
+
+func (a *arrival) refusal() (string, bool) {
+	if a.req.Role == kv.RoleFallback {
+		// Asked to keep a hint: without the hint store that would be pretending.
+		return "hinted handoff is not part of this version", true
+	}
+	return a.r.refuse(&a.req.Target, a.reply.Standing)
+}
+
+// apply runs in the shard: all checks and the merge are one step.
+func (a *arrival) apply(cur storage.Current) storage.Next {
+	r, part := a.r, &a.r.parts[a.req.Partition]
+	a.reply.Standing = r.standing(a.req.Partition, part.epoch)
+	if why, refused := a.refusal(); refused {
+		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
+		return storage.Keep()
+	}
+	if a.req.Epoch < part.epoch {
+		a.reply.Code = wire.ReplicaStaleEpoch
+		a.reply.Detail = fmt.Sprintf("read under purge epoch %d, now %d", a.req.Epoch, part.epoch)
+		return storage.Keep()
+	}
+	if part.claims(a.req.Object.Context) {
+		// Others hold dots that this incarnation has not issued, as far as it knows: the
+		// store was rolled back. The data is welcome, the incarnation is over (TRAPS C3).
+		part.end()
+		r.rollbacks.Add(1)
+		r.log.Error("own dots from the future: the store lost writes of its own",
+			zap.Uint16("partition", a.req.Partition))
+	}
+	if cur.State == storage.StateUnreadable {
+		part.end()
+		r.unreadable.Add(1)
+		a.reply.Code, a.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
+		return storage.Keep()
+	}
+	a.reply.Code = wire.ReplicaOK
+	return a.merge(cur)
+}
+
+// merge stores the join of both copies, and spares what it can: an arrival that
+// dominates is kept as the bytes it came in, and one that brings nothing is not
+// written at all.
+func (a *arrival) merge(cur storage.Current) storage.Next {
+	if a.req.Object.Dominates(cur.Object) {
+		if collapsed := a.req.Object.Collapse(); len(collapsed.Versions) < len(a.req.Object.Versions) {
+			return storage.Put(collapsed, nil, nil)
+		}
+		if cur.Object.Dominates(a.req.Object) {
+			return storage.Keep()
+		}
+		return storage.Put(a.req.Object, a.req.Raw, nil)
+	}
+	merged := kv.Merge(cur.Object, a.req.Object).Collapse()
+	if cur.Object.Dominates(merged) {
+		return storage.Keep()
+	}
+	if !merged.HasValues() {
+		return storage.Load()
+	}
+	return storage.Put(merged, nil, nil)
+}
+
+func (a *arrival) done(result storage.Result) {
+	if result.Err != nil {
+		a.reply.Code, a.reply.Detail = codeOf(result.Err)
+	}
+	a.req.Done(a.reply)
+}
+
+// codeOf tells a store's error in the words of the peer protocol.
+func codeOf(err error) (wire.ReplicaCode, string) {
+	switch {
+	case errors.Is(err, storage.ErrOverloaded), errors.Is(err, storage.ErrDiskFull):
+		return wire.ReplicaOverloaded, err.Error()
+	case errors.Is(err, storage.ErrExpired):
+		return wire.ReplicaExpired, err.Error()
+	case errors.Is(err, storage.ErrClosed):
+		return wire.ReplicaShuttingDown, err.Error()
+	case errors.Is(err, storage.ErrTooBig), errors.Is(err, storage.ErrIncomplete):
+		return wire.ReplicaRefused, err.Error()
+	default:
+		return wire.ReplicaFailed, err.Error()
+	}
+}
