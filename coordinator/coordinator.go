@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// ErrNotSent is in the chain of a Peers error where the request certainly never left
+// this node, so that the peer certainly did nothing.
+var ErrNotSent = errors.New("coordinator: not sent")
+
+// Peers reaches the other members. Requests are lent until done was called, which
+// happens exactly once per call and not before the call returned; done must be quick.
+type Peers interface {
+	Store(kv.NodeID, *wire.StoreRequest, time.Time, func(wire.StoreReply, error))
+	Read(kv.NodeID, *wire.ReadRequest, time.Time, func(wire.ReadReply, error))
+	Scan(kv.NodeID, *wire.ScanRequest, time.Time, func(wire.ScanReply, error))
+	Forward(kv.NodeID, *wire.ForwardRequest, time.Time, func(wire.ForwardReply, error))
+}
+
+// Local is this node's own replica; calls pass the same checks as from outside.
+type Local interface {
+	Mint(*replica.MintRequest)
+	Store(replica.StoreRequest)
+	Read(*wire.ReadRequest) wire.ReadReply
+	Scan(*wire.ScanRequest) wire.ScanReply
+}
+
+// Config says how requests are carried.
+type Config struct {
+	// Node is this member's number.
+	Node kv.NodeID
+	// Ring returns the newest ring that this node knows; nil before formation.
+	Ring func() *ring.Ring
+	// Alive is an opinion: it orders replicas and tells a hopeless request early.
+	Alive func(kv.NodeID) bool
+	// Now is the node's wall clock: what expires is decided by it.
+	Now func() time.Time
+	// SendTimeout is how long a write's sends go on after the client was answered.
+	SendTimeout time.Duration
+	// MaxRepairs bounds the repairs under way; above it they are left to the next read,
+	// and to anti-entropy.
+	MaxRepairs int
+	// MaxFanOut bounds the keys of one get_many that are read at the same time.
+	MaxFanOut int
+	// ScanTime bounds one page of a scan; what is there by then is the page.
+	ScanTime time.Duration
+}
+
+// DefaultConfig has the values that suit a cluster in one place.
+func DefaultConfig() Config {
+	return Config{
+		SendTimeout: 5 * time.Second, MaxRepairs: 256, MaxFanOut: 32, ScanTime: 2 * time.Second,
+	}
+}
+
+// Validate returns every fault of c, joined.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Node == 0 || c.Ring == nil || c.Alive == nil || c.Now == nil {
+		faults = append(faults, errors.New("coordinator: node, ring, liveness and clock are needed"))
+	}
+	if c.SendTimeout <= 0 || c.ScanTime <= 0 {
+		faults = append(faults, fmt.Errorf("coordinator: send timeout %v and scan time %v must be "+
+			"above 0", c.SendTimeout, c.ScanTime))
+	}
+	if c.MaxRepairs < 1 || c.MaxFanOut < 1 {
+		faults = append(faults, fmt.Errorf("coordinator: %d repairs and %d reads at a time must be "+
+			"at least 1", c.MaxRepairs, c.MaxFanOut))
+	}
+	return errors.Join(faults...)
+}
+
+// Coordinator carries client requests over the replicas of their keys.
+type Coordinator struct {
+	// Immutable after New.
+	cfg   Config
+	local Local
+	peers Peers
+	log   *zap.Logger
+
+	// open counts sends that nobody waits for any more but Drain. Adds happen only while
+	// the adder itself is counted by the server's open requests.
+	open sync.WaitGroup
+
+	repairing atomic.Int64 // repairs under way. Invariant: <= MaxRepairs
+	repairs   atomic.Uint64
+	skipped   atomic.Uint64 // repairs that were not made, at the bound
+
+	mu    sync.Mutex // guards tries; never held over a wait
+	tries map[kv.NodeID]*latency
+}
+
+// New returns a coordinator over the node's own replica and its peers.
+func New(cfg Config, local Local, peers Peers, log *zap.Logger) (*Coordinator, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Coordinator{
+		cfg: cfg, local: local, peers: peers, log: log, tries: make(map[kv.NodeID]*latency),
+	}, nil
+}
+
+// Drain waits until the sends and repairs of all answered requests have ended, or ctx
+// is done. The server must have stopped taking requests.
+func (c *Coordinator) Drain(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		c.open.Wait() // bounded: every send has a deadline of SendTimeout
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("coordinator: sends still open: %w", ctx.Err())
+	}
+}
+
+// Repairs counts read repairs that were sent, and those left out at the bound.
+func (c *Coordinator) Repairs() (sent, skipped uint64) {
+	return c.repairs.Load(), c.skipped.Load()
+}
+
+// latencyOf returns what is known of a peer's answering times.
+func (c *Coordinator) latencyOf(node kv.NodeID) *latency {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l, known := c.tries[node]
+	if !known {
+		l = &latency{} // one per member that ever was: bounded by node numbers
+		c.tries[node] = l
+	}
+	return l
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package coordinator carries one client request over the replicas of its key: put,
+// get, delete, get_many and scan (DeCandia et al., "Dynamo", 2007, sections 4.5 and
+// 5). It is written in direct style: each request is one function that asks the ring
+// for the preference list, sends, and feeds what comes back to a round of package
+// quorum, which alone decides.
+//
+// # Invariants
+//
+//   - I1 A put is minted by an owner that may coordinate, here or, forwarded once, at
+//     another; it is never forwarded twice (TRAPS C10).
+//   - I2 Answering does not cancel the open sends: they have their own deadline, and
+//     [Coordinator.Drain] waits for them.
+//   - I3 Replies are counted, never plans: role, placement version, instance and
+//     confirmation are what the replica stated (TRAPS S2).
+//   - I4 An error's outcome is none only if certainly no replica stored anything.
+//   - I5 Data below the highest purge epoch among a read's replies is not merged, and
+//     every message that carries data read earlier carries the epoch of that read.
+//   - I6 Fallbacks are never repaired, and their not-found never counts.
+//   - I7 The channel of a request's events has room for every event that can ever be
+//     sent to it, so that no sender waits for a request that has been answered.
+//
+// What it does not do: it stores nothing and holds no rule about versions; those are
+// replica's. Until hinted handoff is there, no fallback is asked for a write: a write
+// that would need one is refused as unavailable.
+//
+// Goroutines: the caller's; get_many and repairs start short-lived ones, counted by
+// the group that Drain waits for.
+package coordinator

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/quorum"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// Error is how a request failed, in the words of the client protocol. The code implies
+// the outcome (wire.Code): none or unknown.
+type Error struct {
+	Code wire.Code
+	Text string
+	Err  error // what is behind it, if anything
+}
+
+func (e *Error) Error() string { return wire.FormatError(e.Code, e.Text) }
+
+// Unwrap returns what is behind the error.
+func (e *Error) Unwrap() error { return e.Err }
+
+func invalid(err error) error {
+	return &Error{Code: wire.CodeInvalid, Text: err.Error(), Err: err}
+}
+
+// refusal tells a client why the coordinating owner refused to mint. Nothing was
+// stored anywhere: no send goes out before the mint.
+func refusal(reply replica.MintReply) error {
+	e := &Error{Code: wire.CodeInternal, Text: reply.Detail, Err: reply.Err}
+	switch {
+	case errors.Is(reply.Err, kv.ErrTooManySiblings):
+		e.Code = wire.CodeTooManySiblings
+	case errors.Is(reply.Err, kv.ErrTooLarge):
+		e.Code = wire.CodeTooLarge
+	case errors.Is(reply.Err, kv.ErrFenced):
+		e.Code = wire.CodeFenced
+	case errors.Is(reply.Err, replica.ErrContext), errors.Is(reply.Err, replica.ErrRequestReused):
+		e.Code = wire.CodeInvalid
+	case errors.Is(reply.Err, replica.ErrMayNotMint):
+		e.Code = wire.CodeNotReady
+	case reply.Code == wire.ReplicaExpired:
+		// Dropped before it minted: nothing was stored, which TIMEOUT could not say.
+		e.Code, e.Text = wire.CodeOverloaded, "the deadline passed while the write was queued"
+	case reply.Code == wire.ReplicaOverloaded:
+		e.Code = wire.CodeOverloaded
+	case reply.Code == wire.ReplicaShuttingDown:
+		e.Code = wire.CodeShuttingDown
+	case reply.Code == wire.ReplicaUnreadable:
+		// CORRUPT says unknown for writes; this one certainly was not stored.
+		e.Code = wire.CodeNotReady
+		e.Text = "the coordinating owner's record of this key is damaged: " + reply.Detail
+	}
+	return e
+}
+
+// shortOf is the error of a round that can not reach its quorum any more.
+func shortOf(text string, fencedNone bool) error {
+	if fencedNone {
+		return &Error{Code: wire.CodeFenced, Text: text}
+	}
+	return &Error{Code: wire.CodeQuorum, Text: text}
+}
+
+// overdue is the error of a request whose time is up.
+func overdue(ctx context.Context, text string) error {
+	return &Error{Code: wire.CodeTimeout, Text: text, Err: context.Cause(ctx)}
+}
+
+// resultOf is what a replica's code means to a round.
+func resultOf(code wire.ReplicaCode, success quorum.Result) quorum.Result {
+	switch code {
+	case wire.ReplicaOK:
+		return success
+	case wire.ReplicaRefused, wire.ReplicaExpired, wire.ReplicaOverloaded,
+		wire.ReplicaStaleEpoch, wire.ReplicaShuttingDown, wire.ReplicaUnreadable:
+		return quorum.ResultRefused
+	case wire.ReplicaFenced:
+		return quorum.ResultFenced
+	default:
+		return quorum.ResultFailed
+	}
+}
+
+// resultOfError is what a failed call means to a round.
+func resultOfError(err error) quorum.Result {
+	if errors.Is(err, ErrNotSent) {
+		return quorum.ResultNotSent
+	}
+	return quorum.ResultFailed
+}
+
+// textOf lists what a round knows, with the names that people know nodes by.
+func (p *plan) textOf(tally quorum.Tally, entries func(func(quorum.Entry) bool)) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "need %d", tally.Need)
+	if tally.NeedConfirmed > 0 {
+		fmt.Fprintf(&b, " (%d of them confirmed owners)", tally.NeedConfirmed)
+	}
+	fmt.Fprintf(&b, ", got %d", tally.Got)
+	entries(func(e quorum.Entry) bool {
+		if e.Standing != quorum.StandingNotAsked {
+			fmt.Fprintf(&b, "; %s: %v", p.name(e.Node), e.Standing)
+			if e.Reason != "" {
+				fmt.Fprintf(&b, ", %s", e.Reason)
+			}
+		}
+		return true
+	})
+	return b.String()
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"math/bits"
+	"sync"
+	"time"
+)
+
+const (
+	// tryFloor and tryCeiling bound the per-try time. Below the floor a garbage
+	// collection would look like a dead node; above the ceiling a client with the
+	// default deadline of 5 s would see no replacement at all.
+	tryFloor   = 20 * time.Millisecond
+	tryCeiling = time.Second
+
+	latencyBuckets = 24   // of microseconds, doubling: 1 us to 8 s
+	latencyWindow  = 4096 // samples after which older ones weigh half
+	latencyWarm    = 128  // samples below which a quantile of 99.9 % says nothing
+)
+
+// latency estimates the 99.9th percentile of a peer's answers, so that a try that
+// takes longer is replaced by the next replica (ARCHITECTURE 4). It is a histogram
+// of doubling buckets that halves its counts every latencyWindow samples.
+type latency struct {
+	mu     sync.Mutex // guards counts and total; never held over a wait
+	counts [latencyBuckets]uint32
+	total  uint32
+}
+
+// observe adds a sample.
+func (l *latency) observe(d time.Duration) {
+	bucket := min(bits.Len64(uint64(max(0, d.Microseconds()))), latencyBuckets-1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts[bucket]++
+	l.total++
+	if l.total < latencyWindow {
+		return
+	}
+	l.total = 0
+	for i := range l.counts {
+		l.counts[i] /= 2
+		l.total += l.counts[i]
+	}
+}
+
+// try is how long to wait for one answer before the next replica is asked as well.
+func (l *latency) try() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.total < latencyWarm {
+		return tryCeiling / 4
+	}
+	rest := l.total / 1000 // how many samples may lie above the quantile
+	for i := latencyBuckets - 1; i >= 0; i-- {
+		if l.counts[i] > rest {
+			// Twice the bucket's upper bound: the quantile is known to a factor of two.
+			upper := time.Duration(1<<i) * time.Microsecond
+			return min(max(2*upper, tryFloor), tryCeiling)
+		}
+		rest -= l.counts[i]
+	}
+	return tryFloor
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/quorum"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// plan is a request's view of the world, from beginning to end.
+type plan struct {
+	ring       *ring.Ring
+	bucket     kv.BucketID
+	key        []byte
+	preference ring.Preference
+	spec       quorum.Spec
+}
+
+// instances lets a round check replies against the lives that the ring names.
+type instances ring.Ring
+
+// Instance is the present life of the node's store, 0 for one that is no member.
+func (i *instances) Instance(node kv.NodeID) kv.Instance {
+	member, _ := (*ring.Ring)(i).Member(node)
+	return member.Instance
+}
+
+var _ quorum.Instances = (*instances)(nil)
+
+// planFor finds the replicas of a key. need and owners are what the request asks for:
+// r and pr, or w and pw.
+func (c *Coordinator) planFor(bucket kv.Bucket, key []byte, need, owners kv.Level) (*plan, error) {
+	current := c.cfg.Ring()
+	if current == nil {
+		return nil, &Error{Code: wire.CodeNotReady, Text: "the cluster has not been formed yet"}
+	}
+	hash := ring.Hash(current.HashSeed(), bucket.ID, key)
+	return c.planAt(current, bucket, ring.PartitionOf(hash, current.Partitions()), key, need, owners)
+}
+
+// planAt is planFor where the partition is known.
+func (c *Coordinator) planAt(
+	current *ring.Ring, bucket kv.Bucket, partition uint16, key []byte, need, owners kv.Level,
+) (*plan, error) {
+	p := &plan{
+		ring: current, bucket: bucket.ID, key: key, preference: current.Preference(partition),
+	}
+	n := len(p.preference.Slots)
+	needed, err := need.Resolve(n)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	confirmed, err := owners.Resolve(n)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	needed = max(needed, confirmed)
+	if needed < 1 {
+		return nil, &Error{Code: wire.CodeInvalid, Text: "r and w must be at least 1"}
+	}
+	p.spec = quorum.Spec{
+		Slots: p.preference.Slots, Version: p.preference.Version,
+		Instances: (*instances)(current), Self: c.cfg.Node,
+		Need: needed, NeedConfirmed: confirmed,
+	}
+	for _, slot := range p.preference.Slots {
+		for _, node := range [2]kv.NodeID{slot.Owner, slot.Next} {
+			if node != 0 && node != c.cfg.Node && !c.cfg.Alive(node) {
+				p.spec.Suspects = append(p.spec.Suspects, node)
+			}
+		}
+	}
+	return p, nil
+}
+
+// hopeless returns the UNAVAILABLE error where so many members seem down that the
+// request could not succeed. It is asked before anything is sent: outcome none.
+func (p *plan) hopeless(members func(kv.Slot) (first, second kv.NodeID)) error {
+	alive := 0
+	for _, slot := range p.spec.Slots {
+		first, second := members(slot)
+		if !p.suspects(first) && !p.suspects(second) {
+			alive++
+		}
+	}
+	if alive >= p.spec.Need {
+		return nil
+	}
+	var down []string
+	for _, node := range p.spec.Suspects {
+		down = append(down, p.name(node))
+	}
+	return &Error{
+		Code: wire.CodeUnavailable,
+		Text: fmt.Sprintf("need %d of %d replicas, %d alive; not reachable: %s",
+			p.spec.Need, len(p.spec.Slots), alive, strings.Join(down, ", ")),
+	}
+}
+
+func (p *plan) suspects(node kv.NodeID) bool {
+	for _, s := range p.spec.Suspects {
+		if s == node {
+			return true
+		}
+	}
+	return false
+}
+
+// name is how people know the node.
+func (p *plan) name(node kv.NodeID) string {
+	if member, known := p.ring.Member(node); known {
+		return member.Name
+	}
+	return fmt.Sprintf("node %d", node)
+}
+
+// target addresses a message to a replica of the plan's key.
+func (p *plan) target(t quorum.Target, remaining int64) wire.Target {
+	member, _ := p.ring.Member(t.Node)
+	return wire.Target{
+		Bucket: p.bucket, Partition: p.preference.Partition, Key: p.key,
+		Slot: uint8(max(0, t.Slot)), Placement: p.preference.Version, Instance: member.Instance,
+		RemainingMS: uint32(max(1, min(remaining, 1<<31))),
+	}
+}
+
+func writersOf(s kv.Slot) (first, second kv.NodeID) { return s.Writers() }
+
+func readerOf(s kv.Slot) (first, second kv.NodeID) { return s.Reader(), 0 }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/quorum"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// repair sends the merged object to those of the contacted owners that are behind,
+// after the client was answered. It is help, not duty: at the bound it is left out.
+func (c *Coordinator) repair(
+	p *plan, merged kv.Object, epoch kv.PurgeEpoch, counted []readEvent,
+) {
+	for _, e := range counted {
+		if e.target.Role != kv.RoleOwner || same(e.reply.Object, merged) {
+			continue
+		}
+		if c.repairing.Add(1) > int64(c.cfg.MaxRepairs) {
+			c.repairing.Add(-1)
+			c.skipped.Add(1)
+			continue
+		}
+		c.repairs.Add(1)
+		deadline := time.Now().Add(c.cfg.SendTimeout)
+		c.copyTo(p, e.target, merged, epoch, deadline, func(wire.StoreReply, error) {
+			c.repairing.Add(-1)
+		})
+	}
+}
+
+// writeBack has the merged object on r confirmed owners before an atomic read answers
+// (Attiya, Bar-Noy, Dolev, "Sharing Memory Robustly", 1995).
+func (c *Coordinator) writeBack(
+	ctx context.Context, p *plan, merged kv.Object, epoch kv.PurgeEpoch, counted []readEvent,
+) error {
+	if merged.IsZero() {
+		return nil // nothing was ever written, so nothing can be gone back behind
+	}
+	round, err := quorum.NewWriteBack(p.spec)
+	if err != nil {
+		return invalid(err)
+	}
+	type event struct {
+		target quorum.Target
+		reply  wire.StoreReply
+		err    error
+	}
+	events := make(chan event, 2*len(p.spec.Slots)) // one answer of each member
+	deadline := time.Now().Add(c.cfg.SendTimeout)
+	var behind []quorum.Target
+	decision := round.Decision()
+	for {
+		target, more := round.Next()
+		if !more {
+			break
+		}
+		if standing, holds := holds(counted, target.Node, merged); holds {
+			decision = round.Add(storedAlready(target, standing))
+		} else {
+			behind = append(behind, target)
+		}
+	}
+	if decision == quorum.Reached {
+		return nil // r confirmed owners agree already
+	}
+	for _, target := range behind {
+		c.copyTo(p, target, merged, epoch, deadline, func(reply wire.StoreReply, err error) {
+			events <- event{target, reply, err}
+		})
+	}
+	for decision == quorum.Pending {
+		select {
+		case e := <-events:
+			decision = round.Add(copied(e.target, e.reply, e.err))
+		case <-ctx.Done():
+			return overdue(ctx, p.textOf(round.Tally(), round.Entries()))
+		}
+	}
+	if decision == quorum.Unreachable {
+		return shortOf("write-back of an atomic read: "+
+			p.textOf(round.Tally(), round.Entries()), false)
+	}
+	return nil
+}
+
+// holds returns the answer of a node that already has the merged object.
+func holds(counted []readEvent, node kv.NodeID, merged kv.Object) (wire.Standing, bool) {
+	for _, e := range counted {
+		if e.target.Node == node && same(e.reply.Object, merged) {
+			return e.reply.Standing, true
+		}
+	}
+	return wire.Standing{}, false
+}
+
+func storedAlready(t quorum.Target, s wire.Standing) quorum.Reply {
+	return quorum.Reply{
+		Node: t.Node, Slot: t.Slot, Role: s.Role, Confirmed: s.Confirmed, Version: s.Placement,
+		Instance: s.Instance, Result: quorum.ResultStored,
+	}
+}
+
+func copied(t quorum.Target, reply wire.StoreReply, err error) quorum.Reply {
+	if err != nil {
+		return quorum.Reply{
+			Node: t.Node, Slot: t.Slot, Result: resultOfError(err), Reason: err.Error(),
+		}
+	}
+	r := storedAlready(t, reply.Standing)
+	r.Result, r.Reason = resultOf(reply.Code, quorum.ResultStored), reply.Detail
+	return r
+}
+
+// copyTo sends data that was read before to one owner, this node included, as
+// replicated data, which promises do not gate.
+func (c *Coordinator) copyTo(
+	p *plan, target quorum.Target, object kv.Object, epoch kv.PurgeEpoch, deadline time.Time,
+	done func(wire.StoreReply, error),
+) {
+	req := &wire.StoreRequest{
+		Target: p.target(target, time.Until(deadline).Milliseconds()), Role: kv.RoleOwner,
+		Class: kv.ClassReplicated, Epoch: epoch, Object: object,
+	}
+	c.open.Add(1)
+	finish := func(reply wire.StoreReply, err error) {
+		done(reply, err)
+		c.open.Done()
+	}
+	if target.Node == c.cfg.Node {
+		c.local.Store(replica.StoreRequest{
+			StoreRequest: req, Deadline: deadline,
+			Done: func(reply wire.StoreReply) { finish(reply, nil) },
+		})
+		return
+	}
+	c.peers.Store(target.Node, req, deadline, finish)
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/quorum"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+const (
+	// MaxScan is how many keys a page of a scan may have.
+	MaxScan = 1024
+	// scanBytes is about how many bytes of objects a replica puts into a page, and how
+	// many a merged page may have before it ends; a reply holds two of them.
+	scanBytes = 1 << 20
+)
+
+// Cursor is where a scan goes on: after a key of a partition. The zero Cursor is the
+// start.
+type Cursor struct {
+	Partition uint16
+	After     []byte
+}
+
+// ScanRequest is a client's request for a page of a bucket's keys.
+type ScanRequest struct {
+	Bucket   kv.Bucket
+	Prefix   []byte
+	Start    Cursor
+	Limit    int // 1 to MaxScan
+	KeysOnly bool
+}
+
+// ScanPage is one page, in order of partition, then key.
+type ScanPage struct {
+	Entries []wire.ScanEntry // live ones only
+	// More says that Next is where the scan goes on; a page may be empty and yet have it.
+	More bool
+	Next Cursor
+	// Complete is false where a partition could not be read by r replicas and was left
+	// out.
+	Complete bool
+}
+
+// Scan reads a page of keys from r replicas of each partition, until the page is full,
+// the time for a page is over, or all partitions have been read. Beyond an error of
+// the request itself it fails only by a page that is not complete.
+func (c *Coordinator) Scan(ctx context.Context, req *ScanRequest) (ScanPage, error) {
+	page := ScanPage{Complete: true, Next: req.Start}
+	until := time.Now().Add(c.cfg.ScanTime)
+	size := 0
+	for len(page.Entries) < req.Limit && size < scanBytes && time.Now().Before(until) {
+		part, err := c.scanPartition(ctx, req, page.Next, req.Limit-len(page.Entries))
+		switch {
+		case err == nil:
+		case isFault(err) || ctx.Err() != nil:
+			return ScanPage{}, err
+		default:
+			part, page.Complete = partPage{}, false
+		}
+		for _, e := range part.entries {
+			size += len(e.Key) + e.Object.Size()
+		}
+		page.Entries = append(page.Entries, part.entries...)
+		if part.more {
+			page.Next.After = part.last
+			continue
+		}
+		if int(page.Next.Partition)+1 >= c.cfg.Ring().Partitions() {
+			return page, nil
+		}
+		page.Next = Cursor{Partition: page.Next.Partition + 1}
+	}
+	page.More = true
+	return page, nil
+}
+
+// isFault tells a request that is wrong from a partition that can not be read now.
+func isFault(err error) bool {
+	e, ok := err.(*Error)
+	return ok && (e.Code == wire.CodeInvalid || e.Code == wire.CodeNotReady)
+}
+
+// partPage is a merged page of one partition.
+type partPage struct {
+	entries []wire.ScanEntry
+	last    []byte // up to which key the partition has been read
+	more    bool
+}
+
+// scanPartition reads one page of one partition from r of its replicas.
+func (c *Coordinator) scanPartition(
+	ctx context.Context, req *ScanRequest, at Cursor, limit int,
+) (partPage, error) {
+	current := c.cfg.Ring()
+	if current == nil {
+		return partPage{}, &Error{
+			Code: wire.CodeNotReady, Text: "the cluster has not been formed yet",
+		}
+	}
+	if int(at.Partition) >= current.Partitions() {
+		return partPage{}, &Error{Code: wire.CodeInvalid, Text: "the cursor is beyond the ring"}
+	}
+	plan, err := c.planAt(current, req.Bucket, at.Partition, at.After, req.Bucket.R, req.Bucket.PR)
+	if err != nil {
+		return partPage{}, err
+	}
+	if err := plan.hopeless(readerOf); err != nil {
+		return partPage{}, err
+	}
+	pages, err := c.collectPages(ctx, plan, req, limit)
+	if err != nil {
+		return partPage{}, err
+	}
+	return mergePages(pages, c.cfg.Now().UnixMilli()), nil
+}
+
+// collectPages asks replicas for their pages until r have answered.
+func (c *Coordinator) collectPages(
+	ctx context.Context, p *plan, req *ScanRequest, limit int,
+) ([]wire.ScanReply, error) {
+	round, err := quorum.NewRead(p.spec)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	type event struct {
+		target quorum.Target
+		reply  wire.ScanReply
+		err    error
+	}
+	events := make(chan event, len(p.spec.Slots)) // one answer of each slot
+	deadline := time.Now().Add(c.cfg.ScanTime)
+	var pages []wire.ScanReply
+	for {
+		for target, more := round.Next(); more; target, more = round.Next() {
+			c.askPage(p, req, limit, target, deadline, func(reply wire.ScanReply, err error) {
+				events <- event{target, reply, err}
+			})
+		}
+		select {
+		case e := <-events:
+			answer := copied(e.target, wire.StoreReply{
+				Standing: e.reply.Standing, Code: e.reply.Code, Detail: e.reply.Detail,
+			}, e.err)
+			if e.reply.More && len(e.reply.Entries) == 0 {
+				answer.Result, answer.Reason = quorum.ResultFailed, "an empty page that is not the last"
+			}
+			if answer.Result == quorum.ResultStored {
+				answer.Result = quorum.ResultFound // a page, even an empty one, is knowledge
+				pages = append(pages, e.reply)
+			}
+			switch round.Add(answer) {
+			case quorum.Reached:
+				return pages, nil
+			case quorum.Unreachable:
+				return nil, shortOf(p.textOf(round.Tally(), round.Entries()), false)
+			}
+		case <-ctx.Done():
+			return nil, overdue(ctx, p.textOf(round.Tally(), round.Entries()))
+		}
+	}
+}
+
+func (c *Coordinator) askPage(
+	p *plan, req *ScanRequest, limit int, target quorum.Target, deadline time.Time,
+	done func(wire.ScanReply, error),
+) {
+	mode := wire.ReadFull
+	if req.KeysOnly {
+		mode = wire.ReadBare
+	}
+	ask := &wire.ScanRequest{
+		Target: p.target(target, time.Until(deadline).Milliseconds()), Prefix: req.Prefix,
+		Limit: uint32(limit), Bytes: scanBytes, Mode: mode,
+	}
+	if target.Node == c.cfg.Node {
+		done(c.local.Scan(ask), nil)
+		return
+	}
+	c.open.Add(1)
+	c.peers.Scan(target.Node, ask, deadline, func(reply wire.ScanReply, err error) {
+		done(reply, err)
+		c.open.Done()
+	})
+}
+
+// mergePages merges the replicas' pages up to the smallest last key among those that
+// have more: beyond it, a page that ended may lack keys that others show.
+func mergePages(pages []wire.ScanReply, now int64) partPage {
+	var out partPage
+	objects := make(map[string]kv.Object)
+	for _, page := range pages {
+		if page.More && len(page.Entries) > 0 {
+			last := page.Entries[len(page.Entries)-1].Key
+			if !out.more || bytes.Compare(last, out.last) < 0 {
+				out.more, out.last = true, last
+			}
+		}
+		for _, e := range page.Entries {
+			objects[string(e.Key)] = kv.Merge(objects[string(e.Key)], e.Object)
+		}
+	}
+	for key, object := range objects {
+		beyond := out.more && bytes.Compare([]byte(key), out.last) > 0
+		if object = object.Collapse(); beyond || len(object.Live(now)) == 0 {
+			continue
+		}
+		out.entries = append(out.entries, wire.ScanEntry{Key: []byte(key), Object: object})
+	}
+	slices.SortFunc(out.entries, func(a, b wire.ScanEntry) int { return bytes.Compare(a.Key, b.Key) })
+	return out
+}
