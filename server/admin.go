@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// handleHello answers hello.
+func (s *Server) handleHello(_ context.Context, params []byte, _ origin) (encoder, error) {
+	var req wire.HelloRequest
+	if err := wire.DecodeHelloRequest(params, &req); err != nil {
+		return nil, err
+	}
+	if len(req.Proto) > 0 && !slices.Contains(req.Proto, wire.ProtoVersion) {
+		return nil, &coordinator.Error{
+			Code: wire.CodeUnsupportedVersion,
+			Text: fmt.Sprintf("this node speaks proto %d, the client %v", wire.ProtoVersion, req.Proto),
+		}
+	}
+	result := wire.HelloResult{
+		Proto: wire.ProtoVersion, Version: s.cfg.Version, Features: s.cfg.Features,
+		Limits: wire.DefaultLimits(),
+	}
+	result.Limits.InFlight = uint32(s.cfg.Client.Limits.InFlight)
+	if s.parts.Control != nil {
+		result.Features = append(slices.Clone(result.Features), wire.FeatureDev)
+	}
+	status := s.parts.Cluster.Status()
+	result.Node, result.Cluster, result.RingVersion = status.Node, status.Cluster, status.RingVersion
+	return func(dst []byte) []byte { return wire.AppendHelloResult(dst, &result) }, nil
+}
+
+// handlePing answers ping.
+func (s *Server) handlePing(_ context.Context, params []byte, _ origin) (encoder, error) {
+	return wire.AppendEmptyResult, wire.DecodeEmptyRequest(params, &wire.EmptyRequest{})
+}
+
+// handleClusterInfo answers cluster.info.
+func (s *Server) handleClusterInfo(_ context.Context, params []byte, _ origin) (encoder, error) {
+	if err := wire.DecodeEmptyRequest(params, &wire.EmptyRequest{}); err != nil {
+		return nil, err
+	}
+	current := s.parts.Cluster.Ring()
+	if current == nil {
+		return nil, &coordinator.Error{
+			Code: wire.CodeNotReady, Text: "the cluster has not been formed yet",
+		}
+	}
+	result := infoOf(current, s.parts.Cluster.Buckets())
+	return func(dst []byte) []byte { return wire.AppendClusterInfoResult(dst, &result) }, nil
+}
+
+// infoOf is all that a client needs to route by itself.
+func infoOf(r *ring.Ring, buckets []kv.Bucket) wire.ClusterInfoResult {
+	info := wire.ClusterInfoResult{
+		Cluster: r.Cluster().String(), RingVersion: r.Version(), Replicas: uint32(r.Replicas()),
+		Partitions: uint32(r.Partitions()), HashSeed: r.HashSeed(), Buckets: buckets,
+	}
+	for _, m := range r.Members() {
+		info.Members = append(info.Members, MemberOf(m))
+	}
+	for p := range r.Partitions() {
+		preference := r.Preference(uint16(p))
+		nodes := make([]kv.NodeID, 0, len(preference.Slots))
+		for _, slot := range preference.Slots {
+			nodes = append(nodes, slot.Reader())
+		}
+		info.Preference = append(info.Preference, nodes)
+	}
+	return info
+}
+
+// MemberOf shows a member of the ring as clients see it.
+func MemberOf(m ring.Member) wire.Member {
+	return wire.Member{ID: m.ID, Name: m.Name, Zone: m.Zone, Addresses: wire.Addresses{
+		Client: m.Client, Peer: m.Peer, Gossip: m.Gossip, Admin: m.Admin,
+	}}
+}
+
+// handleClusterStatus answers cluster.status.
+func (s *Server) handleClusterStatus(_ context.Context, params []byte, _ origin) (encoder, error) {
+	if err := wire.DecodeEmptyRequest(params, &wire.EmptyRequest{}); err != nil {
+		return nil, err
+	}
+	result := s.parts.Cluster.Status()
+	return func(dst []byte) []byte { return wire.AppendClusterStatusResult(dst, &result) }, nil
+}
+
+// handleBucketGet answers bucket.get.
+func (s *Server) handleBucketGet(_ context.Context, params []byte, _ origin) (encoder, error) {
+	var req wire.NameRequest
+	if err := wire.DecodeNameRequest(params, &req); err != nil {
+		return nil, err
+	}
+	bucket, err := s.bucket(req.Name)
+	if err != nil {
+		return nil, err
+	}
+	return func(dst []byte) []byte { return wire.AppendBucket(dst, &bucket) }, nil
+}
+
+// handleBucketList answers bucket.list.
+func (s *Server) handleBucketList(_ context.Context, params []byte, _ origin) (encoder, error) {
+	if err := wire.DecodeEmptyRequest(params, &wire.EmptyRequest{}); err != nil {
+		return nil, err
+	}
+	result := wire.BucketListResult{Buckets: s.parts.Cluster.Buckets()}
+	return func(dst []byte) []byte { return wire.AppendBucketListResult(dst, &result) }, nil
+}
+
+// handleNodeStop answers dev.node_stop.
+func (s *Server) handleNodeStop(ctx context.Context, params []byte, _ origin) (encoder, error) {
+	return s.control(ctx, params, Control.StopNode)
+}
+
+// handleNodeStart answers dev.node_start.
+func (s *Server) handleNodeStart(ctx context.Context, params []byte, _ origin) (encoder, error) {
+	return s.control(ctx, params, Control.StartNode)
+}
+
+func (s *Server) control(
+	ctx context.Context, params []byte, do func(Control, context.Context, string) error,
+) (encoder, error) {
+	var req wire.NameRequest
+	if err := wire.DecodeNameRequest(params, &req); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.within(ctx, req.Common)
+	defer cancel()
+	if err := do(s.parts.Control, ctx, req.Name); err != nil {
+		return nil, &coordinator.Error{Code: wire.CodeInvalid, Text: err.Error(), Err: err}
+	}
+	return wire.AppendEmptyResult, nil
+}

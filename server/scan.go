@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// handleScan answers kv.scan.
+func (s *Server) handleScan(ctx context.Context, params []byte, _ origin) (encoder, error) {
+	var req wire.KeyScanRequest
+	if err := wire.DecodeKeyScanRequest(params, &req); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.within(ctx, req.Common)
+	defer cancel()
+	bucket, err := s.bucket(req.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	prefix := bytes.Clone(req.Prefix)
+	start, err := openScan(req.Cursor, bucket, prefix)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.parts.Coordinator.Scan(ctx, &coordinator.ScanRequest{
+		Bucket: bucket, Prefix: prefix, Start: start, Limit: int(req.Limit), KeysOnly: req.KeysOnly,
+	})
+	if err != nil {
+		return nil, err
+	}
+	result, cut, err := s.scanResult(bucket, page, req.KeysOnly)
+	if err != nil {
+		return nil, err
+	}
+	if cut != nil {
+		page.More, page.Next = true, *cut
+	}
+	if page.More {
+		result.Cursor = sealScan(page.Next, bucket, prefix)
+	}
+	return func(dst []byte) []byte { return wire.AppendKeyScanResult(dst, &result) }, nil
+}
+
+// scanResult shows a page as far as a message has room; where it ends early it says
+// where the next page begins. An entry whose siblings do not fit any message is shown
+// without them and without context: the client gets the key.
+func (s *Server) scanResult(bucket kv.Bucket, page coordinator.ScanPage, keysOnly bool) (
+	wire.KeyScanResult, *coordinator.Cursor, error,
+) {
+	result := wire.KeyScanResult{Complete: page.Complete}
+	room := resultRoom
+	for i, entry := range page.Entries {
+		shown, size, err := s.scanEntry(bucket, entry, keysOnly)
+		if err != nil {
+			return result, nil, err
+		}
+		if size > room && i > 0 {
+			last := page.Entries[i-1].Key
+			cut := coordinator.Cursor{Partition: s.partitionOf(bucket, last), After: last}
+			return result, &cut, nil
+		}
+		room -= size
+		result.Entries = append(result.Entries, shown)
+	}
+	return result, nil, nil
+}
+
+// scanEntry is one key of a page, and about how many bytes it takes.
+func (s *Server) scanEntry(bucket kv.Bucket, e wire.ScanEntry, keysOnly bool) (
+	wire.KeyScanEntry, int, error,
+) {
+	shown, size := wire.KeyScanEntry{Key: e.Key}, len(e.Key)+siblingOverhead
+	if keysOnly {
+		return shown, size, nil
+	}
+	binding, _, err := s.binding(bucket, e.Key)
+	if err != nil {
+		return shown, 0, err
+	}
+	got := s.getResult(e.Object, binding, 0, false, resultRoom)
+	if !got.More {
+		shown.Siblings, shown.Context = got.Siblings, got.Context
+	}
+	return shown, size + sizeOf(&got), nil
+}
+
+func (s *Server) partitionOf(bucket kv.Bucket, key []byte) uint16 {
+	current := s.parts.Cluster.Ring() // known, or there would be no entry
+	return ring.PartitionOf(ring.Hash(current.HashSeed(), bucket.ID, key), current.Partitions())
+}
