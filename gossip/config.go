@@ -64,13 +64,12 @@ type Config struct {
 	// Transport carries the packets and streams; nil means UDP and TCP. It belongs
 	// to the Gossip from Open on, which shuts it down exactly once, also where Open
 	// fails.
-	Transport memberlist.Transport
+	Transport Transport
 	// Keyring encrypts all gossip; nil means plain text. Encryption does not
 	// authenticate nodes: registration with the metadata group does (TRAPS N7).
 	Keyring *memberlist.Keyring
-	// Rand draws the jitter of the re-join loop; nil means a source of its own. It
-	// belongs to the Gossip from Open on. (memberlist itself draws from the global
-	// source of math/rand.)
+	// Rand draws the jitter of the re-join loop; never nil. It belongs to the Gossip
+	// from Open on. (memberlist itself draws from the global source of math/rand.)
 	Rand *rand.Rand
 
 	// ProbeInterval is the time between two probes, and the time that a probed node
@@ -172,6 +171,9 @@ func (c Config) identityFaults() []error {
 	}
 	if !validName(c.Name) {
 		bad("name %q must be 1 to %d of [A-Za-z0-9._-]", c.Name, MaxName)
+	}
+	if c.Rand == nil {
+		bad("a source of chance is needed for the jitter of re-joins")
 	}
 	if c.NodeID == 0 {
 		bad("node id must not be 0: register with the metadata group first")

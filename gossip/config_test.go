@@ -3,6 +3,7 @@
 package gossip
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 func TestDefaultConfigLacksOnlyTheIdentity(t *testing.T) {
 	cfg := DefaultConfig()
+	cfg.Rand = rand.New(rand.NewPCG(1, 1))
 	cfg.Name, cfg.NodeID, cfg.ClusterID = "n1", 1, "c"
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
@@ -50,6 +52,7 @@ func TestLongestMemberFitsInOnePacket(t *testing.T) {
 
 func TestDetectionBoundGrowsWithTheCluster(t *testing.T) {
 	cfg := DefaultConfig()
+	cfg.Rand = rand.New(rand.NewPCG(1, 1))
 	// 2 nodes: 3 probes of 8 s, and a suspicion of 24 s.
 	if got := cfg.DetectionBound(2); got != 48*time.Second {
 		t.Errorf("2 nodes: %v, want 48s", got)

@@ -85,9 +85,6 @@ func Open(cfg Config, log *zap.Logger) (*Gossip, error) {
 	if cfg.AdvertisePort == 0 {
 		cfg.AdvertisePort = cfg.BindPort
 	}
-	if cfg.Rand == nil {
-		cfg.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	}
 	tag := clusterTag(cfg.ClusterID)
 	g := &Gossip{
 		cfg:        cfg,

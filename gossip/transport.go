@@ -12,6 +12,10 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
+// Transport is what carries gossip where it is not UDP and TCP: memberlist's own
+// interface, under a name that other rooms can use.
+type Transport = memberlist.Transport
+
 // guard stands before the transport: it shuts it down once, however often it is
 // asked, and lets nothing out afterwards. memberlist's timers and probes outlive its
 // Shutdown, and a transport need not be prepared for that.

@@ -53,8 +53,9 @@ func Rooms() []Room {
 		{Path: "antientropy/exchange", Row: 6},
 		{Path: "transfer", Row: 6},
 		{Path: "coordinator", Row: 6},
-		{Path: "server", Row: 7, TestImports: []string{"node"}},
+		{Path: "server", Row: 7, TestImports: []string{"node", "node/dev"}},
 		{Path: "node", Row: 8},
+		{Path: "node/dev", Row: 8},
 		{Path: "cmd/dyno", Row: 9, Open: true, Imports: []string{"client", "bench/..."}},
 	}
 	return append(rows, sideRooms()...)
@@ -66,7 +67,7 @@ func sideRooms() []Room {
 	pure := []string{"kv", "vclock", "jepsen/history"}
 	return []Room{
 		{
-			Path: "client", Row: side, TestImports: []string{"node"},
+			Path: "client", Row: side, TestImports: []string{"node", "node/dev"},
 			Imports: []string{"kv", "vclock", "ring", "locks", "wire", "rpc"},
 		},
 		{Path: "jepsen", Row: side, Imports: append(blackBox, "jepsen/...")},

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// cluster tells the server what this node knows of the cluster beside data.
+type cluster struct {
+	group    Group
+	identity wire.PeerHello
+	name     string
+	gossip   *gossip.Gossip
+	alive    func(kv.NodeID) bool
+	replica  *replica.Replica
+	control  server.Control // nil outside of a `dyno dev` cluster
+}
+
+var _ server.Cluster = (*cluster)(nil)
+
+// Ring implements server.Cluster.
+func (c *cluster) Ring() *ring.Ring { return c.group.Ring() }
+
+// Buckets implements server.Cluster.
+func (c *cluster) Buckets() []kv.Bucket { return c.group.Buckets() }
+
+// Bucket implements server.Cluster.
+func (c *cluster) Bucket(name string) (kv.Bucket, bool) {
+	for _, b := range c.group.Buckets() {
+		if b.Name == name {
+			return b, true
+		}
+	}
+	return kv.Bucket{}, false
+}
+
+// Identity implements server.Cluster.
+func (c *cluster) Identity() wire.PeerHello { return c.identity }
+
+// Status implements server.Cluster: the members as they seem from here. What this node
+// knows of others is gossip's opinion; of itself it knows.
+func (c *cluster) Status() wire.ClusterStatusResult {
+	result := wire.ClusterStatusResult{Node: c.name}
+	current := c.group.Ring()
+	if current == nil {
+		return result
+	}
+	result.Cluster, result.RingVersion = current.Cluster().String(), current.Version()
+	view := c.gossip.View()
+	for _, m := range current.Members() {
+		status := wire.MemberStatus{Member: server.MemberOf(m), State: wire.StateDown}
+		if m.ID == c.identity.Node {
+			own := c.replica.Status()
+			status.State, status.Ready, status.Confirmed = wire.StateUp, own.Ready, own.Confirmed
+			status.Reason, status.RingVersion = own.Reason, current.Version()
+		} else {
+			c.statusOfOther(&status, view)
+		}
+		result.Members = append(result.Members, status)
+	}
+	return result
+}
+
+func (c *cluster) statusOfOther(status *wire.MemberStatus, view gossip.View) {
+	other, known := view.Find(status.ID)
+	switch {
+	case c.control != nil && c.control.Stopped(status.Name):
+		status.State, status.Reason = wire.StateStopped, "stopped by an operator"
+	case !known:
+		status.Reason = "gossip has not heard of it"
+	case !c.alive(status.ID):
+		status.Reason = "not reachable from here"
+	default:
+		status.State = wire.StateUp
+		status.Ready = other.Meta.State == gossip.StateReady
+		status.RingVersion = other.Meta.RingVersion
+	}
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/rpc"
+	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// Group is what a node needs of the metadata group. The data path never waits for it:
+// Ring and Buckets answer from memory.
+type Group interface {
+	// Ring is the newest ring that was committed, as far as this node has heard; nil
+	// before formation.
+	Ring() *ring.Ring
+	// Buckets are all buckets, in order of their names.
+	Buckets() []kv.Bucket
+	// LastOpen is the newest opening of a member's store that the group has accepted;
+	// the zero Open where it knows none. An error says that it could not be asked.
+	LastOpen(ctx context.Context, node kv.NodeID) (wire.Open, error)
+	// ConfirmOpen judges the openings of a member's store (replica.JudgeOpens) and, where
+	// it accepts them, remembers the newest.
+	ConfirmOpen(ctx context.Context, node kv.NodeID, opens []wire.Open) (replica.Verdict, error)
+}
+
+// Config is all that a node is made of.
+type Config struct {
+	// Name is this member's; the group's ring has its number, instance and addresses.
+	Name string
+	// Dir is the data directory.
+	Dir string
+	// Group is the metadata group, as this node reaches it.
+	Group Group
+	// Control stops and starts nodes of a `dyno dev` cluster; nil elsewhere.
+	Control server.Control
+
+	// Listen and Dial open the sockets of the client and the peer port.
+	Listen func(ctx context.Context, addr string) (net.Listener, error)
+	Dial   rpc.Dialer
+	// GossipTransport carries gossip; nil means UDP and TCP at the member's address.
+	GossipTransport gossip.Transport
+	// OpenStores opens the engines below Dir.
+	OpenStores func(dir string, log *zap.Logger) (*Stores, error)
+
+	// Now is the wall clock that becomes data.
+	Now func() time.Time
+	// Rand is the node's own source of chance, for jitter; owned by the node.
+	Rand *rand.Rand
+	// Random48 returns 48 bits from a cryptographic source, never 0; from the seeded
+	// one under the test rig only.
+	Random48 func() uint64
+	// DrainTimeout bounds the end of each part when the node is told to stop.
+	DrainTimeout time.Duration
+	// ConfirmEvery is the pause between attempts to ask the group about this opening.
+	ConfirmEvery time.Duration
+
+	Storage     storage.Config
+	Gossip      gossip.Config
+	Liveness    gossip.LivenessConfig
+	Coordinator coordinator.Config
+	Server      server.Config
+}
+
+// Stores are the engines of a node's directory.
+type Stores struct {
+	Data    storage.Engine
+	Control *storage.Control
+	// Boot is the id of the machine's present boot.
+	Boot string
+	// FreeBytes tells how much room the disk has; nil means that nobody watches it.
+	FreeBytes func() (uint64, error)
+	// Release gives the directory's lock back, after both engines were closed.
+	Release func() error
+}
+
+// DefaultConfig has everything that does not depend on who the node is.
+func DefaultConfig() Config {
+	return Config{
+		Now:          time.Now,
+		DrainTimeout: 10 * time.Second, ConfirmEvery: time.Second,
+		Storage: storage.DefaultConfig(), Gossip: gossip.DefaultConfig(),
+		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
+		Server: server.DefaultConfig(),
+	}
+}
+
+// Validate returns the faults of what only a node's own config has, joined; the parts
+// check theirs when they are opened.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Name == "" || c.Dir == "" {
+		faults = append(faults, errors.New("node: name and directory are needed"))
+	}
+	if c.Group == nil || c.Listen == nil || c.Dial == nil || c.OpenStores == nil {
+		faults = append(faults, errors.New("node: group, sockets and engines are needed"))
+	}
+	if c.Now == nil || c.Rand == nil || c.Random48 == nil {
+		faults = append(faults, errors.New("node: clock and chance are needed"))
+	}
+	if c.DrainTimeout <= 0 || c.ConfirmEvery <= 0 {
+		faults = append(faults, fmt.Errorf("node: drain timeout %v and confirm pause %v must be "+
+			"above 0", c.DrainTimeout, c.ConfirmEvery))
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dev
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/node"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// group stands in for the metadata group: a ring that does not change while it runs, the
+// built-in bucket, and the openings, in a file.
+type group struct {
+	// Immutable after newGroup.
+	dir     string
+	ring    *ring.Ring
+	buckets []kv.Bucket
+
+	// turn holds one token; who has it may read and write file. It is a channel, since
+	// writing waits for the disk.
+	turn chan struct{}
+	file *file
+
+	mu     sync.Mutex // guards broken
+	broken error      // the first failed write: what the file holds is unknown
+}
+
+var _ node.Group = (*group)(nil)
+
+func newGroup(dir string, f *file, r *ring.Ring) *group {
+	g := &group{
+		dir: dir, ring: r, file: f, turn: make(chan struct{}, 1),
+		buckets: []kv.Bucket{kv.BuiltinBucket(r.Replicas())},
+	}
+	g.turn <- struct{}{}
+	return g
+}
+
+// Ring implements node.Group.
+func (g *group) Ring() *ring.Ring { return g.ring }
+
+// Buckets implements node.Group.
+func (g *group) Buckets() []kv.Bucket { return g.buckets }
+
+// LastOpen implements node.Group.
+func (g *group) LastOpen(ctx context.Context, id kv.NodeID) (wire.Open, error) {
+	member, release, err := g.member(ctx, id)
+	if err != nil {
+		return wire.Open{}, err
+	}
+	defer release()
+	return member.open()
+}
+
+// ConfirmOpen implements node.Group.
+func (g *group) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open) (
+	replica.Verdict, error,
+) {
+	member, release, err := g.member(ctx, id)
+	if err != nil {
+		return replica.VerdictUnknown, err
+	}
+	defer release()
+	remembered, err := member.open()
+	if err != nil {
+		return replica.VerdictUnknown, err
+	}
+	verdict := replica.JudgeOpens(remembered, opens)
+	if verdict != replica.VerdictConfirmed {
+		return verdict, nil
+	}
+	member.setOpen(opens[len(opens)-1])
+	if err := g.file.save(g.dir); err != nil {
+		g.mu.Lock()
+		g.broken = err
+		g.mu.Unlock()
+		return replica.VerdictUnknown, err
+	}
+	return verdict, nil
+}
+
+// member takes the turn and finds a member in the file; release gives the turn back.
+func (g *group) member(ctx context.Context, id kv.NodeID) (*fileMember, func(), error) {
+	g.mu.Lock()
+	broken := g.broken
+	g.mu.Unlock()
+	if broken != nil {
+		return nil, nil, broken
+	}
+	select {
+	case <-g.turn:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	release := func() { g.turn <- struct{}{} }
+	for i := range g.file.Members {
+		if g.file.Members[i].Number == id {
+			return &g.file.Members[i], release, nil
+		}
+	}
+	release()
+	return nil, nil, fmt.Errorf("dev: no member has number %d", id)
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package node is the composition root: it opens the parts of one member in order, runs
+// them in one group, drains and closes them in reverse, and connects what rooms of one
+// row need of each other. It holds no rule of the protocol.
+//
+// [Open] takes the directory, asks the group who this member is, and returns a node
+// whose listeners are bound. [Node.Run] blocks until its context ends or a part fails.
+//
+// # Invariants
+//
+//   - I1 The directory's identity is checked before anything is written into it.
+//   - I2 This opening of the store is durable before the group is asked about it, and
+//     the clean mark is gone, durably, before the first write can be taken in.
+//   - I3 Parts end in the reverse order of their use: clients are drained before
+//     sends, sends before peers, peers before the store.
+//   - I4 A clean mark is written only after every shard of the store has ended without
+//     an error.
+//   - I5 The first failed write or sync ends Run with an error (fail-stop).
+//
+// # Goroutines
+//
+//	store     shards, committer, answers, tending     ends after the ports
+//	ports     clients, peers                          end by draining
+//	peers     connections to the other members        end after the sends
+//	gossip    memberlist and its loops                ends with the ports
+//	confirm   asks the group about this opening       ends when it has answered
+//	watch     ring and gossip changes                 ends with ctx
+package node

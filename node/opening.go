@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// ErrOtherIdentity refuses a directory that belongs to another member or cluster.
+var ErrOtherIdentity = errors.New("node: the directory belongs to another node")
+
+// maxOpens bounds the openings that were never confirmed. A store that was opened so
+// often without ever hearing from its group needs a person.
+const maxOpens = 4096
+
+// opening is this opening of a store: what was found, and what is written about it.
+type opening struct {
+	control  *storage.Control
+	identity wire.Identity
+	boot     string
+	past     replica.Past
+	written  bool // this opening is durable
+}
+
+// begin reads what the directory tells of its past. Of a store that existed, the new
+// opening is made durable, and the clean mark removed, before anything else can happen
+// (I2); nothing is written into an empty one until the group says that it may be empty.
+func begin(control *storage.Control, want wire.Identity, boot string, nonce uint64) (
+	*opening, error,
+) {
+	o := &opening{control: control, identity: want, boot: boot}
+	record, found, err := control.Get(wire.KeyIdentity)
+	if err != nil {
+		return nil, fmt.Errorf("node: read identity: %w", err)
+	}
+	if !found {
+		o.past = replica.Past{
+			Stop: replica.StopNone, Opens: []wire.Open{{Seq: 1, Nonce: nonce}},
+		}
+		return o, nil
+	}
+	if err := o.checkIdentity(record); err != nil {
+		return nil, err
+	}
+	if err := o.readPast(); err != nil {
+		return nil, err
+	}
+	next := wire.Open{Seq: o.past.Present().Seq + 1, Nonce: nonce}
+	o.past.Opens = append(o.past.Opens, next)
+	if len(o.past.Opens) > maxOpens {
+		return nil, fmt.Errorf("node: the store was opened %d times without being confirmed; "+
+			"find out why its group does not accept it", maxOpens)
+	}
+	return o, o.write(false)
+}
+
+func (o *opening) checkIdentity(record []byte) error {
+	found, err := wire.DecodeIdentityRecord(record)
+	if err != nil {
+		return fmt.Errorf("node: read identity: %w", err)
+	}
+	if found.Cluster != o.identity.Cluster || found.Node != o.identity.Node {
+		return fmt.Errorf("%w: it holds node %q (number %d) of cluster %x, this is node %q "+
+			"(number %d) of cluster %x", ErrOtherIdentity, found.Name, found.Node, found.Cluster,
+			o.identity.Name, o.identity.Node, o.identity.Cluster)
+	}
+	o.identity = found
+	return nil
+}
+
+// readPast reads how the last life ended.
+func (o *opening) readPast() error {
+	record, found, err := o.control.Get(wire.KeyOpens)
+	if err == nil && !found {
+		err = storage.ErrUnreadable // it is written together with the identity
+	}
+	if err != nil {
+		return fmt.Errorf("node: read openings: %w", err)
+	}
+	opens, err := wire.DecodeOpensRecord(record)
+	if err != nil {
+		return fmt.Errorf("node: read openings: %w", err)
+	}
+	o.past.Opens = opens.List
+	record, clean, err := o.control.Get(wire.KeyCleanMark)
+	if err != nil {
+		return fmt.Errorf("node: read clean mark: %w", err)
+	}
+	o.past.Stop = replica.JudgeStop(opens.BootID, o.boot, clean)
+	if !clean {
+		return nil
+	}
+	mark, err := wire.DecodeCleanMarkRecord(record)
+	if err != nil {
+		return fmt.Errorf("node: read clean mark: %w", err)
+	}
+	o.past.Marks = mark.Actors
+	return nil
+}
+
+// write makes this opening durable. Once it is confirmed, those before it are forgotten.
+func (o *opening) write(confirmed bool) error {
+	opens := wire.Opens{List: o.past.Opens, Confirmed: -1, BootID: o.boot}
+	if confirmed {
+		opens.List, opens.Confirmed = []wire.Open{o.past.Present()}, 0
+	}
+	err := o.control.Apply(
+		storage.ControlRecord{
+			Key: wire.KeyIdentity, Record: wire.AppendIdentityRecord(nil, &o.identity),
+		},
+		storage.ControlRecord{Key: wire.KeyOpens, Record: wire.AppendOpensRecord(nil, &opens)},
+		storage.ControlRecord{Key: wire.KeyCleanMark}, // removed
+	)
+	if err != nil {
+		return fmt.Errorf("node: write opening: %w", err)
+	}
+	o.written = true
+	return nil
+}
+
+// confirm asks the group about this opening. The verdict is unknown where it could not
+// be asked; then the caller asks again. The error is the store's.
+func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
+	replica.Verdict, error,
+) {
+	if !o.written {
+		last, err := group.LastOpen(ctx, o.identity.Node)
+		if err != nil {
+			log.Warn("group not reached", zap.Error(err))
+			return replica.VerdictUnknown, nil
+		}
+		if v := replica.JudgeOpens(last, nil); v != replica.VerdictConfirmed {
+			return v, nil
+		}
+		if err := o.write(false); err != nil {
+			return replica.VerdictUnknown, err
+		}
+	}
+	verdict, err := group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
+	if err != nil {
+		log.Warn("group not reached", zap.Error(err))
+		return replica.VerdictUnknown, nil
+	}
+	if verdict == replica.VerdictConfirmed {
+		return verdict, o.write(true)
+	}
+	return verdict, nil
+}
+
+// leaveCleanMark is the last write of a store that was stopped in order.
+func (o *opening) leaveCleanMark(r *replica.Replica) error {
+	if !o.written {
+		return nil // an empty store that was never accepted
+	}
+	actors, stamp := r.CleanActors()
+	mark := wire.CleanMark{BootID: o.boot, Actors: actors, Stamp: stamp}
+	err := o.control.Put(wire.KeyCleanMark, wire.AppendCleanMarkRecord(nil, &mark))
+	if err != nil {
+		return fmt.Errorf("node: write clean mark: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/rpc"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// peers keeps a connection to every other member and carries the coordinator's
+// requests over it.
+type peers struct {
+	// Immutable after newPeers.
+	self     wire.PeerHello
+	dial     rpc.Dialer
+	liveness *gossip.Liveness
+	log      *zap.Logger
+	changed  chan struct{} // capacity 1: there is a newer ring
+
+	mu     sync.Mutex // guards what follows
+	rand   *rand.Rand
+	byNode map[kv.NodeID]*peer
+}
+
+// peer is one member and the connections to it.
+type peer struct {
+	addr string
+	rpc  *rpc.Peer
+	stop context.CancelFunc // nil before its Run
+}
+
+var _ coordinator.Peers = (*peers)(nil)
+
+func newPeers(
+	self wire.PeerHello, dial rpc.Dialer, liveness *gossip.Liveness, r *rand.Rand, log *zap.Logger,
+) *peers {
+	return &peers{
+		self: self, dial: dial, liveness: liveness, log: log, rand: r,
+		changed: make(chan struct{}, 1), byNode: make(map[kv.NodeID]*peer),
+	}
+}
+
+// follow makes the set of peers that of a ring; run then connects to them. A member
+// whose address changed gets new connections.
+func (p *peers) follow(r *ring.Ring) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range r.Members() {
+		if m.ID == p.self.Node {
+			continue
+		}
+		if known := p.byNode[m.ID]; known != nil {
+			if known.addr == m.Peer {
+				continue
+			}
+			if known.stop != nil {
+				known.stop()
+			}
+		}
+		cfg := rpc.DefaultPeerConfig()
+		cfg.Addr, cfg.Dial, cfg.Hello = m.Peer, p.dial, &hello{self: p.self, node: m.ID}
+		source := rand.New(rand.NewPCG(p.rand.Uint64(), p.rand.Uint64()))
+		connections, err := rpc.NewPeer(cfg, source, p.log.With(zap.String("peer-name", m.Name)))
+		if err != nil {
+			return fmt.Errorf("node: peer %s: %w", m.Name, err)
+		}
+		p.byNode[m.ID] = &peer{addr: m.Peer, rpc: connections}
+	}
+	for id, known := range p.byNode {
+		if _, member := r.Member(id); !member {
+			if known.stop != nil {
+				known.stop()
+			}
+			delete(p.byNode, id)
+		}
+	}
+	select {
+	case p.changed <- struct{}{}:
+	default: // run has yet to see the change before, and will see this one with it
+	}
+	return nil
+}
+
+// run keeps the connections up until ctx ends; then all of them are closed.
+func (p *peers) run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		for _, start := range p.startable(ctx) {
+			running.Go(start)
+		}
+		select {
+		case <-p.changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// startable returns what runs the peers that do not run yet.
+func (p *peers) startable(ctx context.Context) []func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var starts []func()
+	for _, known := range p.byNode {
+		if known.stop != nil {
+			continue
+		}
+		var own context.Context
+		own, known.stop = context.WithCancel(ctx)
+		connections := known.rpc
+		starts = append(starts, func() { _ = connections.Run(own) }) // always nil
+	}
+	return starts
+}
+
+// kick dials members again that gossip has heard of and that are not connected.
+func (p *peers) kick(alive func(kv.NodeID) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, known := range p.byNode {
+		if alive(id) && !known.rpc.Up() {
+			known.rpc.Kick()
+		}
+	}
+}
+
+// up reports whether a member is connected.
+func (p *peers) up(node kv.NodeID) bool {
+	connections := p.find(node)
+	return connections != nil && connections.Up()
+}
+
+func (p *peers) find(node kv.NodeID) *rpc.Peer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.byNode[node]; known != nil {
+		return known.rpc
+	}
+	return nil
+}
+
+// call sends one request and hears what became of it, for liveness too.
+func (p *peers) call(
+	node kv.NodeID, method string, deadline time.Time,
+	params func([]byte) []byte, done func(result []byte, err error),
+) {
+	connections := p.find(node)
+	if connections == nil {
+		done(nil, fmt.Errorf("%w: no such member", coordinator.ErrNotSent))
+		return
+	}
+	append := func(dst []byte, _ uint16) []byte { return params(dst) }
+	connections.Go(method, append, deadline, func(result []byte, err error) {
+		done(result, p.judge(node, err))
+	})
+}
+
+// judge feeds liveness, and tells the coordinator what it must know of an error.
+func (p *peers) judge(node kv.NodeID, err error) error {
+	var answered *rpc.RemoteError
+	switch {
+	case err == nil, errors.As(err, &answered):
+		p.liveness.Succeeded(node, time.Now())
+		return err
+	case errors.Is(err, rpc.ErrBusy):
+		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, err)
+	}
+	p.liveness.Failed(node, time.Now())
+	if errors.Is(err, rpc.ErrNotSent) {
+		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, err)
+	}
+	return err
+}
+
+// Store implements coordinator.Peers.
+func (p *peers) Store(
+	node kv.NodeID, req *wire.StoreRequest, deadline time.Time, done func(wire.StoreReply, error),
+) {
+	p.call(node, wire.MethodStore, deadline,
+		func(dst []byte) []byte { return wire.AppendStoreRequest(dst, req) },
+		func(result []byte, err error) {
+			var reply wire.StoreReply
+			if err == nil {
+				err = wire.DecodeStoreReply(result, &reply)
+			}
+			done(reply, err)
+		})
+}
+
+// Read implements coordinator.Peers.
+func (p *peers) Read(
+	node kv.NodeID, req *wire.ReadRequest, deadline time.Time, done func(wire.ReadReply, error),
+) {
+	p.call(node, wire.MethodRead, deadline,
+		func(dst []byte) []byte { return wire.AppendReadRequest(dst, req) },
+		func(result []byte, err error) {
+			var reply wire.ReadReply
+			if err == nil {
+				err = wire.DecodeReadReply(clone(result), &reply)
+			}
+			done(reply, err)
+		})
+}
+
+// Scan implements coordinator.Peers.
+func (p *peers) Scan(
+	node kv.NodeID, req *wire.ScanRequest, deadline time.Time, done func(wire.ScanReply, error),
+) {
+	p.call(node, wire.MethodScan, deadline,
+		func(dst []byte) []byte { return wire.AppendScanRequest(dst, req) },
+		func(result []byte, err error) {
+			var reply wire.ScanReply
+			if err == nil {
+				err = wire.DecodeScanReply(clone(result), &reply)
+			}
+			done(reply, err)
+		})
+}
+
+// Forward implements coordinator.Peers.
+func (p *peers) Forward(
+	node kv.NodeID, req *wire.ForwardRequest, deadline time.Time,
+	done func(wire.ForwardReply, error),
+) {
+	p.call(node, wire.MethodForward, deadline,
+		func(dst []byte) []byte { return wire.AppendForwardRequest(dst, req) },
+		func(result []byte, err error) {
+			var reply wire.ForwardReply
+			if err == nil {
+				err = wire.DecodeForwardReply(clone(result), &reply)
+			}
+			done(reply, err)
+		})
+}
+
+// clone takes a result out of the connection's buffer, which is used again: what was
+// decoded of it aliases it.
+func clone(result []byte) []byte { return append(make([]byte, 0, len(result)), result...) }
+
+// hello is how this node introduces itself to one other.
+type hello struct {
+	self wire.PeerHello
+	node kv.NodeID // who must answer
+}
+
+// AppendHello implements rpc.Hello.
+func (h *hello) AppendHello(dst []byte) []byte { return wire.AppendPeerHello(dst, &h.self) }
+
+// CheckHello implements rpc.Hello.
+func (h *hello) CheckHello(result []byte) (uint16, error) {
+	var answer wire.PeerHello
+	if err := wire.DecodePeerHello(result, &answer); err != nil {
+		return 0, err
+	}
+	switch {
+	case answer.Cluster != h.self.Cluster:
+		return 0, errors.New("node: the other side belongs to another cluster")
+	case answer.Node != h.node:
+		return 0, fmt.Errorf("node: expected member %d, found %d", h.node, answer.Node)
+	}
+	return rpc.Negotiate(
+		rpc.Versions{Min: wire.PeerVersionMin, Max: wire.PeerVersionMax},
+		rpc.Versions{Min: uint16(answer.Min), Max: uint16(answer.Max)},
+	)
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/replica"
+)
+
+// controlTendEvery is how often the small store of control records is looked after: it
+// changes a few times in a life.
+const controlTendEvery = time.Minute
+
+// Run serves until ctx ends, then drains, leaves a clean mark and closes everything
+// (I3, I4), and returns nil; or until a part fails, and returns why. A failed write or
+// sync has storage.ErrFailed in the chain: the process should end (I5).
+func (n *Node) Run(ctx context.Context) error {
+	// Parts outlive ctx until the drain has passed them: each has a context of its own.
+	ports, stopPorts := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPorts()
+	links, stopLinks := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLinks()
+	disk, stopDisk := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDisk()
+
+	if err := n.peers.follow(n.cfg.Group.Ring()); err != nil {
+		return errors.Join(err, n.closeAll())
+	}
+	n.followGossip()
+	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	group.Go(func() error { return n.store.Run(disk) })
+	group.Go(func() error { return n.tendControl(disk) })
+	group.Go(func() error { return n.gossip.Run(links) })
+	group.Go(func() error { return n.peers.run(links) })
+	group.Go(func() error { return n.watch(links) })
+	group.Go(func() error { return n.confirm(links) })
+	group.Go(func() error { return n.server.ServePeers(ports, n.peerPort) })
+	group.Go(func() error { return n.server.ServeClients(ports, n.clientPort) })
+	group.Go(func() error {
+		defer stopDisk()
+		defer stopLinks()
+		defer stopPorts()
+		select {
+		case <-ctx.Done():
+			n.drain()
+		case <-failed.Done(): // no time to lose: the store may be failing
+		}
+		return nil
+	})
+	err := group.Wait()
+	if err == nil {
+		err = n.opening.leaveCleanMark(n.replica)
+	}
+	return errors.Join(err, n.closeAll())
+}
+
+// drain ends the parts' work from the outside in (I3). Each step has a bound; what
+// is left open by then is cut off, and its clients hear of unknown outcomes.
+func (n *Node) drain() {
+	n.log.Info("draining")
+	n.gossip.SetState(gossip.StateDraining)
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"clients", n.server.DrainClients},
+		{"sends", n.coordinator.Drain},
+		{"peers", n.server.DrainPeers},
+	} {
+		bound, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
+		if err := step.do(bound); err != nil {
+			n.log.Warn("drain cut short", zap.String("step", step.name), zap.Error(err))
+		}
+		cancel()
+	}
+}
+
+// confirm asks the group about this opening until it has answered.
+func (n *Node) confirm(ctx context.Context) error {
+	for {
+		verdict, err := n.opening.confirm(ctx, n.cfg.Group, n.log)
+		if err != nil {
+			return fmt.Errorf("node: confirm this opening: %w", err)
+		}
+		n.replica.Confirm(verdict)
+		if verdict != replica.VerdictUnknown {
+			return nil
+		}
+		select {
+		case <-time.After(n.cfg.ConfirmEvery):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// watch follows gossip: who is reachable again is dialed at once.
+func (n *Node) watch(ctx context.Context) error {
+	changed, stop := n.gossip.Watch()
+	defer stop()
+	for {
+		n.peers.kick(n.gossip.Alive)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// followGossip tells gossip whom the ring has, and the others which ring this is.
+func (n *Node) followGossip() {
+	current := n.cfg.Group.Ring()
+	var registered []gossip.Peer
+	for _, m := range current.Members() {
+		registered = append(registered, gossip.Peer{ID: m.ID, Name: m.Name, GossipAddr: m.Gossip})
+	}
+	n.gossip.SetMembers(registered)
+	n.gossip.SetRingVersion(current.Version())
+}
+
+// tendControl looks after the control records.
+func (n *Node) tendControl(ctx context.Context) error {
+	every := time.NewTicker(controlTendEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := n.stores.Control.Tend(); err != nil {
+			return err
+		}
+	}
+}
