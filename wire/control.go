@@ -32,6 +32,9 @@ type Opens struct {
 	List []Open
 	// Confirmed is the index of the confirmed one, -1 where none ever was.
 	Confirmed int
+	// BootID names the machine's boot in which the newest opening happened: a store that
+	// finds another one, and no clean mark, went through a power loss (TRAPS C6).
+	BootID string
 }
 
 // ActorMark is an incarnation that a clean stop kept, with its high-water mark.
@@ -52,7 +55,7 @@ type CleanMark struct {
 
 const (
 	identityFields  = 4
-	opensFields     = 2
+	opensFields     = 3
 	openFields      = 2
 	cleanFields     = 3
 	actorMarkFields = 4
@@ -100,6 +103,7 @@ func AppendOpensRecord(dst []byte, o *Opens) []byte {
 	} else {
 		dst = appendUint(dst, uint64(o.Confirmed))
 	}
+	dst = appendStr(dst, o.BootID)
 	SealRecord(dst[start:], FormatOpens, []byte(KeyOpens))
 	return dst
 }
@@ -128,6 +132,7 @@ func DecodeOpensRecord(rec []byte) (Opens, error) {
 			r.fail(invalid(r.field, "opening %d of %d is confirmed", o.Confirmed, len(o.List)))
 		}
 	}
+	o.BootID = r.text(MaxName)
 	r.extras(extra)
 	return o, r.record()
 }

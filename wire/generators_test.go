@@ -214,7 +214,9 @@ func drawKVBucket(t *rapid.T) kv.Bucket {
 func drawOpens(t *rapid.T) Opens {
 	seqs := rapid.SliceOfDistinct(rapid.Uint64(), rapid.ID[uint64]).Draw(t, "seqs")
 	slices.SortFunc(seqs, cmp.Compare)
-	o := Opens{Confirmed: rapid.IntRange(-1, len(seqs)-1).Draw(t, "confirmed")}
+	o := Opens{
+		Confirmed: rapid.IntRange(-1, len(seqs)-1).Draw(t, "confirmed"), BootID: drawText(t, "boot"),
+	}
 	for _, seq := range seqs {
 		o.List = append(o.List, Open{Seq: seq, Nonce: rapid.Uint64().Draw(t, "nonce")})
 	}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/vclock"
+)
+
+func goldenPeer() []golden {
+	o := goldenObject()
+	bare := o.WithoutValues()
+	raw, rawBare := AppendObject(nil, &o), AppendObject(nil, &bare)
+	scan := goldenTarget()
+	scan.Key = nil
+	read := ReadReply{Standing: goldenStanding(), Code: ReplicaOK, Object: o, Raw: raw}
+	return []golden{
+		of("object", "", o, AppendObject, func(b []byte, into *kv.Object) (err error) {
+			*into, err = DecodeObject(b)
+			return err
+		}),
+		of("object.bare", "without its values", bare, AppendObjectBare,
+			func(b []byte, into *kv.Object) (err error) {
+				*into, err = DecodeObject(b)
+				return err
+			}),
+		of("peer.hello", "", PeerHello{
+			Min: 1, Max: 1, Cluster: goldenCluster(), Node: 2, Instance: 9, OpenSeq: 12,
+			Nonce: 0x0102030405060708, Features: []string{FeatureDev},
+		}, AppendPeerHello, DecodePeerHello),
+		of("peer.ping", "", struct{}{},
+			func(dst []byte, _ *struct{}) []byte { return AppendPeerPing(dst) },
+			func(b []byte, _ *struct{}) error { return DecodePeerPing(b) }),
+		of("replica.store.params", "", StoreRequest{
+			Target: goldenTarget(), Role: kv.RoleOwner, Class: kv.ClassClientWrite, Epoch: 2,
+			Request: goldenRequestID(), Object: o, Raw: raw,
+		}, AppendStoreRequest, DecodeStoreRequest),
+		of("replica.store.result", "", StoreReply{Standing: goldenStanding(), Code: ReplicaOK},
+			AppendStoreReply, DecodeStoreReply),
+		of("replica.store.result.refused", "", StoreReply{
+			Standing: Standing{Role: kv.RoleNotOwner, Placement: 6, Instance: 9, Epoch: 2},
+			Code:     ReplicaRefused, Detail: "not an owner of partition 42 at version 6",
+		}, AppendStoreReply, DecodeStoreReply),
+		of("replica.read.params", "", ReadRequest{Target: goldenTarget(), Mode: ReadFull},
+			AppendReadRequest, DecodeReadRequest),
+		of("replica.read.result", "", read, AppendReadReply, DecodeReadReply),
+		of("replica.scan.params", "", ScanRequest{
+			Target: scan, Prefix: []byte("user/"), Limit: 100, Bytes: 1 << 20, Mode: ReadBare,
+		}, AppendScanRequest, DecodeScanRequest),
+		of("replica.scan.result", "", ScanReply{
+			Standing: goldenStanding(), Code: ReplicaOK, More: true,
+			Entries: []ScanEntry{{Key: []byte("user/1"), Object: bare, Raw: rawBare}},
+		}, AppendScanReply, DecodeScanReply),
+		of("coordinator.forward.params", "", ForwardRequest{
+			Method: MethodPut, RemainingMS: 4900,
+			Params: AppendPutRequest(nil, &PutRequest{Key: []byte("k"), Value: []byte("v")}),
+		}, AppendForwardRequest, DecodeForwardRequest),
+		of("coordinator.forward.result", "", ForwardReply{
+			Result: AppendPutResult(nil, &PutResult{Context: goldenToken(), SiblingCount: 1}),
+		}, AppendForwardReply, DecodeForwardReply),
+		of("peer.chunk.params", "", Chunk{Stream: 7, Seq: 1, Last: true, Bytes: []byte("piece")},
+			func(dst []byte, c *Chunk) []byte {
+				dst = AppendChunkParams(dst, c.Stream, c.Seq, c.Last, len(c.Bytes))
+				return append(dst, c.Bytes...)
+			}, func(b []byte, into *Chunk) (err error) {
+				*into, err = ParseChunk(b)
+				return err
+			}),
+	}
+}
+
+func goldenRecords() []golden {
+	o := goldenObject()
+	bare := o.WithoutValues()
+	key := AppendObjectKey(nil, 42, kv.DefaultBucket, []byte("user/1"))
+	versionKey := AppendVersionKey(nil, 42, kv.DefaultBucket, []byte("user/1"), o.Versions[0].Dot)
+	journalKey := AppendJournalKey(nil, 77)
+	object := func(b []byte) (kv.Object, error) {
+		got, _, err := DecodeObjectRecord(key, b)
+		return got, err
+	}
+	entries := []JournalEntry{{
+		Request: goldenRequestID(), Dot: o.Versions[0].Dot, KeyHash: 0x1122334455667788, At: goldenMS,
+	}}
+	id := Identity{Cluster: goldenCluster(), Node: 2, Name: "n2", Created: goldenMS}
+	opens := Opens{List: []Open{{11, 0xaaaa}, {12, 0xbbbb}}, Confirmed: 0, BootID: "boot-1"}
+	mark := CleanMark{
+		BootID: "boot-1", Stamp: kv.StampAt(goldenMS),
+		Actors: []ActorMark{{42, kv.RoleOwner, goldenActor1, 300}},
+	}
+	journal := sealed("record.journal", "one entry", entries,
+		AppendJournalRecord(nil, journalKey, entries), func(b []byte) ([]JournalEntry, error) {
+			return DecodeJournalRecord(nil, journalKey, b)
+		})
+	journal.plain = []byte{}
+	return []golden{
+		goldenKey("key.object", key, func(b []byte) bool {
+			got, err := ParseObjectKey(b)
+			return err == nil && string(got.Key) == "user/1" && got.Partition == 42
+		}),
+		goldenKey("key.version", versionKey, func(b []byte) bool {
+			got, d, err := ParseVersionKey(b)
+			return err == nil && string(got.Key) == "user/1" &&
+				d == vclock.Dot{Actor: goldenActor1, Counter: 7}
+		}),
+		goldenKey("key.journal", journalKey, func(b []byte) bool {
+			got, err := ParseJournalKey(b)
+			return err == nil && got == 77
+		}),
+		sealed("record.object", "under key.object", o, AppendObjectRecord(nil, key, &o), object),
+		sealed("record.header", "under key.object", bare, AppendHeaderRecord(nil, key, &o), object),
+		sealed("record.version", "under key.version", o.Versions[0],
+			AppendVersionRecord(nil, versionKey, &o.Versions[0]), func(b []byte) (kv.Version, error) {
+				return DecodeVersionRecord(versionKey, b)
+			}),
+		journal,
+		sealed("record.identity", "", id, AppendIdentityRecord(nil, &id), DecodeIdentityRecord),
+		sealed("record.opens", "", opens, AppendOpensRecord(nil, &opens), DecodeOpensRecord),
+		sealed("record.clean-mark", "", mark,
+			AppendCleanMarkRecord(nil, &mark), DecodeCleanMarkRecord),
+	}
+}
+
+func goldenKey(name string, key []byte, same func([]byte) bool) golden {
+	return golden{name: name, bytes: key, plain: []byte{}, check: func(b []byte) string {
+		if !same(b) {
+			return "parsed as something else"
+		}
+		return ""
+	}}
+}
