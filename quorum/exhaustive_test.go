@@ -240,6 +240,8 @@ func TestWritesDecideAsTheReferenceInEveryOrder(t *testing.T) {
 		{"three slots, two moving", plain, Spec{Slots: layout(3, 2, moved)}},
 		{"sloppy, one fallback, late", tardy, Spec{Slots: layout(3, 0, 0), Sloppy: true,
 			Fallbacks: []kv.NodeID{21}}},
+		{"sloppy, two slots, two fallbacks, late", tardy, Spec{Slots: layout(2, 0, 0),
+			Sloppy: true, Fallbacks: []kv.NodeID{21, 22}}},
 		{"sloppy, two fallbacks", hints, Spec{Slots: layout(3, 0, 0), Sloppy: true,
 			Fallbacks: []kv.NodeID{21, 22}}},
 		{"sloppy, moving, one fallback", hints, Spec{Slots: layout(2, 1, old), Sloppy: true,

@@ -99,6 +99,9 @@ func ackJoint(p ring.Placement, acks nodeSet, w int) bool {
 	return acks.count(old...) >= w && acks.count(next...) >= w
 }
 
+// The ring is what tells instances to the rounds of a node.
+var _ quorum.Instances = (*ring.Ring)(nil)
+
 // everyInstance makes all stores of the models live their first life.
 type everyInstance struct{}
 

@@ -212,6 +212,14 @@ func TestT15WhoIsBeingFilledTakesWritesAndAnswersNoReads(t *testing.T) {
 	r.Add(owner(1, ResultFound))
 	want(t, r.Add(owner(4, ResultFound)), Pending, r)
 
+	sloppy := spec(2, 0, kv.Stable(1), moving)
+	sloppy.Sloppy, sloppy.Fallbacks = true, []kv.NodeID{4, 5}
+	r = startRead(t, sloppy)
+	r.Add(owner(2, ResultFailed))
+	if got := askAll(r); !slices.Equal(got, []Target{{5, -1, kv.RoleFallback}}) {
+		t.Fatalf("asks %v", got)
+	}
+
 	leaver := owner(2, ResultStored)
 	leaver.Role = kv.RoleNotReady
 	w = startWrite(t, spec(2, 2, kv.Stable(1), moving))
