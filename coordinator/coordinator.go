@@ -37,6 +37,7 @@ type Local interface {
 	Store(replica.StoreRequest)
 	Read(*wire.ReadRequest) wire.ReadReply
 	Scan(*wire.ScanRequest) wire.ScanReply
+	Status() replica.Status
 }
 
 // Config says how requests are carried.

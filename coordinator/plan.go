@@ -21,17 +21,6 @@ type plan struct {
 	spec       quorum.Spec
 }
 
-// instances lets a round check replies against the lives that the ring names.
-type instances ring.Ring
-
-// Instance is the present life of the node's store, 0 for one that is no member.
-func (i *instances) Instance(node kv.NodeID) kv.Instance {
-	member, _ := (*ring.Ring)(i).Member(node)
-	return member.Instance
-}
-
-var _ quorum.Instances = (*instances)(nil)
-
 // planFor finds the replicas of a key. need and owners are what the request asks for:
 // r and pr, or w and pw.
 func (c *Coordinator) planFor(bucket kv.Bucket, key []byte, need, owners kv.Level) (*plan, error) {
@@ -65,7 +54,7 @@ func (c *Coordinator) planAt(
 	}
 	p.spec = quorum.Spec{
 		Slots: p.preference.Slots, Version: p.preference.Version,
-		Instances: (*instances)(current), Self: c.cfg.Node,
+		Instances: current, Self: c.cfg.Node,
 		Need: needed, NeedConfirmed: confirmed,
 	}
 	for _, slot := range p.preference.Slots {

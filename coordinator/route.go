@@ -30,7 +30,8 @@ func (c *Coordinator) Route(bucket kv.Bucket, key []byte) (Route, error) {
 	for _, slot := range plan.spec.Slots {
 		switch node := slot.Reader(); {
 		case node == c.cfg.Node:
-			route.Here = true
+			// A store that is not ready never coordinates; the others may.
+			route.Here = c.local.Status().Ready
 		case plan.suspects(node):
 			down = append(down, node)
 		default:

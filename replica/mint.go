@@ -64,8 +64,8 @@ type mint struct {
 // durably, or refuses (I1 to I4).
 func (r *Replica) Mint(req *MintRequest) {
 	m := &mint{r: r, req: req}
-	m.reply.Standing = r.standing(req.Partition, 0)
-	if why, refused := r.refuse(&req.Target, m.reply.Standing); refused {
+	var why string
+	if m.reply.Standing, why = r.check(&req.Target, 0); why != "" {
 		m.reply.Code, m.reply.Detail, m.reply.Err = wire.ReplicaRefused, why, ErrMayNotMint
 		req.Done(m.reply)
 		return
@@ -83,8 +83,8 @@ func (r *Replica) Mint(req *MintRequest) {
 // apply runs in the shard: all checks and the mint are one step.
 func (m *mint) apply(cur storage.Current) storage.Next {
 	r, part := m.r, &m.r.parts[m.req.Partition]
-	m.reply.Standing = r.standing(m.req.Partition, part.epoch)
-	if why, refused := r.refuse(&m.req.Target, m.reply.Standing); refused {
+	var why string
+	if m.reply.Standing, why = r.check(&m.req.Target, part.epoch); why != "" {
 		return m.refused(why, ErrMayNotMint)
 	}
 	placement := r.cfg.Ring().Placement(m.req.Partition)

@@ -12,8 +12,9 @@ import (
 // Read returns this replica's copy of a key as of the last durable commit. It may read
 // the disk, and waits for no commit.
 func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
-	reply := wire.ReadReply{Standing: r.standing(req.Partition, 0)}
-	if why, refused := r.refuse(&req.Target, reply.Standing); refused {
+	var reply wire.ReadReply
+	var why string
+	if reply.Standing, why = r.check(&req.Target, 0); why != "" {
 		reply.Code, reply.Detail = wire.ReplicaRefused, why
 		return reply
 	}
@@ -42,8 +43,9 @@ func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 
 // Scan returns a page of this replica's keys of one bucket and partition.
 func (r *Replica) Scan(req *wire.ScanRequest) wire.ScanReply {
-	reply := wire.ScanReply{Standing: r.standing(req.Partition, 0)}
-	if why, refused := r.refuse(&req.Target, reply.Standing); refused {
+	var reply wire.ScanReply
+	var why string
+	if reply.Standing, why = r.check(&req.Target, 0); why != "" {
 		reply.Code, reply.Detail = wire.ReplicaRefused, why
 		return reply
 	}

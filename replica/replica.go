@@ -75,6 +75,7 @@ type Replica struct {
 
 	rollbacks  atomic.Uint64 // own dots from the future that others sent
 	unreadable atomic.Uint64 // damaged records met
+	collisions atomic.Uint64 // one dot with two contents
 }
 
 // partition is what a shard keeps of one of its partitions beside the objects.
@@ -82,6 +83,10 @@ type partition struct {
 	minter
 	requests requestTable
 	epoch    kv.PurgeEpoch
+	// fence is the highest placement version that was promised to the group: older
+	// requests are refused (TRAPS 5.4). Moves set it, durably, when they come; reads look
+	// at it outside of the shard.
+	fence atomic.Uint64
 }
 
 // Status is what the node may tell of its store as a whole.
@@ -142,12 +147,17 @@ func (r *Replica) Status() Status { return *r.status.Load() }
 // incarnation that it never issued. It must stay 0.
 func (r *Replica) Rollbacks() uint64 { return r.rollbacks.Load() }
 
+// Collisions counts how often one dot came with two contents. It must stay 0.
+func (r *Replica) Collisions() uint64 { return r.collisions.Load() }
+
 // Unreadable counts the damaged records met since the start. It must stay 0.
 func (r *Replica) Unreadable() uint64 { return r.unreadable.Load() }
 
-// Standing is what this node states of itself for a partition, now (I5). epoch is the
-// partition's purge epoch where the caller knows it.
-func (r *Replica) standing(p uint16, epoch kv.PurgeEpoch) wire.Standing {
+// check is what this node states of itself for a message's partition, now (I5), and why
+// it can not serve the message; empty where it can. The same checks hold for local and
+// remote callers (ARCHITECTURE 4). epoch is the partition's purge epoch where the caller
+// knows it.
+func (r *Replica) check(t *wire.Target, epoch kv.PurgeEpoch) (wire.Standing, string) {
 	status := r.status.Load()
 	s := wire.Standing{
 		Role: kv.RoleNotOwner, Instance: r.cfg.Instance, Confirmed: status.Confirmed, Epoch: epoch,
@@ -155,33 +165,33 @@ func (r *Replica) standing(p uint16, epoch kv.PurgeEpoch) wire.Standing {
 	current := r.cfg.Ring()
 	if current == nil {
 		s.Role = kv.RoleNotReady
-		return s
+		return s, "the cluster has not been formed yet"
 	}
-	s.Placement = current.Placement(p).Version
-	if _, owner := current.SlotOf(p, r.cfg.Node); owner {
-		s.Role = kv.RoleOwner
-		if !status.Ready {
-			s.Role = kv.RoleNotReady
-		}
+	if int(t.Partition) >= len(r.parts) {
+		return s, fmt.Sprintf("there is no partition %d", t.Partition)
 	}
-	return s
-}
-
-// refuse reports why a data message for t can not be served here, and true where so.
-// The same checks hold for local and remote callers (ARCHITECTURE 4).
-func (r *Replica) refuse(t *wire.Target, s wire.Standing) (string, bool) {
+	placement := current.Placement(t.Partition)
+	s.Placement = placement.Version
+	fence := kv.PlacementVersion(r.parts[t.Partition].fence.Load())
+	verdict := ring.Accept(placement, r.cfg.Node, fence, t.Placement)
+	if verdict == ring.VerdictNotOwner {
+		return s, "not an owner of the partition"
+	}
+	s.Role = kv.RoleOwner
 	switch {
-	case int(t.Partition) >= len(r.parts):
-		return "no such partition", true
-	case t.Instance != 0 && t.Instance != r.cfg.Instance:
-		return fmt.Sprintf("this store is instance %d, not %d", r.cfg.Instance, t.Instance), true
-	case s.Role == kv.RoleNotReady:
-		return "not ready: " + r.Status().Reason, true
-	case s.Role == kv.RoleNotOwner:
-		return "not an owner of the partition", true
-	default:
-		return "", false
+	case !status.Ready:
+		s.Role = kv.RoleNotReady
+		return s, "not ready: " + status.Reason
+	case t.Instance != r.cfg.Instance:
+		return s, fmt.Sprintf("this store is instance %d, not %d", r.cfg.Instance, t.Instance)
+	case verdict == ring.VerdictBehind:
+		return s, fmt.Sprintf("this node knows placement %d, the request is of %d",
+			placement.Version, t.Placement)
+	case verdict == ring.VerdictFenced:
+		return s, fmt.Sprintf("the request is of placement %d, which this node has left",
+			t.Placement)
 	}
+	return s, ""
 }
 
 // CleanActors returns the incarnations that a clean stop may keep. The store's shards

@@ -36,8 +36,7 @@ type arrival struct {
 // Store merges a copy into the local object, durably, or refuses.
 func (r *Replica) Store(req StoreRequest) {
 	a := &arrival{r: r, req: req}
-	a.reply.Standing = r.standing(req.Partition, 0)
-	if why, refused := a.refusal(); refused {
+	if why := a.check(0); why != "" {
 		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
 		req.Done(a.reply)
 		return
@@ -52,19 +51,24 @@ func (r *Replica) Store(req StoreRequest) {
 	}
 }
 
-func (a *arrival) refusal() (string, bool) {
-	if a.req.Role == kv.RoleFallback {
+// check fills in the standing, and says why the copy can not be taken.
+func (a *arrival) check(epoch kv.PurgeEpoch) string {
+	var why string
+	a.reply.Standing, why = a.r.check(&a.req.Target, epoch)
+	switch {
+	case a.req.Role == kv.RoleFallback:
 		// Asked to keep a hint: without the hint store that would be pretending.
-		return "hinted handoff is not part of this version", true
+		return "hinted handoff is not part of this version"
+	case why == "" && !a.req.Object.HasValues():
+		return "the copy lacks values"
 	}
-	return a.r.refuse(&a.req.Target, a.reply.Standing)
+	return why
 }
 
 // apply runs in the shard: all checks and the merge are one step.
 func (a *arrival) apply(cur storage.Current) storage.Next {
 	r, part := a.r, &a.r.parts[a.req.Partition]
-	a.reply.Standing = r.standing(a.req.Partition, part.epoch)
-	if why, refused := a.refusal(); refused {
+	if why := a.check(part.epoch); why != "" {
 		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
 		return storage.Keep()
 	}
@@ -86,6 +90,11 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		r.unreadable.Add(1)
 		a.reply.Code, a.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
 		return storage.Keep()
+	}
+	if kv.Collides(cur.Object, a.req.Object) {
+		r.collisions.Add(1)
+		r.log.Error("one dot, two contents: a dot was issued twice or a record is damaged",
+			zap.Uint16("partition", a.req.Partition), zap.Binary("key", a.req.Key))
 	}
 	a.reply.Code = wire.ReplicaOK
 	return a.merge(cur)
