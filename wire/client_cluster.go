@@ -167,6 +167,9 @@ func (r *reader) preference() [][]kv.NodeID {
 	lists := make([][]kv.NodeID, 0, n)
 	for ; n > 0 && r.err == nil; n-- {
 		m := r.array(1)
+		if m == 0 {
+			r.fail(invalid(r.field, "a partition has no nodes"))
+		}
 		nodes := make([]kv.NodeID, 0, m)
 		for ; m > 0 && r.err == nil; m-- {
 			nodes = append(nodes, kv.NodeID(r.uint16()))
