@@ -61,28 +61,51 @@ func newExchange(l *layout) *exchange {
 	return x
 }
 
+// maxShakes bounds the attempts to leave a dead end. About one change in ten thousand of
+// small random clusters needs any; a few then do.
+const maxShakes = 64
+
 // run improves the layout as far as it can. Where that leaves an imbalance it lets nodes
 // change their positions in a list, which moves data that need not move: a last resort
-// that only small clusters, with few choices, ever need.
+// that only small clusters, with few choices, ever need. Where that is not enough either
+// the layout is in a dead end, which a few random exchanges leave.
 func (x *exchange) run() {
 	x.improve()
 	if x.l.imbalanced() {
 		x.allowReorder()
 		x.improve()
 	}
+	for range maxShakes {
+		if !x.l.imbalanced() {
+			return
+		}
+		x.shake()
+		x.improve()
+	}
 }
 
-// improve cancels cycles until none is left: of single replacements, which nearly always
-// suffice, then, where an imbalance is left, of rotations too. Each success lowers the
-// layout's cost, a whole number, and each failure bans an arc until the next success, so
-// it ends.
+// shake exchanges the nodes of some pairs of slots at equal positions, which changes no
+// count. The moves that it makes in vain improve takes back.
+func (x *exchange) shake() {
+	for range 4 * len(x.l.pr.nodes) {
+		j := int(x.random.next() % uint64(x.replicas))
+		p := int(x.random.next() % uint64(x.l.pr.partitions))
+		q := int(x.random.next() % uint64(x.l.pr.partitions))
+		a, b := x.l.slots(p)[j], x.l.slots(q)[j]
+		if x.l.mayPut(p, j, b) && x.l.mayPut(q, j, a) {
+			x.replace(p, j, b)
+			x.replace(q, j, a)
+		}
+	}
+}
+
+// improve cancels cycles until none is left: of single replacements while there are any,
+// which are fast to find, then of rotations too. Each success lowers the layout's cost, a
+// whole number, and each failure bans an arc until the next success, so it ends.
 func (x *exchange) improve() {
 	for improved := true; improved; {
 		x.rotations = nil
 		for x.cancelOne() {
-		}
-		if !x.l.imbalanced() {
-			return
 		}
 		x.findRotations()
 		improved = x.cancelOne()

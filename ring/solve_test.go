@@ -180,8 +180,11 @@ func TestAChangedPlacementIsSpreadAndBalanced(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkLists(t, in, owners)
+			// The next whole number, where the share is one itself, is what is left of an
+			// imbalance that no exchange removes; TestChangesAreAsBalancedAsTheOptimumAndMoveAsLittle says
+			// how rare that is.
 			total, position := deviation(in, owners)
-			if total > almostOne || position > almostOne {
+			if total > 1+1e-6 || position > 1+1e-6 {
 				t.Fatalf("a node differs from its share by %v, at a position by %v", total, position)
 			}
 			if n := reordered(in.Previous, owners); n > 0 && balancedInOrder(t, in) {
