@@ -151,7 +151,8 @@ var fieldNames = [fieldCount]string{
 
 func (f field) String() string { return fieldNames[f] }
 
-// fieldOf is the inverse of String, and fieldNone for any other key.
+// fieldOf is the inverse of String, and fieldNone for any other key. A switch over
+// strings finds a key without hashing it; requests, the hot ones, come first.
 func fieldOf(name []byte) field {
 	switch string(name) {
 	case "bucket":
@@ -200,6 +201,13 @@ func fieldOf(name []byte) field {
 		return fieldTrace
 	case "client":
 		return fieldClient
+	}
+	return resultField(name)
+}
+
+// resultField is fieldOf for the keys of results.
+func resultField(name []byte) field {
+	switch string(name) {
 	case "version":
 		return fieldVersion
 	case "proto":
@@ -234,6 +242,13 @@ func fieldOf(name []byte) field {
 		return fieldEntries
 	case "complete":
 		return fieldComplete
+	}
+	return clusterField(name)
+}
+
+// clusterField is fieldOf for the keys of results about nodes, buckets and the cluster.
+func clusterField(name []byte) field {
+	switch string(name) {
 	case "node":
 		return fieldNode
 	case "cluster":

@@ -277,3 +277,16 @@ func TestSiblingWithEmptyValueIsNeitherBareNorDeleted(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestEveryKeyIsFoundByItsName(t *testing.T) {
+	t.Parallel()
+	for f := fieldNone + 1; f < fieldCount; f++ {
+		if f.String() == "" || fieldOf([]byte(f.String())) != f {
+			t.Errorf("field %d, %q, is found as %q", f, f, fieldOf([]byte(f.String())))
+		}
+	}
+	// Requests tell repeated keys apart by a bit each.
+	if fieldName >= 64 {
+		t.Errorf("the last key of requests has number %d", fieldName)
+	}
+}
