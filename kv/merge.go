@@ -39,15 +39,16 @@ func Merge(a, b Object) Object {
 	return out
 }
 
-// Dominates reports whether merging old into o would change nothing in o: then o
-// can be stored as it is, and old need not be read whole.
+// Dominates reports whether merging old into o would change nothing in o but fill in
+// values that are missing: an o that has its values can be stored as it is, and old
+// need not be read whole.
 func (o Object) Dominates(old Object) bool {
 	if o.Fence < old.Fence || !o.Context.Covers(old.Context) {
 		return false
 	}
 	for _, v := range o.Versions {
 		twin, kept := old.Find(v.Dot)
-		if kept && twin.Checksum != v.Checksum {
+		if kept && pick(v, twin).Checksum != v.Checksum {
 			return false
 		}
 		if !kept && old.Context.Contains(v.Dot) {
@@ -75,41 +76,40 @@ func Collides(a, b Object) bool {
 // lattice, like a write that covers the twin; it is not part of Merge, which would
 // not be associative with it (docs/adr/0009).
 func (o Object) Collapse() Object {
-	for i := 1; i < len(o.Versions); i++ {
-		if repeats(o.Versions[:i], o.Versions[i]) {
-			return o.collapsed(i)
+	if len(o.Versions) < 2 {
+		return o
+	}
+	known := make(map[RequestID]struct{}, len(o.Versions))
+	twin := func(v Version) bool {
+		if v.Request.IsZero() {
+			return false
 		}
+		before := len(known)
+		known[v.Request] = struct{}{}
+		return len(known) == before
+	}
+	if first := slices.IndexFunc(o.Versions, twin); first >= 0 {
+		kept := slices.Clone(o.Versions[:first])
+		for _, v := range o.Versions[first:] {
+			if !twin(v) {
+				kept = append(kept, v)
+			}
+		}
+		o.Versions = kept
 	}
 	return o
-}
-
-func (o Object) collapsed(from int) Object {
-	kept := slices.Clone(o.Versions[:from])
-	for _, v := range o.Versions[from:] {
-		if !repeats(kept, v) {
-			kept = append(kept, v)
-		}
-	}
-	o.Versions = kept
-	return o
-}
-
-func repeats(earlier []Version, v Version) bool {
-	if v.Request.IsZero() {
-		return false
-	}
-	for _, e := range earlier {
-		if e.Request == v.Request {
-			return true
-		}
-	}
-	return false
 }
 
 // pick chooses between two copies of one version. They are the same unless a dot
-// was issued twice; then the choice must at least not depend on who asks.
+// was issued twice; then the choice must at least not depend on who asks, nor fall on
+// one that the fence of the other drops.
 func pick(v, w Version) Version {
 	switch {
+	case v.Fence != w.Fence:
+		if v.Fence > w.Fence {
+			return v
+		}
+		return w
 	case v.Checksum != w.Checksum:
 		if v.Checksum > w.Checksum {
 			return v

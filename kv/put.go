@@ -5,7 +5,6 @@ package kv
 import (
 	"errors"
 	"fmt"
-
 	"slices"
 
 	"github.com/dyno-kv/dyno/vclock"
@@ -34,18 +33,26 @@ var (
 	ErrTooLarge = errors.New("kv: object too large")
 	// ErrFenced refuses a put whose fence is below the object's.
 	ErrFenced = errors.New("kv: a newer fence holds this key")
+	// ErrDotReused refuses a put whose dot is not above all that the object and its
+	// writer have seen of the dot's actor. Either the writer's context is made up, or
+	// the store lost its counter and its incarnation must end (TRAPS C3, C8).
+	ErrDotReused = errors.New("kv: the dot of a write may have been issued before")
 )
 
 // Put returns o after the write v, which its writer based on seen: what seen covers
-// is overwritten, all else stays beside it. v's dot must be new, and the store that
-// issued it must hold all its own earlier dots of this key, since they are folded
+// is overwritten, all else stays beside it. v is sealed and its dot new, and the store
+// that issued it must hold all its own earlier dots of this key, since they are folded
 // (ARCHITECTURE 5).
 //
-// It returns ErrFenced, ErrTooManySiblings or ErrTooLarge where the write must be
-// refused; nothing has happened then.
+// It returns ErrFenced, ErrDotReused, ErrTooManySiblings or ErrTooLarge where the write
+// must be refused; nothing has happened then.
 func (o Object) Put(v Version, seen vclock.Context) (Object, error) {
 	if v.Fence < o.Fence {
 		return Object{}, fmt.Errorf("%w: %d, the write has %d", ErrFenced, o.Fence, v.Fence)
+	}
+	known := max(o.Context.Max(v.Dot.Actor), seen.Max(v.Dot.Actor))
+	if v.Dot.Counter <= known || v.Dot.Counter > vclock.MaxCounter {
+		return Object{}, fmt.Errorf("%w: %s, after %d", ErrDotReused, v.Dot, known)
 	}
 	out := Object{
 		Context:  o.Context.Join(seen).Fold(v.Dot),
@@ -59,7 +66,10 @@ func (o Object) Put(v Version, seen vclock.Context) (Object, error) {
 	}
 	at, _ := slices.BinarySearchFunc(out.Versions, v.Dot, compareDot)
 	out.Versions = slices.Insert(out.Versions, at, v)
-	return out, checkLimits(o, out)
+	if err := checkLimits(o, out); err != nil {
+		return Object{}, err
+	}
+	return out, nil
 }
 
 // checkLimits refuses what a put would leave, never what a merge brings.

@@ -41,6 +41,10 @@ func (r RequestID) IsZero() bool { return r == RequestID{} }
 
 // Version is one write that nobody who read it has overwritten yet.
 //
+// All of it belongs to the write and never changes, the fence included: what is written
+// again under a higher fence is a new write with a dot of its own. Two versions of one
+// dot and different fences would make the merge depend on its order.
+//
 // A version may stand without its value (in caches and digests); then Value is nil
 // while Size is not 0. All else, the checksum included, is always there.
 type Version struct {

@@ -28,6 +28,7 @@ func canonical(vector, dots []Dot) Context {
 			entry.Counter = max(entry.Counter, dots[i].Counter)
 			i++
 		}
+		loose = slices.Grow(loose, len(dots)-i)
 		for i < len(dots) && dots[i].Actor == actor {
 			loose = append(loose, dots[i])
 			i++

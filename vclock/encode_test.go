@@ -54,12 +54,14 @@ func sizes() []uint64 {
 func TestCountersOfEveryLengthSurviveEncoding(t *testing.T) {
 	for _, n := range sizes() {
 		for _, c := range []Context{
-			VectorOf(Dot{7, n}), ContextOf(Dot{7, n}), VectorOf(Dot{math.MaxUint64, n}).Add(Dot{1, n}),
+			VectorOf(Dot{7, n}), ContextOf(Dot{7, n}),
+			VectorOf(Dot{math.MaxUint64, n}).Add(Dot{1, n}),
 		} {
 			b := c.Append(nil)
 			back, err := Decode(b)
 			if err != nil || !back.Equal(c) || len(b) != c.EncodedSize() {
-				t.Errorf("%s: %d bytes of %d came back as %s, %v", c, len(b), c.EncodedSize(), back, err)
+				t.Errorf("%s: %d bytes of %d came back as %s, %v",
+					c, len(b), c.EncodedSize(), back, err)
 			}
 		}
 	}
@@ -151,7 +153,8 @@ func TestDecodeRefusesBytesThatAreNoContext(t *testing.T) {
 		{"a counter that goes on", "0100" + "000000000000000180"},
 		{"a counter beyond the largest", "0100" + "0000000000000001" + "818080808080808040"},
 		{"a counter beyond 64 bits", "0100" + "0000000000000001" + "ffffffffffffffffff7f"},
-		{"an entry cut off by a long counter", "0200" + "0000000000000001" + "8080808080808001" + "00"},
+		{"an entry cut off by a long counter",
+			"0200" + "0000000000000001" + "8080808080808001" + "00"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b, err := hex.DecodeString(tc.hex)
@@ -216,7 +219,7 @@ func checkDecode(t testing.TB, b []byte) {
 	case err != nil && (!errors.Is(err, ErrMalformed) || !c.IsEmpty()):
 		t.Fatalf("%x: %s, %v", given, c, err)
 	case err == nil && !bytes.Equal(c.Append(nil), given):
-		t.Fatalf("%x is accepted, though its context %s has the encoding %x", given, c, c.Append(nil))
+		t.Fatalf("%x is accepted as %s, which has the encoding %x", given, c, c.Append(nil))
 	}
 }
 

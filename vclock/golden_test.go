@@ -34,7 +34,8 @@ func TestEncodingsAndTokensAreThoseOfTheVectors(t *testing.T) {
 			"0202" + "0000000000000001" + "02" + "01020a0b0c0d0e0f" + "07" +
 				"0000000000000001" + "808080808080808040" + "01020a0b0c0d0e0f" + "09",
 			"01" + "0202" + "0000000000000001" + "02" + "01020a0b0c0d0e0f" + "07" +
-				"0000000000000001" + "808080808080808040" + "01020a0b0c0d0e0f" + "09" + "754bae47bcc5a788"},
+				"0000000000000001" + "808080808080808040" + "01020a0b0c0d0e0f" + "09" +
+				"754bae47bcc5a788"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := hex.EncodeToString(tc.context.Append(nil)); got != tc.bytes {

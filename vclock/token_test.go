@@ -126,7 +126,8 @@ func TestTokensWithARightChecksumAreStillChecked(t *testing.T) {
 		{"dots out of order",
 			append([]byte{tokenVersion}, encode(nil, []Dot{{1, 9}, {1, 7}})...), ErrMalformed},
 		{"a byte too many", append(slices.Clone(good), 0), ErrMalformed},
-		{"a huge count", append([]byte{tokenVersion}, bytes.Repeat([]byte{0xff}, 7)...), ErrMalformed},
+		{"a huge count",
+			append([]byte{tokenVersion}, bytes.Repeat([]byte{0xff}, 7)...), ErrMalformed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := OpenToken(resealed(77, tc.body), 77)
