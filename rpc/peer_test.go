@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/wire"
 	"go.uber.org/zap"
 )
 
@@ -211,6 +212,27 @@ func TestNegotiate(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestChunksWithinChunksAreIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, DefaultPeerServerConfig(), echo)
+		c := r.raw()
+		wrap := func(stream uint64, msg []byte) []byte {
+			head := wire.AppendNotificationHeader(nil, wire.MethodChunk)
+			return append(wire.AppendChunkParams(head, stream, 0, true, len(msg)), msg...)
+		}
+		request := append(wire.AppendRequestHeader(nil, 1, "echo"), 0x90)
+		c.write(wrap(1, wrap(2, request)))
+		c.request(2, "echo")
+		if h := c.response(); h.MsgID != 2 {
+			t.Errorf("a chunk within a chunk was taken for %d", h.MsgID)
+		}
+		c.write(wrap(3, request))
+		if h := c.response(); h.MsgID != 1 {
+			t.Errorf("%+v", h)
+		}
+	})
 }
 
 func TestLongMessagesTravelInChunksBothWays(t *testing.T) {

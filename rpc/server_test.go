@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/rpc/memnet"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -142,7 +143,8 @@ const faultMessage = "connection closed for a fault of the other side"
 
 func TestFaultsAreAnsweredWhereTheyCanBeAndEndTheConnection(t *testing.T) {
 	bin := func(n int) []byte {
-		return append([]byte{0xc6, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, make([]byte, n)...)
+		head := []byte{0xc6, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+		return append(head, make([]byte, n)...)
 	}
 	head := wire.AppendRequestHeader(nil, 5, "kv.put")
 	cases := []struct {
@@ -157,20 +159,23 @@ func TestFaultsAreAnsweredWhereTheyCanBeAndEndTheConnection(t *testing.T) {
 		{"too deep", append(bytes.Clone(head), bytes.Repeat([]byte{0x91}, 99)...), "TOO_LARGE"},
 		{"no id", []byte{0x94, 0, 0xa0, 0xa1, 'x', 0x90}, ""},
 		{"a response", []byte{0x94, 1, 5, 0xc0, 0xc0}, ""},
-		{"a map behind a good message", []byte{0x93, 2, 0xa1, 'x', 0x90, 0x80}, ""},
+		{"a map behind a message", []byte{0x93, 2, 0xa1, 'x', 0x90, 0x80}, ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, testConfig(), echo)
+				r.net.SetDefaults(memnet.Faults{Delay: time.Millisecond})
 				c := r.raw()
 				c.write(tc.msg)
+				time.Sleep(time.Millisecond / 2)
 				c.write(make([]byte, 1000)) // must not destroy the answer by a reset
 				if tc.code != "" {
 					c.wantError(5, tc.code)
 				}
 				c.wantEnd()
 				_ = c.nc.Close()
+				time.Sleep(lingerTime)
 				synctest.Wait()
 				if n := r.logs.FilterMessage(faultMessage).Len(); n != 1 {
 					t.Errorf("%d log entries: %v", n, r.logs.All())

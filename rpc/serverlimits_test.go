@@ -48,6 +48,23 @@ func TestAClientThatDoesNotReadIsCutOffAndHarmsNobody(t *testing.T) {
 	})
 }
 
+func TestAStuckSocketDoesNotKeepTheWindowShut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.Limits.InFlight = 1
+		cfg.Limits.Unsent = 64 << 20
+		l := newLater()
+		r := newRig(t, cfg, l.handle)
+		c := r.raw()
+		for id := range uint64(20) { // the network holds 8 answers that nobody reads
+			c.request(id, "big")
+		}
+		for range 20 {
+			answerBig(t.Context(), l.next(t))
+		}
+	})
+}
+
 func TestASlowButLivingReaderGetsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, testConfig(), answerBig)
@@ -142,9 +159,13 @@ func TestAHalfMessageIsNotWaitedForForEver(t *testing.T) {
 		if got := time.Since(began); got != cfg.Limits.MessageTimeout {
 			t.Errorf("closed after %v, want %v", got, cfg.Limits.MessageTimeout)
 		}
-		time.Sleep(24 * time.Hour)
-		idle.request(1, "echo")
-		idle.response()
+		for range 3 { // each message has its own time
+			time.Sleep(24 * time.Hour)
+			idle.write([]byte{0x94, 0x00})
+			time.Sleep(cfg.Limits.MessageTimeout - time.Second)
+			idle.write([]byte{0x01, 0xa1, 'm', 0x90})
+			idle.response()
+		}
 	})
 }
 

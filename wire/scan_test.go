@@ -122,6 +122,7 @@ func TestScanRefusesBombsWithoutAllocating(t *testing.T) {
 
 func TestScanHoldsItsLimitsToTheByte(t *testing.T) {
 	msg := append([]byte{0x92, 0xc4, 0x08}, make([]byte, 9)...) // 12 bytes
+	siblings := append([]byte{0x9f}, bytes.Repeat([]byte{0x91, 0x91, 0x91, 0x00}, 15)...)
 	nested := append(bytes.Repeat([]byte{0x91}, 16), 0x00)
 	cases := []struct {
 		name   string
@@ -135,6 +136,7 @@ func TestScanHoldsItsLimitsToTheByte(t *testing.T) {
 		{"head that can not fit", ScanLimits{Bytes: 4}, unhex(t, "dd 00"), ErrTooLong},
 		{"as deep as allowed", ScanLimits{}, nested, nil},
 		{"one level too deep", ScanLimits{Depth: 15}, nested, ErrDepth},
+		{"levels that ended", ScanLimits{Depth: 4}, siblings, nil},
 		{"an empty array is a level", ScanLimits{Depth: 1}, unhex(t, "91 90"), ErrDepth},
 		{"depth above the stack", ScanLimits{Depth: 99}, bytes.Repeat([]byte{0x91}, 99), ErrDepth},
 	}

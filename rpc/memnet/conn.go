@@ -123,8 +123,8 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// Close ends both directions. As with TCP, bytes that have arrived and were not
-// read turn the end into a reset, which may destroy what is still under way.
+// Close ends both directions. As with TCP, bytes that nobody has read, or that are
+// still to arrive, turn the end into a reset, which destroys what is under way.
 func (c *conn) Close() error {
 	c.n.mu.Lock()
 	defer c.n.mu.Unlock()
@@ -132,7 +132,7 @@ func (c *conn) Close() error {
 		return c.wrap("close", net.ErrClosed)
 	}
 	c.closed = true
-	if c.in.unread(time.Now()) {
+	if c.in.size > 0 {
 		c.out.abort(syscall.ECONNRESET)
 	} else {
 		c.out.end()

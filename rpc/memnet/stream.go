@@ -128,11 +128,6 @@ func (s *stream) settle(now time.Time) {
 	}
 }
 
-// unread reports whether bytes have arrived that nobody has read.
-func (s *stream) unread(now time.Time) bool {
-	return len(s.queue) > 0 && s.arrived(now) && len(s.queue[0].bytes) > 0
-}
-
 // end puts the end of the stream behind what is under way.
 func (s *stream) end() {
 	if s.ended || s.broken != nil {
