@@ -22,7 +22,8 @@
 //     one longer than the input copies it.
 //   - I6 A record opens only under the key and with the length and checksum that it was
 //     sealed with; empty bytes are no record.
-//   - I7 A decoded object keeps the invariants of kv, and each version that has its value
+//   - I7 Where a decoder returns an error, what it was given to fill in means nothing.
+//   - I8 A decoded object keeps the invariants of kv, and each version that has its value
 //     matches its checksum.
 //
 // What it does not do: it knows no other package's errors. The server maps those out,

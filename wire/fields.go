@@ -201,13 +201,6 @@ func fieldOf(name []byte) field {
 		return fieldTrace
 	case "client":
 		return fieldClient
-	}
-	return resultField(name)
-}
-
-// resultField is fieldOf for the keys of results.
-func resultField(name []byte) field {
-	switch string(name) {
 	case "version":
 		return fieldVersion
 	case "proto":
@@ -218,6 +211,13 @@ func resultField(name []byte) field {
 		return fieldAuth
 	case "name":
 		return fieldName
+	}
+	return resultField(name)
+}
+
+// resultField is fieldOf for the keys of results.
+func resultField(name []byte) field {
+	switch string(name) {
 	case "found":
 		return fieldFound
 	case "siblings":
