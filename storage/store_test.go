@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -18,8 +17,6 @@ import (
 
 // zapErrors keeps what fails on purpose out of the log of a test.
 const zapErrors = zap.DPanicLevel
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a running store with a counter that mints dots.
 type rig struct {
