@@ -23,8 +23,11 @@ type ClientConfig struct {
 	CallTimeout time.Duration
 	// PingAfter is how long the other side may be silent before it is pinged. After
 	// two pings without answer, each given as long, the connection is closed. 0:
-	// never. Only servers that answer "ping" may be asked.
+	// never.
 	PingAfter time.Duration
+	// PingMethod is what is called then, without params: an answer of any kind, an
+	// error included, is a sign of life.
+	PingMethod string
 }
 
 // DefaultClientConfig is that of a client of the client port. The window is that
@@ -34,6 +37,7 @@ func DefaultClientConfig() ClientConfig {
 		Limits:      ClientPortLimits(),
 		CallTimeout: 10 * time.Second,
 		PingAfter:   60 * time.Second,
+		PingMethod:  wire.MethodPing,
 	}
 }
 
@@ -41,6 +45,7 @@ func DefaultClientConfig() ClientConfig {
 func DefaultPeerClientConfig() ClientConfig {
 	c := DefaultClientConfig()
 	c.Limits = PeerLimits()
+	c.PingMethod = wire.MethodPeerPing
 	return c
 }
 
@@ -52,6 +57,9 @@ func (c ClientConfig) Validate() error {
 	}
 	if c.PingAfter < 0 {
 		errs = append(errs, fmt.Errorf("rpc: PingAfter is %v, must not be negative", c.PingAfter))
+	}
+	if c.PingAfter > 0 && c.PingMethod == "" {
+		errs = append(errs, errors.New("rpc: PingAfter is set, but no PingMethod"))
 	}
 	return errors.Join(errs...)
 }

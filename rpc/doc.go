@@ -45,7 +45,7 @@
 // A node never speaks first to a client that did not ask for it, and many clients
 // answer no requests: idle clients are therefore pinged by TCP keep-alive, after
 // 60 s of silence and closed after two missed answers. Between peers the calling
-// side sends "ping" requests after 60 s and closes after two without any message in
+// side sends ping requests after 60 s and closes after two without any message in
 // return; the answering side closes a connection that was silent for 180 s.
 // In memnet, which has no keep-alive, an idle client connection stays.
 //

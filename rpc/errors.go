@@ -59,10 +59,3 @@ func (e *RemoteError) Code() string {
 	code, _, _ := strings.Cut(e.Text, ":")
 	return code
 }
-
-// Codes that this package answers with by itself; docs/protocol.md has them all.
-const (
-	codeInvalid      = "INVALID"
-	codeTooLarge     = "TOO_LARGE"
-	codeShuttingDown = "SHUTTING_DOWN"
-)

@@ -4,9 +4,6 @@ package rpc
 
 import "fmt"
 
-// MethodHello is the first request on a connection between nodes.
-const MethodHello = "peer.hello"
-
 // Versions is a range of protocol versions that a node understands: its own and
 // those of at least one release back.
 type Versions struct{ Min, Max uint16 }
@@ -27,7 +24,7 @@ func Negotiate(a, b Versions) (uint16, error) {
 // it makes of the answer. The bytes are for package wire to know; the answering
 // side is a method of the peer server's handler like any other.
 type Hello interface {
-	// AppendHello appends the params of [MethodHello]: who this is, and its
+	// AppendHello appends the params of wire.MethodPeerHello: who this is, and its
 	// [Versions].
 	AppendHello(dst []byte) []byte
 	// CheckHello reads the result and returns the version that both sides speak. An

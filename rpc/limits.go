@@ -47,7 +47,7 @@ func ClientPortLimits() Limits {
 	return Limits{
 		Message:        wire.DefaultScanBytes,
 		Depth:          wire.DefaultScanDepth,
-		InFlight:       256,
+		InFlight:       wire.MaxInFlight,
 		Parked:         10_000,
 		Unsent:         16 << 20,
 		WriteTimeout:   10 * time.Second,

@@ -77,7 +77,6 @@ func newLink(nc net.Conn, l Limits) *link {
 const (
 	msgpackNil = 0xc0
 	emptyArray = 0x90
-	emptyMap   = 0x80
 )
 
 // isClosed reports whether a channel that only ever gets closed is.

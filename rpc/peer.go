@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dyno-kv/dyno/wire"
 	"go.uber.org/zap"
 )
 
@@ -279,7 +280,7 @@ func (p *Peer) dial(ctx context.Context) (net.Conn, error) {
 func (p *Peer) hello(ctx context.Context, c *Client) (uint16, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
 	defer cancel()
-	result, err := c.Call(ctx, MethodHello, p.cfg.Hello.AppendHello)
+	result, err := c.Call(ctx, wire.MethodPeerHello, p.cfg.Hello.AppendHello)
 	if err != nil {
 		return 0, fmt.Errorf("hello: %w", err)
 	}

@@ -31,7 +31,7 @@ func (h testHello) CheckHello(result []byte) (uint16, error) {
 // serveHello answers hello with the newest version, and echoes the rest.
 func serveHello(newest uint16) HandlerFunc {
 	return func(ctx context.Context, c *Call) {
-		if string(c.Method) == MethodHello {
+		if string(c.Method) == wire.MethodPeerHello {
 			c.Reply(func(dst []byte) []byte { return append(dst, byte(newest)) })
 			return
 		}

@@ -16,9 +16,6 @@ import (
 )
 
 const (
-	// MethodPing is a request without effect, whose result is an empty map.
-	MethodPing = "ping"
-
 	// keepAlive* are how TCP finds out that the other side is gone: asked after
 	// 60 s of silence, closed after two missed answers.
 	keepAliveIdle     = 60 * time.Second
@@ -53,8 +50,8 @@ type ServerConfig struct {
 	Conns int
 	// Auth restricts connections until [ServerConn.Lift]. nil: never.
 	Auth *AuthLimits
-	// AnswerPing answers "ping" before the handler sees it, also while draining and
-	// outside the window: between peers. On the client port it is a method as any.
+	// AnswerPing answers wire.MethodPeerPing before the handler sees it, also while
+	// draining and outside the window. On the client port ping is a method as any.
 	AnswerPing bool
 	// TLS is the server's side of TLS; nil: plain TCP.
 	TLS *tls.Config

@@ -190,9 +190,9 @@ func (c *ServerConn) chunk(ctx context.Context, h wire.Header) error {
 }
 
 func (c *ServerConn) request(ctx context.Context, h wire.Header, msg []byte, owned bool) error {
-	if c.srv.cfg.AnswerPing && string(h.Method) == MethodPing {
+	if c.srv.cfg.AnswerPing && string(h.Method) == wire.MethodPeerPing {
 		c.send(func(dst []byte) []byte {
-			return append(wire.AppendResponseHeader(dst, h.MsgID), emptyMap)
+			return wire.AppendPeerPing(wire.AppendResponseHeader(dst, h.MsgID))
 		})
 		return nil
 	}
@@ -224,13 +224,13 @@ func (c *ServerConn) request(ctx context.Context, h wire.Header, msg []byte, own
 // connection when that is written, and returns the fault for the log.
 func (c *ServerConn) refuse(id uint64, hasID bool, fault error) error {
 	if hasID {
-		code := codeInvalid
+		code := wire.CodeInvalid
 		if errors.Is(fault, wire.ErrTooLong) || errors.Is(fault, wire.ErrCount) ||
 			errors.Is(fault, wire.ErrDepth) {
-			code = codeTooLarge
+			code = wire.CodeTooLarge
 		}
 		c.send(func(dst []byte) []byte {
-			return wire.AppendErrorResponse(dst, id, code+": "+fault.Error())
+			return wire.AppendErrorResponse(dst, id, wire.FormatError(code, fault.Error()))
 		})
 	}
 	c.finish(closingFlushed)

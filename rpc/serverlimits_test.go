@@ -176,8 +176,8 @@ func TestASilentPeerIsClosedByTheAnsweringSide(t *testing.T) {
 		c := r.raw()
 		for range 10 {
 			time.Sleep(cfg.Limits.Idle * 3 / 4)
-			c.request(1, MethodPing)
-			if h := c.response(); len(h.Result) != 1 || h.Result[0] != emptyMap {
+			c.request(1, wire.MethodPeerPing)
+			if h := c.response(); len(h.Result) != 1 || h.Result[0] != emptyArray {
 				t.Fatalf("%+v", h)
 			}
 		}

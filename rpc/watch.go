@@ -86,6 +86,6 @@ func (c *Client) ping(p *pinger, now time.Time) bool {
 	}
 	p.missed++
 	// The answer counts by being heard. A ping that finds no room counts as missed.
-	c.Go(MethodPing, nil, p.due, func([]byte, error) {})
+	c.Go(c.cfg.PingMethod, nil, p.due, func([]byte, error) {})
 	return true
 }

@@ -13,7 +13,7 @@ import (
 var errDraining = errors.New("rpc: draining")
 
 // textDraining is what new calls are answered with while the server drains.
-const textDraining = codeShuttingDown + ": this node is draining"
+const textDraining = string(wire.CodeShuttingDown) + ": this node is draining"
 
 // admit waits until the connection may have one more call, and opens it. The wait
 // ends with the connection: the writer has a deadline, and so has each handler.
@@ -84,7 +84,8 @@ func (c *ServerConn) answer(call *Call, appendResult func(dst []byte) []byte) {
 	})
 	if err != nil {
 		c.addLocked(func(dst []byte) []byte {
-			return wire.AppendErrorResponse(dst, call.id, codeTooLarge+": the answer: "+err.Error())
+			text := wire.FormatError(wire.CodeTooLarge, "the answer: "+err.Error())
+			return wire.AppendErrorResponse(dst, call.id, text)
 		})
 	}
 	c.closeCall(call)
