@@ -154,7 +154,10 @@ func (n *Node) openRequests(context.Context) error {
 	n.peers = newPeers(identity, n.cfg.Dial, liveness, n.cfg.Rand, n.log.Named("peers"))
 	cfg := n.cfg.Coordinator
 	cfg.Node, cfg.Ring, cfg.Now = n.member.ID, n.cfg.Group.Ring, n.cfg.Now
-	cfg.Alive = func(node kv.NodeID) bool { return liveness.Alive(node, time.Now()) }
+	// Whoever has no connection can not be asked, whatever gossip believes.
+	cfg.Alive = func(node kv.NodeID) bool {
+		return n.peers.up(node) && liveness.Alive(node, time.Now())
+	}
 	n.coordinator, err = coordinator.New(cfg, n.replica, n.peers, n.log.Named("coordinator"))
 	if err != nil {
 		return err

@@ -43,32 +43,39 @@ func (s *Server) handleGet(ctx context.Context, params []byte, _ origin) (encode
 	if err != nil {
 		return nil, err
 	}
-	from, err := openSkip(req.Skip, object, binding)
-	if err != nil {
-		return nil, err
+	var after vclock.Dot
+	if len(req.Skip) > 0 {
+		if after, err = wire.OpenSkip(req.Skip, object.Context); err != nil {
+			return nil, err
+		}
 	}
-	result := s.getResult(object, binding, from, req.MetaOnly, resultRoom)
+	result := s.getResult(object, binding, after, req.MetaOnly, resultRoom)
 	result.RingVersion = current.Version()
 	return func(dst []byte) []byte { return wire.AppendGetResult(dst, &result) }, nil
 }
 
-// getResult shows an object from its from-th live version on, as far as room allows.
+// getResult shows an object's live versions after a dot, as far as room allows; the
+// first of them always.
 func (s *Server) getResult(
-	object kv.Object, b vclock.Binding, from int, metaOnly bool, room int,
+	object kv.Object, b vclock.Binding, after vclock.Dot, metaOnly bool, room int,
 ) wire.GetResult {
 	live := object.Live(s.parts.Now().UnixMilli())
 	result := wire.GetResult{Found: len(live) > 0}
-	for i := min(from, len(live)); i < len(live); i++ {
+	for _, v := range live {
+		if v.Dot.Compare(after) <= 0 {
+			continue
+		}
 		size := siblingOverhead
 		if !metaOnly {
-			size += len(live[i].Value)
+			size += len(v.Value)
 		}
-		if size > room && i > from {
-			result.More, result.Skip = true, sealSkip(object, i, b)
+		if size > room && len(result.Siblings) > 0 {
+			result.More, result.Skip = true, wire.AppendSkip(nil, after, object.Context)
 			return result
 		}
 		room -= size
-		result.Siblings = append(result.Siblings, siblingOf(live[i], metaOnly))
+		result.Siblings = append(result.Siblings, siblingOf(v, metaOnly))
+		after = v.Dot
 	}
 	result.Context = sealContext(object.Context, b)
 	return result
@@ -81,9 +88,6 @@ func siblingOf(v kv.Version, metaOnly bool) wire.Sibling {
 	}
 	if !metaOnly {
 		s.Value = v.Value
-		if s.Value == nil {
-			s.Value = []byte{} // an empty value is a value
-		}
 	}
 	return s
 }
@@ -139,7 +143,7 @@ func (s *Server) getManyEntry(
 	if err != nil {
 		return wire.GetManyEntry{Error: s.errorText(err)}, siblingOverhead
 	}
-	result := s.getResult(got.Object, binding, 0, metaOnly, resultRoom)
+	result := s.getResult(got.Object, binding, vclock.Dot{}, metaOnly, resultRoom)
 	result.RingVersion = current.Version()
 	return wire.GetManyEntry{GetResult: result}, sizeOf(&result)
 }

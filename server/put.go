@@ -54,7 +54,7 @@ func (s *Server) putResult(
 	if !siblings {
 		return result
 	}
-	shown := s.getResult(done.Object, b, 0, false, resultRoom)
+	shown := s.getResult(done.Object, b, vclock.Dot{}, false, resultRoom)
 	if !shown.More {
 		result.Siblings, result.Context = shown.Siblings, shown.Context
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -25,10 +26,11 @@ func (s *Server) handleScan(ctx context.Context, params []byte, _ origin) (encod
 		return nil, err
 	}
 	prefix := bytes.Clone(req.Prefix)
-	start, err := openScan(req.Cursor, bucket, prefix)
+	from, err := wire.OpenScanCursor(req.Cursor, bucket.ID, prefix)
 	if err != nil {
 		return nil, err
 	}
+	start := coordinator.Cursor{Partition: from.Partition, After: bytes.Clone(from.After)}
 	page, err := s.parts.Coordinator.Scan(ctx, &coordinator.ScanRequest{
 		Bucket: bucket, Prefix: prefix, Start: start, Limit: int(req.Limit), KeysOnly: req.KeysOnly,
 	})
@@ -43,7 +45,8 @@ func (s *Server) handleScan(ctx context.Context, params []byte, _ origin) (encod
 		page.More, page.Next = true, *cut
 	}
 	if page.More {
-		result.Cursor = sealScan(page.Next, bucket, prefix)
+		next := wire.ScanCursor{Partition: page.Next.Partition, After: page.Next.After}
+		result.Cursor = wire.AppendScanCursor(nil, next, bucket.ID, prefix)
 	}
 	return func(dst []byte) []byte { return wire.AppendKeyScanResult(dst, &result) }, nil
 }
@@ -84,7 +87,7 @@ func (s *Server) scanEntry(bucket kv.Bucket, e wire.ScanEntry, keysOnly bool) (
 	if err != nil {
 		return shown, 0, err
 	}
-	got := s.getResult(e.Object, binding, 0, false, resultRoom)
+	got := s.getResult(e.Object, binding, vclock.Dot{}, false, resultRoom)
 	if !got.More {
 		shown.Siblings, shown.Context = got.Siblings, got.Context
 	}

@@ -240,6 +240,8 @@ func (s *Server) errorText(err error) string {
 		return told.Error()
 	case errors.As(err, &malformed):
 		return wire.FormatError(malformed.Code, malformed.Text())
+	case errors.Is(err, wire.ErrCursor):
+		return wire.FormatError(wire.CodeInvalid, err.Error()+"; start again")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return wire.FormatError(wire.CodeTimeout, "the deadline passed")
 	default:
