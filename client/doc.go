@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package client is the Go client of dyno. A [Client] finds the nodes of a cluster from a
+// few endpoints, sends each request to an owner of its key, and tries again where the
+// protocol (docs/protocol.md) says that it may.
+//
+//	cfg := client.DefaultConfig()
+//	cfg.Endpoints = []string{"127.0.0.1:4610"}
+//	c, err := client.New(cfg)
+//	...
+//	defer c.Close()
+//	carts := c.Bucket("default")
+//	found, err := carts.Get(ctx, []byte("cart:17"))
+//	...
+//	_, err = carts.Put(ctx, []byte("cart:17"), value, client.WithContext(found.Context))
+//
+// A key may have several values, siblings: the outcome of writes that did not know of
+// each other. A reader gets all of them, with a [Context]; a put with that context
+// replaces what was read, and nothing else. A put without context replaces nothing.
+// [Bucket.Update] does the round of reading, joining and writing.
+//
+// # Errors
+//
+// Errors are of type *[Error]. errors.Is tells which, by the sentinels of this package;
+// Error.Outcome tells whether a write that failed may nevertheless be there. Only one
+// with OutcomeNone may simply be done again; one with OutcomeUnknown may be done again
+// with the same request id, or read first.
+//
+// # Invariants
+//
+//   - I1 The outcome of a request is unknown if that of any of its attempts was: no later
+//     answer makes it none.
+//   - I2 All attempts of one write carry the same request id, drawn for it alone unless
+//     the caller gave one.
+//   - I3 After an attempt of unknown outcome a write goes to the same node once more
+//     before it goes elsewhere: the coordinator knows the request id. A write without
+//     request id (a node stopped) is never sent again then.
+//   - I4 A request ends by its deadline: the sooner of the caller's and Config.Timeout.
+//     Attempts are bounded by Config.Retry.
+//   - I5 ErrConnect means that not a byte of any attempt was sent.
+//   - I6 A request runs on the caller's goroutine; there is none for each call.
+//   - I7 A client speaks to the nodes of one cluster: that of the first hello.
+//   - I8 Routing is an optimisation. Any node answers any request; a ring that is old,
+//     wrong or missing costs a hop and nothing else.
+//
+// # Routing
+//
+// With the first request about a key the client fetches the ring (cluster.info), and
+// again when an answer tells a newer version, or a node is not where the ring has it. A
+// key's owners are asked first, in order, then the other members, then the endpoints. A
+// node that failed (no connection, no answer, shutting down) is asked last for 100 ms,
+// twice as long each time it fails again, up to 3 s; then one request finds out whether
+// it is back.
+//
+// # What it does not do
+//
+// Locks and sessions, creating buckets and changing the cluster come with those features.
+//
+// # Goroutines
+//
+//	what            started by                ends when                 waited for by
+//	keeper          a request, per connection connection ends, Close    Close
+//	ring fetch      a request, one at a time  the fetch ends, Close     Close
+//	rpc writer and  the keeper (rpc.Client)   connection ends           the keeper
+//	watcher
+package client
