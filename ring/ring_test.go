@@ -150,13 +150,15 @@ func TestNewCountsARuleThatIsBrokenEverywhere(t *testing.T) {
 	}
 }
 
-func TestNewTakesTheLargestRing(t *testing.T) {
-	members := makeMembers(MaxReplicas, 1, func(int) uint32 { return MaxWeight })
-	members[0].Instance = kv.Instance(31)<<48 | 1
-	r := mustNew(t, formed(t, MaxPartitions, MaxReplicas, members))
-	last := r.Preference(MaxPartitions - 1)
-	if last.Partition != MaxPartitions-1 || len(last.Slots) != MaxReplicas {
-		t.Errorf("the last partition is %+v", last)
+func TestNewTakesTheLargestRings(t *testing.T) {
+	for _, c := range []struct{ partitions, replicas int }{{MaxPartitions, 1}, {8, MaxReplicas}} {
+		members := makeMembers(MaxReplicas, 1, func(int) uint32 { return MaxWeight })
+		members[0].Instance = kv.Instance(31)<<48 | 1
+		r := mustNew(t, formed(t, c.partitions, c.replicas, members))
+		last := r.Preference(uint16(c.partitions - 1))
+		if int(last.Partition) != c.partitions-1 || len(last.Slots) != c.replicas {
+			t.Errorf("the last partition is %+v", last)
+		}
 	}
 }
 
