@@ -3,6 +3,7 @@
 package kv
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -79,12 +80,23 @@ func checkDots(t rapid.TB, what string, o Object, want ...vclock.Dot) {
 // checkSame expects two objects to be the same, values included.
 func checkSame(t rapid.TB, what string, got, want Object) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Fatalf("%s (-want +got):\n%s", what, diff)
+	if !same(got, want) {
+		t.Fatalf("%s (-want +got):\n%s", what, cmp.Diff(want, got, cmpopts.EquateEmpty()))
 	}
 }
 
-func same(a, b Object) bool { return cmp.Equal(a, b, cmpopts.EquateEmpty()) }
+// same compares all that objects hold. It is what cmp.Equal says, and many times faster.
+func same(a, b Object) bool {
+	return a.Fence == b.Fence && a.Context.Equal(b.Context) &&
+		slices.EqualFunc(a.Versions, b.Versions, sameVersion)
+}
+
+func sameVersion(v, w Version) bool {
+	return v.Dot == w.Dot && v.Kind == w.Kind && bytes.Equal(v.Value, w.Value) &&
+		v.HasValue() == w.HasValue() && v.Size == w.Size && v.ExpiresAt == w.ExpiresAt &&
+		v.Fence == w.Fence && v.Stamp == w.Stamp && v.Request == w.Request &&
+		v.Checksum == w.Checksum
+}
 
 // checkInvariants checks I1 to I3.
 func checkInvariants(t rapid.TB, o Object) {
