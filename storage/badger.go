@@ -52,6 +52,7 @@ type Badger struct {
 	limits Limits
 	// entries are used again by every commit. Owned by the one committer.
 	entries []badger.Entry
+	closed  bool
 }
 
 var _ Engine = (*Badger)(nil)
@@ -209,8 +210,12 @@ func (b *Badger) Tend() error { return b.dir.syncIfChanged() }
 // Size implements Engine: what the files have, without their holes.
 func (b *Badger) Size() int64 { return diskUsage(b.dir.path) }
 
-// Close implements Engine.
+// Close implements Engine. Closing again does nothing.
 func (b *Badger) Close() error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
 	err := b.db.Close()
 	if err == nil {
 		err = b.dir.sync()

@@ -61,6 +61,17 @@ func start(t testing.TB, cfg Config, e Engine) *rig {
 	return r
 }
 
+// restart ends the store and runs another one on what is left, which issues later dots.
+func (r *rig) restart(cfg Config, c engineCase, e Engine) *rig {
+	r.t.Helper()
+	if err := r.stop(); err != nil {
+		r.t.Fatalf("stop: %v", err)
+	}
+	next := start(r.t, cfg, c.reopen(r.t, e))
+	next.last = r.last
+	return next
+}
+
 func (r *rig) dot() vclock.Dot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
