@@ -16,6 +16,10 @@
 // they stand now. [Form] is its use for the first ring, [Moves] the difference of two
 // answers.
 //
+// A change is a [Plan] of moves, checked as a whole by [CheckPlan]; each move passes
+// through the phases of [Progress], whose preconditions are TRAPS 5.4, and each replica
+// judges what it is asked by [Accept]. Nothing executes plans in this version.
+//
 // # Invariants
 //
 //   - I1 The number of partitions is a power of two, 1 to 65,536, and every partition has
