@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/zap/zaptest"
 	"pgregory.net/rapid"
 )
 
@@ -52,8 +51,7 @@ func engineCases() []engineCase {
 
 func openBadger(t testing.TB, dir string) *Badger {
 	t.Helper()
-	log := zaptest.NewLogger(t, zaptest.Level(zapErrors))
-	b, err := OpenBadger(BadgerConfig{Dir: dir, Memtable: MinMemtable}, log)
+	b, err := OpenBadger(BadgerConfig{Dir: dir, Memtable: MinMemtable}, zapTest(t))
 	if err != nil {
 		t.Fatalf("open %s: %v", dir, err)
 	}

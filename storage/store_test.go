@@ -28,6 +28,10 @@ type rig struct {
 	last uint64 // guarded by mu
 }
 
+func zapTest(t testing.TB) *zap.Logger {
+	return zaptest.NewLogger(t, zaptest.Level(zapErrors))
+}
+
 func testConfig() Config {
 	cfg := DefaultConfig()
 	cfg.Shards = 2
@@ -39,7 +43,7 @@ func start(t testing.TB, cfg Config, e Engine) *rig {
 	t.Helper()
 	log := zap.NewNop()
 	if _, bench := t.(*testing.B); !bench {
-		log = zaptest.NewLogger(t, zaptest.Level(zapErrors))
+		log = zapTest(t)
 	}
 	s, err := Open(cfg, e, log)
 	if err != nil {
