@@ -39,7 +39,7 @@ func OpenControl(engine Engine, log *zap.Logger) *Control {
 		engine: engine, log: log, ts: engine.MaxVersion(), turn: make(chan struct{}, 1),
 	}
 	c.durable.Store(c.ts)
-	c.reads.start = c.ts
+	c.reads.start.Store(c.ts)
 	c.turn <- struct{}{}
 	return c
 }

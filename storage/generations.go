@@ -12,9 +12,9 @@ import "sync/atomic"
 type generations struct {
 	present atomic.Uint64
 	open    [2]atomic.Int64 // reads of the present generation and of the one before
-	// start is the durable timestamp at which the present generation began. Owned by
-	// the goroutine that calls advance.
-	start uint64
+	// start is the durable timestamp at which the present generation began. Set by the
+	// goroutine that calls advance.
+	start atomic.Uint64
 }
 
 // enter announces a read. The caller must leave the generation that it returns.
@@ -42,7 +42,7 @@ func (g *generations) advance(durable uint64) (discard uint64, moved bool) {
 	}
 	// Nobody reads below the start of the present generation any more. Reads that
 	// enter from here on find a durable timestamp of at least durable.
-	discard, g.start = g.start, durable
+	discard = g.start.Swap(durable)
 	g.present.Store(present + 1)
 	return discard, true
 }

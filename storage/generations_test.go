@@ -6,7 +6,7 @@ import "testing"
 
 func TestDiscardStaysBelowTheOldestOpenRead(t *testing.T) {
 	var g generations
-	g.start = 10
+	g.start.Store(10)
 	long := g.enter() // reads at 10 or later
 	for durable := uint64(11); durable < 50; durable++ {
 		short := g.enter()

@@ -65,7 +65,7 @@ func Open(cfg Config, engine Engine, log *zap.Logger) (*Store, error) {
 	}
 	newest := engine.MaxVersion()
 	s.durable.Store(newest)
-	s.reads.start = newest
+	s.reads.start.Store(newest)
 	if err := s.journal.open(engine, newest, cfg.JournalNotes, cfg.JournalAge); err != nil {
 		return nil, err
 	}
