@@ -64,6 +64,9 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 		return nil, fmt.Errorf("storage: a memtable of %d bytes, at least %d",
 			cfg.Memtable, MinMemtable)
 	}
+	if err := dropLeftovers(cfg.Dir); err != nil {
+		return nil, err
+	}
 	db, err := badger.OpenManaged(badgerOptions(cfg, log))
 	if err != nil {
 		if strings.Contains(err.Error(), "Cannot acquire directory lock") {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func engineCases() []engineCase {
 		{
 			name: "badger",
 			open: func(t testing.TB) Engine {
-				return openBadger(t, filepath.Join(t.TempDir(), "data"))
+				return openBadger(t, filepath.Join(ramDir(t), "data"))
 			},
 			reopen: func(t testing.TB, e Engine) Engine {
 				b := e.(*Badger)
@@ -47,6 +48,18 @@ func engineCases() []engineCase {
 			},
 		},
 	}
+}
+
+// ramDir is a directory in memory where the machine has that: for tests that write much
+// and do not ask what a disk does.
+func ramDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "dyno-storage-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func openBadger(t testing.TB, dir string) *Badger {

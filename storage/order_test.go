@@ -128,6 +128,42 @@ func TestAnObjectThatWasFetchedTooEarlyIsReadAgain(t *testing.T) {
 	})
 }
 
+// TestALateReadDoesNotTeachTheCacheAnOldState is I2 for readers, whose bare reads fill
+// the version cache: one is held while its key is written and dropped from the cache.
+func TestALateReadDoesNotTeachTheCacheAnOldState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(NewMemory())
+		cfg := testConfig()
+		cfg.Shards, cfg.CacheBytes = 1, 1000 // two objects or three
+		r := start(t, cfg, g)
+		mustDo(t, r.overwrite("k", "first"))
+		drop := func() {
+			for i := range 4 {
+				mustDo(t, r.overwrite(fmt.Sprint(i), "x"))
+			}
+		}
+		drop()
+		held, read := make(chan struct{}), make(chan struct{})
+		g.afterRead("k", func() { <-held })
+		go func() {
+			defer close(read)
+			if _, err := r.Read(partitionOf("k"), 1, []byte("k"), ModeBare); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		mustDo(t, r.blind("k", "second"))
+		drop()
+		close(held)
+		<-read
+		var seen Current
+		mustDo(t, r.do("k", look(&seen)))
+		if len(seen.Object.Versions) != 2 {
+			t.Errorf("the operation saw %v, want both versions", seen.Object)
+		}
+	})
+}
+
 // TestAnObjectThatWasFetchedInTimeIsNotReadAgain is the other side of I2.
 func TestAnObjectThatWasFetchedInTimeIsNotReadAgain(t *testing.T) {
 	g := newGate(NewMemory())
