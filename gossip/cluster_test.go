@@ -4,6 +4,7 @@ package gossip
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,6 +230,22 @@ func TestFarewellIsBelievedAtOnce(t *testing.T) {
 		v := rest[0].View()
 		if m := v.Members[0]; m.Status != StatusDown || m.Meta.State != StateDraining {
 			t.Errorf("node 1 is shown as %v, %v; want down, draining", m.Status, m.Meta.State)
+		}
+	})
+}
+
+func TestNodesThatLeaveTogetherDoNotWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := newTestNet().cluster(t, 3)
+		await(t, 10*time.Second, "join", func() bool { return allSee(nodes, 3, everybody) })
+		began := time.Now()
+		var all sync.WaitGroup
+		for _, node := range nodes {
+			all.Go(node.stop)
+		}
+		all.Wait()
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("leaving took %v", took)
 		}
 	})
 }

@@ -31,6 +31,12 @@ var (
 // interval and member.
 const conflictPushPulls = 20
 
+// farewellRounds is for how many rounds of gossip a leaving node stays to say farewell.
+// In one round up to Config.GossipNodes others hear it, and each passes it on by itself;
+// two more are for packets that are lost. memberlist would stay until it has sent all its
+// copies, and, where the others leave at the same time, until the timeout.
+const farewellRounds = 3
+
 // updateTimeout is how long a change of the meta waits for memberlist to send it,
 // and so, at most, how long the next change waits. The change stays queued after
 // that: running out of it loses nothing.
@@ -199,8 +205,8 @@ func (g *Gossip) begin() (chan struct{}, error) {
 	return g.ran, nil
 }
 
-// Close ends Run and waits for it, says farewell for at most Config.LeaveTimeout, and
-// stops. Every call returns after the first one is done.
+// Close ends Run and waits for it, says farewell for a few rounds of gossip, at most
+// Config.LeaveTimeout, and stops. Every call returns after the first one is done.
 //
 // memberlist does not wait for its own goroutines: a probe on its way may live on
 // for a few ProbeIntervals, a stream for StreamTimeout. They can send nothing any
@@ -216,9 +222,11 @@ func (g *Gossip) Close() error {
 	if ran != nil {
 		<-ran
 	}
-	if err := g.list.Leave(g.cfg.LeaveTimeout); err != nil {
-		// The others will find out by themselves.
-		g.log.Warn("left without a farewell", zap.Error(err))
+	stay := min(g.cfg.LeaveTimeout, farewellRounds*g.cfg.GossipInterval)
+	if err := g.list.Leave(stay); err != nil {
+		// Not every copy of the farewell is out. Who has not heard of it by now hears it
+		// from others, or finds out.
+		g.log.Debug("farewell cut short", zap.Error(err))
 	}
 	if err := g.list.Shutdown(); err != nil {
 		return fmt.Errorf("gossip: shut down: %w", err)
