@@ -63,6 +63,16 @@ func TestMergeTakesTheCopyThatHasItsValue(t *testing.T) {
 	checkSame(t, "bare with bare", Merge(bare, bare), bare)
 }
 
+// Damage that no checksum shows: the choice is at least the same everywhere.
+func TestMergeOfCopiesWithOneChecksumAndTwoValuesDoesNotDependOnTheirOrder(t *testing.T) {
+	a := put(t, Object{}, text(dot(1, 1), "x"), vclock.Context{})
+	b := clone(a)
+	b.Versions[0].Value = []byte("y")
+	checkSame(t, "either order", Merge(a, b), Merge(b, a))
+	checkSame(t, "with the bare one between", Merge(Merge(a, b.WithoutValues()), b),
+		Merge(b, Merge(a.WithoutValues(), a)))
+}
+
 func TestMergeLeavesItsOperandsAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := drawObject(t, true)
