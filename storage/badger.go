@@ -9,6 +9,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -20,7 +21,8 @@ type BadgerConfig struct {
 	// Dir is its directory. It is made where it is missing; its parent must be there.
 	Dir string
 	// Memtable is the size of a memtable in bytes, at least MinMemtable. A commit takes
-	// 15 % of it. Up to four of them live at once in a burst of writes.
+	// 15 % of it. In a burst of writes up to four of them live at once, and flushing one
+	// takes twice its size: small ones write tables more often, large ones cost memory.
 	Memtable int64
 	// Compactors is how many goroutines compact, at least 2.
 	Compactors int
@@ -33,7 +35,7 @@ func DefaultBadgerConfig(dir string) BadgerConfig {
 
 const (
 	// DefaultMemtable suits the data of a node; ControlMemtable its control records.
-	DefaultMemtable = 64 << 20
+	DefaultMemtable = 16 << 20
 	ControlMemtable = 8 << 20
 	// MinMemtable is the smallest whose commits hold the largest value.
 	MinMemtable = 8 << 20
@@ -52,6 +54,9 @@ type Badger struct {
 	limits Limits
 	// entries are used again by every commit. Owned by the one committer.
 	entries []badger.Entry
+	// real is the directory's path without links, as /proc names it.
+	real    string
+	trimmed time.Time // owned by the goroutine that calls Tend
 	closed  bool
 }
 
@@ -79,7 +84,10 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 		Count: int(db.MaxBatchCount()) * 9 / 10,
 		Value: min(badgerValue-1, int(db.MaxBatchSize())*9/10-4096),
 	}}
-	if b.dir, err = openSyncedDir(cfg.Dir); err != nil {
+	if b.dir, err = openSyncedDir(cfg.Dir); err == nil {
+		b.real, err = realPath(cfg.Dir)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return b, nil
@@ -208,7 +216,12 @@ func (b *Badger) MaxVersion() uint64 { return b.db.MaxVersion() }
 func (b *Badger) Limits() Limits { return b.limits }
 
 // Tend implements Engine.
-func (b *Badger) Tend() error { return b.dir.syncIfChanged() }
+func (b *Badger) Tend() error {
+	if err := b.dir.syncIfChanged(); err != nil {
+		return err
+	}
+	return b.trimResident()
+}
 
 // Size implements Engine: what the files have, without their holes.
 func (b *Badger) Size() int64 { return diskUsage(b.dir.path) }

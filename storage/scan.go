@@ -115,7 +115,8 @@ func (s *Store) foldStep(partition uint16, from []byte) (page []placed, err erro
 	generation := s.reads.enter()
 	defer s.reads.leave(generation)
 	ts := s.shardOf(partition).overlay.readableAt()
-	err = s.engine.Iterate(ts, wire.AppendObjectPartition(nil, partition), from, func(key, record []byte) bool {
+	all := wire.AppendObjectPartition(nil, partition)
+	err = s.engine.Iterate(ts, all, from, func(key, record []byte) bool {
 		p := placed{place: place{partition: partition, record: bytes.Clone(key)}}
 		if parts, err := wire.ParseObjectKey(p.record); err == nil {
 			p.bucket, p.key = parts.Bucket, parts.Key

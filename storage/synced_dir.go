@@ -87,3 +87,15 @@ func allocated(info fs.FileInfo) int64 {
 	}
 	return info.Size()
 }
+
+// realPath is a path from the root, with links followed.
+func realPath(path string) (string, error) {
+	whole, err := filepath.Abs(path)
+	if err == nil {
+		whole, err = filepath.EvalSymlinks(whole)
+	}
+	if err != nil {
+		return "", fmt.Errorf("storage: find directory: %w", err)
+	}
+	return whole, nil
+}

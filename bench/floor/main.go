@@ -76,8 +76,8 @@ func run(parent, waiters string, last time.Duration, size int, asJSON bool) (err
 }
 
 func printTable(out report) {
-	fmt.Printf("one synced Badger transaction per put, %d byte values; fsync p50 %.0f µs, p99 %.0f µs\n",
-		out.ValueSize, out.FsyncP50, out.FsyncP99)
+	fmt.Printf("one synced Badger transaction per put, %d byte values; ", out.ValueSize)
+	fmt.Printf("fsync p50 %.0f µs, p99 %.0f µs\n", out.FsyncP50, out.FsyncP99)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "waiters\tputs/s\tcpu µs/put\tp50 µs\tp99 µs\t")
 	for _, r := range out.Rows {
