@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/toml/v2"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/providers/structs"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+	"go.uber.org/zap/zapcore"
+)
+
+// envPrefix begins the variables that set what a configuration file can set.
+const envPrefix = "DYNO_SERVER_"
+
+// settings is what `dyno dev` can be told: by a flag, by the environment, by a file, in
+// this order. Keys of the file are the flags' names with underscores.
+type settings struct {
+	Nodes        int           `koanf:"nodes"`
+	Dir          string        `koanf:"dir"`
+	Listen       string        `koanf:"listen"`
+	Replicas     int           `koanf:"replicas"`
+	Partitions   int           `koanf:"partitions"`
+	DiskReserve  string        `koanf:"disk_reserve"`
+	DrainTimeout time.Duration `koanf:"drain_timeout"`
+	LogLevel     string        `koanf:"log_level"`
+	LogFormat    string        `koanf:"log_format"`
+}
+
+func defaultSettings() settings {
+	return settings{
+		Listen: defaultEndpoint, DiskReserve: "512MiB", DrainTimeout: 10 * time.Second,
+		LogLevel: "warn", LogFormat: "auto",
+	}
+}
+
+// settingTexts documents each key, for the sample file.
+var settingTexts = []struct{ key, text string }{
+	{"nodes", "How many nodes a new cluster has, 1 to 16; 0: 3, or as many as the\n" +
+		"cluster in dir has."},
+	{"dir", "Where the cluster is kept. Empty: a temporary directory that is\n" +
+		"removed at the end."},
+	{"listen", "Where the first node listens for clients. The next ports follow 10\n" +
+		"apart; within a node peers are one port above, gossip two. Port 0 takes\n" +
+		"free ports."},
+	{"replicas", "How many nodes hold each key of a new cluster; 0: 3, or fewer where\n" +
+		"there are fewer nodes."},
+	{"partitions", "Into how many partitions a new cluster divides its keys: a power of\n" +
+		"two; 0: 128."},
+	{"disk_reserve", "A node refuses writes while its disk has less free space than this."},
+	{"drain_timeout", "How long a node that is told to stop waits for requests under way."},
+	{"log_level", "debug, info, warn or error."},
+	{"log_format", "json, console, or auto: console where standard error is a terminal."},
+}
+
+// flags adds a flag for each setting.
+func (s *settings) flags(f *pflag.FlagSet) {
+	f.IntVar(&s.Nodes, "nodes", s.Nodes, "nodes of a new cluster (default 3)")
+	f.StringVar(&s.Dir, "dir", s.Dir, "keep the cluster here (default: a temporary directory)")
+	f.StringVar(&s.Listen, "listen", s.Listen,
+		"client address of the first node; the others follow, 10 ports apart; port 0: free ports")
+	f.IntVar(&s.Replicas, "replicas", s.Replicas, "replicas of a new cluster (default 3)")
+	f.IntVar(&s.Partitions, "partitions", s.Partitions,
+		"partitions of a new cluster, a power of two (default 128)")
+	f.StringVar(&s.DiskReserve, "disk-reserve", s.DiskReserve,
+		"refuse writes while the disk has less free space")
+	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
+		"how long a node waits for requests under way when it is told to stop")
+	f.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")
+	f.StringVar(&s.LogFormat, "log-format", s.LogFormat,
+		"json, console, or auto: console on a terminal")
+}
+
+// loadSettings puts defaults, file, environment and flags together. Only flags that were
+// given count. A key that nobody knows is refused, wherever it comes from.
+func loadSettings(path string, environ []string, flags *pflag.FlagSet) (settings, error) {
+	out, known := defaultSettings(), knownKeys()
+	k := koanf.New(".")
+	if err := k.Load(structs.Provider(out, "koanf"), nil); err != nil {
+		return out, fmt.Errorf("defaults: %w", err)
+	}
+	if path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return out, fmt.Errorf("configuration: %w", err)
+		}
+		if err := k.Load(file.Provider(path), toml.Parser()); err != nil {
+			return out, fmt.Errorf("configuration %s: %w", path, err)
+		}
+		for _, key := range k.Keys() {
+			if !slices.Contains(known, key) {
+				return out, fmt.Errorf("configuration %s: unknown key %q; known are %s",
+					path, key, strings.Join(known, ", "))
+			}
+		}
+	}
+	variables := env.Provider(".", env.Opt{
+		Prefix: envPrefix, EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			return strings.ToLower(strings.TrimPrefix(name, envPrefix)), value
+		},
+	})
+	if err := k.Load(variables, nil); err != nil {
+		return out, fmt.Errorf("environment: %w", err)
+	}
+	for _, key := range k.Keys() {
+		if !slices.Contains(known, key) {
+			return out, fmt.Errorf("environment: %s%s sets nothing; known keys are %s",
+				envPrefix, strings.ToUpper(key), strings.Join(known, ", "))
+		}
+	}
+	given := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+		key := strings.ReplaceAll(f.Name, "-", "_")
+		if !f.Changed || !slices.Contains(known, key) {
+			return "", nil
+		}
+		return key, posflag.FlagVal(flags, f)
+	})
+	if err := k.Load(given, nil); err != nil {
+		return out, fmt.Errorf("flags: %w", err)
+	}
+	if err := k.Unmarshal("", &out); err != nil {
+		return out, fmt.Errorf("configuration: %w", err)
+	}
+	return out, nil
+}
+
+func knownKeys() []string {
+	keys := make([]string, 0, len(settingTexts))
+	for _, s := range settingTexts {
+		keys = append(keys, s.key)
+	}
+	return keys
+}
+
+// sampleFile is a configuration file with every key, its meaning and its default.
+func sampleFile() (string, error) {
+	k := koanf.New(".")
+	if err := k.Load(structs.Provider(defaultSettings(), "koanf"), nil); err != nil {
+		return "", fmt.Errorf("defaults: %w", err)
+	}
+	var b strings.Builder
+	b.WriteString("# What 'dyno dev' can be told. Flags go before the environment (" + envPrefix +
+		"NODES\n# and so on), which goes before this file.\n")
+	for _, s := range settingTexts {
+		b.WriteString("\n")
+		for line := range strings.Lines(s.text) {
+			b.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
+		}
+		value := k.Get(s.key)
+		switch v := value.(type) {
+		case string:
+			value = strconv.Quote(v)
+		case time.Duration:
+			value = strconv.Quote(v.String())
+		}
+		fmt.Fprintf(&b, "%s = %v\n", s.key, value)
+	}
+	return b.String(), nil
+}
+
+// parseSize reads a number of bytes: "512MiB", "1G", "1000".
+func parseSize(text string) (uint64, error) {
+	digits := strings.TrimRight(text, "KMGTiB ")
+	shift := 0
+	switch unit := strings.TrimSpace(text[len(digits):]); unit {
+	case "", "B":
+	case "K", "KiB":
+		shift = 10
+	case "M", "MiB":
+		shift = 20
+	case "G", "GiB":
+		shift = 30
+	case "T", "TiB":
+		shift = 40
+	default:
+		return 0, fmt.Errorf("size %q: unit %q is none of B, KiB, MiB, GiB, TiB", text, unit)
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("size %q: must be a whole number and a unit, like 512MiB", text)
+	}
+	return n << shift, nil
+}
+
+// level reads the log level.
+func (s *settings) level() (zapcore.Level, error) {
+	level, err := zapcore.ParseLevel(s.LogLevel)
+	if err != nil || level > zapcore.ErrorLevel {
+		return level, fmt.Errorf("log level %q: must be debug, info, warn or error", s.LogLevel)
+	}
+	return level, nil
+}
