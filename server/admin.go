@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,22 +15,26 @@ import (
 )
 
 // handleHello answers hello.
-func (s *Server) handleHello(_ context.Context, params []byte, _ origin) (encoder, error) {
-	var req wire.HelloRequest
-	if err := wire.DecodeHelloRequest(params, &req); err != nil {
+func (s *Server) handleHello(_ context.Context, req *request) (encoder, error) {
+	var q wire.HelloRequest
+	if err := wire.DecodeHelloRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	if len(req.Proto) > 0 && !slices.Contains(req.Proto, wire.ProtoVersion) {
+	req.trace = q.Trace
+	if !slices.Contains(q.Proto, wire.ProtoVersion) {
+		const shown = 8
 		return nil, &coordinator.Error{
-			Code: wire.CodeUnsupportedVersion,
-			Text: fmt.Sprintf("this node speaks proto %d, the client %v", wire.ProtoVersion, req.Proto),
+			Code: wire.CodeUnsupportedVersion, Text: fmt.Sprintf("this node speaks proto %d, "+
+				"the client %d", wire.ProtoVersion, q.Proto[:min(len(q.Proto), shown)]),
 		}
 	}
 	result := wire.HelloResult{
 		Proto: wire.ProtoVersion, Version: s.cfg.Version, Features: s.cfg.Features,
 		Limits: wire.DefaultLimits(),
 	}
-	result.Limits.InFlight = uint32(s.cfg.Client.Limits.InFlight)
+	limits := s.cfg.Client.Limits
+	result.Limits.Message, result.Limits.Depth = uint32(limits.Message), uint32(limits.Depth)
+	result.Limits.InFlight = uint32(limits.InFlight)
 	if s.parts.Control != nil {
 		result.Features = append(slices.Clone(result.Features), wire.FeatureDev)
 	}
@@ -39,13 +44,21 @@ func (s *Server) handleHello(_ context.Context, params []byte, _ origin) (encode
 }
 
 // handlePing answers ping.
-func (s *Server) handlePing(_ context.Context, params []byte, _ origin) (encoder, error) {
-	return wire.AppendEmptyResult, wire.DecodeEmptyRequest(params, &wire.EmptyRequest{})
+func (s *Server) handlePing(_ context.Context, req *request) (encoder, error) {
+	return wire.AppendEmptyResult, decodeEmpty(req)
+}
+
+// decodeEmpty reads the params of a request without options of its own.
+func decodeEmpty(req *request) error {
+	var q wire.EmptyRequest
+	err := wire.DecodeEmptyRequest(req.params, &q)
+	req.trace = q.Trace
+	return err
 }
 
 // handleClusterInfo answers cluster.info.
-func (s *Server) handleClusterInfo(_ context.Context, params []byte, _ origin) (encoder, error) {
-	if err := wire.DecodeEmptyRequest(params, &wire.EmptyRequest{}); err != nil {
+func (s *Server) handleClusterInfo(_ context.Context, req *request) (encoder, error) {
+	if err := decodeEmpty(req); err != nil {
 		return nil, err
 	}
 	current := s.parts.Cluster.Ring()
@@ -69,11 +82,11 @@ func infoOf(r *ring.Ring, buckets []kv.Bucket) wire.ClusterInfoResult {
 	}
 	for p := range r.Partitions() {
 		preference := r.Preference(uint16(p))
-		nodes := make([]kv.NodeID, 0, len(preference.Slots))
+		nodes := make([]kv.NodeID, 0, len(preference.Slots)+len(preference.Fallbacks))
 		for _, slot := range preference.Slots {
 			nodes = append(nodes, slot.Reader())
 		}
-		info.Preference = append(info.Preference, nodes)
+		info.Preference = append(info.Preference, append(nodes, preference.Fallbacks...))
 	}
 	return info
 }
@@ -86,8 +99,8 @@ func MemberOf(m ring.Member) wire.Member {
 }
 
 // handleClusterStatus answers cluster.status.
-func (s *Server) handleClusterStatus(_ context.Context, params []byte, _ origin) (encoder, error) {
-	if err := wire.DecodeEmptyRequest(params, &wire.EmptyRequest{}); err != nil {
+func (s *Server) handleClusterStatus(_ context.Context, req *request) (encoder, error) {
+	if err := decodeEmpty(req); err != nil {
 		return nil, err
 	}
 	result := s.parts.Cluster.Status()
@@ -95,12 +108,13 @@ func (s *Server) handleClusterStatus(_ context.Context, params []byte, _ origin)
 }
 
 // handleBucketGet answers bucket.get.
-func (s *Server) handleBucketGet(_ context.Context, params []byte, _ origin) (encoder, error) {
-	var req wire.NameRequest
-	if err := wire.DecodeNameRequest(params, &req); err != nil {
+func (s *Server) handleBucketGet(_ context.Context, req *request) (encoder, error) {
+	var q wire.NameRequest
+	if err := wire.DecodeNameRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	bucket, err := s.bucket(req.Name)
+	req.trace = q.Trace
+	bucket, err := s.bucket(q.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +122,8 @@ func (s *Server) handleBucketGet(_ context.Context, params []byte, _ origin) (en
 }
 
 // handleBucketList answers bucket.list.
-func (s *Server) handleBucketList(_ context.Context, params []byte, _ origin) (encoder, error) {
-	if err := wire.DecodeEmptyRequest(params, &wire.EmptyRequest{}); err != nil {
+func (s *Server) handleBucketList(_ context.Context, req *request) (encoder, error) {
+	if err := decodeEmpty(req); err != nil {
 		return nil, err
 	}
 	result := wire.BucketListResult{Buckets: s.parts.Cluster.Buckets()}
@@ -117,26 +131,36 @@ func (s *Server) handleBucketList(_ context.Context, params []byte, _ origin) (e
 }
 
 // handleNodeStop answers dev.node_stop.
-func (s *Server) handleNodeStop(ctx context.Context, params []byte, _ origin) (encoder, error) {
-	return s.control(ctx, params, Control.StopNode)
+func (s *Server) handleNodeStop(ctx context.Context, req *request) (encoder, error) {
+	return s.control(ctx, req, Control.StopNode)
 }
 
 // handleNodeStart answers dev.node_start.
-func (s *Server) handleNodeStart(ctx context.Context, params []byte, _ origin) (encoder, error) {
-	return s.control(ctx, params, Control.StartNode)
+func (s *Server) handleNodeStart(ctx context.Context, req *request) (encoder, error) {
+	return s.control(ctx, req, Control.StartNode)
 }
 
 func (s *Server) control(
-	ctx context.Context, params []byte, do func(Control, context.Context, string) error,
+	ctx context.Context, req *request, do func(Control, context.Context, string) error,
 ) (encoder, error) {
-	var req wire.NameRequest
-	if err := wire.DecodeNameRequest(params, &req); err != nil {
+	var q wire.NameRequest
+	if err := wire.DecodeNameRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.within(ctx, req.Common)
-	defer cancel()
-	if err := do(s.parts.Control, ctx, req.Name); err != nil {
-		return nil, &coordinator.Error{Code: wire.CodeInvalid, Text: err.Error(), Err: err}
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
+	if err != nil {
+		return nil, err
 	}
-	return wire.AppendEmptyResult, nil
+	defer cancel()
+	err = do(s.parts.Control, ctx, q.Name)
+	switch {
+	case err == nil:
+		return wire.AppendEmptyResult, nil
+	case errors.Is(err, ErrRefused):
+		return nil, &coordinator.Error{Code: wire.CodeInvalid, Text: err.Error(), Err: err}
+	case ctx.Err() != nil:
+		return nil, &coordinator.Error{Code: wire.CodeTimeout, Text: err.Error(), Err: err}
+	default: // such as a port that is taken: the node is as it was
+		return nil, &coordinator.Error{Code: wire.CodeUnavailable, Text: err.Error(), Err: err}
+	}
 }

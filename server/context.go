@@ -3,8 +3,6 @@
 package server
 
 import (
-	"fmt"
-
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -23,15 +21,8 @@ func (s *Server) binding(bucket kv.Bucket, key []byte) (vclock.Binding, *ring.Ri
 	return vclock.Bind(current.Cluster(), uint32(bucket.ID), key), current, nil
 }
 
-// openContext reads a context that a client sends.
+// openContext reads a context that a client sends. The decoder has bounded its size.
 func openContext(token []byte, b vclock.Binding) (vclock.Context, error) {
-	if len(token) > wire.MaxToken {
-		return vclock.Context{}, &coordinator.Error{
-			Code: wire.CodeTooLarge,
-			Text: fmt.Sprintf("the context has %d bytes, at most %d; read the key again",
-				len(token), wire.MaxToken),
-		}
-	}
 	c, err := vclock.OpenToken(token, b)
 	if err != nil {
 		return vclock.Context{}, &coordinator.Error{

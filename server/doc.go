@@ -10,21 +10,27 @@
 // # Invariants
 //
 //   - I1 Every request is answered exactly once, or its connection is gone.
-//   - I2 At most MaxRequests client requests are worked on at a time; above it they are
-//     refused with OVERLOADED before anything was done.
+//   - I2 At most MaxRequests requests of clients, of at most MaxBytes, are worked on at a
+//     time, those included that peers forward; above it they are refused with OVERLOADED
+//     before anything was done. The same holds for peers' requests, by bounds of their own.
 //   - I3 Whatever outlives a request has been copied out of the connection's buffer.
-//   - I4 An error is told once, to the client; it is logged only where an operator must
-//     act.
+//   - I4 An error is told once, to the client; INTERNAL alone is logged too, since it is
+//     a fault of our own.
 //   - I5 A context is opened with the binding of the key that the request names, so one
 //     of another key, bucket or cluster is INVALID.
 //   - I6 The answer is the map that docs/protocol.md has; what does not fit a message is
-//     paged or told, never cut off.
+//     paged or told, never cut off. The answer of a write that was stored always fits.
+//   - I7 A request whose time is over when its work would begin has done nothing, and is
+//     told so by a code that says that.
+//   - I8 Once DrainClients has returned nothing is coordinated here, not even for peers.
+//   - I9 From a peer whose hello was not accepted nothing else is taken.
 //
 // What it does not do: TLS and authentication have their place (rpc takes a TLS config,
 // hello an auth map) and come with their own feature; the page and metrics come later.
 //
 // # Goroutines
 //
-// A client request runs in a goroutine of its own, counted by rpc's open calls, and
-// ends by its deadline. Peers' reads and writes run likewise. Drain waits for all.
+// A client's request runs in a goroutine of its own and ends by its deadline; those that
+// never wait (hello, ping, what is told of the cluster) run where they were read. Peers'
+// reads and writes run like requests. [Server.Wait] waits for all.
 package server

@@ -13,72 +13,86 @@ import (
 )
 
 const (
-	// resultRoom is how many bytes of siblings a result may carry: the message limit,
-	// less room for a context of the largest size and for the rest of the map.
-	resultRoom = (4 << 20) - (256 << 10)
-	// siblingOverhead is about what a sibling takes beside its value.
-	siblingOverhead = 64
+	// headRoom is what a message needs beside siblings, keys and contexts: its head, the
+	// rest of a result's map, and the longest cursor.
+	headRoom = 8 << 10
+	// siblingOverhead is the most that a sibling takes beside its value; an entry of a
+	// list takes less beside what is in it.
+	siblingOverhead = 128
 )
 
+// room is how many bytes of siblings, keys and contexts a result may carry.
+func (s *Server) room() int { return s.cfg.Client.Limits.Message - headRoom }
+
 // handleGet answers kv.get.
-func (s *Server) handleGet(ctx context.Context, params []byte, _ origin) (encoder, error) {
-	var req wire.GetRequest
-	if err := wire.DecodeGetRequest(params, &req); err != nil {
+func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
+	var q wire.GetRequest
+	if err := wire.DecodeGetRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.within(ctx, req.Common)
-	defer cancel()
-	bucket, err := s.bucket(req.Bucket)
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
 	if err != nil {
 		return nil, err
 	}
-	key := bytes.Clone(req.Key)
+	defer cancel()
+	bucket, err := s.bucket(q.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	key := bytes.Clone(q.Key)
 	binding, current, err := s.binding(bucket, key)
 	if err != nil {
 		return nil, err
 	}
 	object, err := s.parts.Coordinator.Get(ctx, &coordinator.GetRequest{
-		Bucket: bucket, Key: key, R: req.R, PR: req.PR, Atomic: req.Atomic, MetaOnly: req.MetaOnly,
+		Bucket: bucket, Key: key, R: q.R, PR: q.PR, Atomic: q.Atomic, MetaOnly: q.MetaOnly,
 	})
 	if err != nil {
 		return nil, err
 	}
 	var after vclock.Dot
-	if len(req.Skip) > 0 {
-		if after, err = wire.OpenSkip(req.Skip, object.Context); err != nil {
+	if len(q.Skip) > 0 {
+		if after, err = wire.OpenSkip(q.Skip, object.Context); err != nil {
 			return nil, err
 		}
 	}
-	result := s.getResult(object, binding, after, req.MetaOnly, resultRoom)
+	result, _ := s.getResult(object, binding, after, q.MetaOnly)
 	result.RingVersion = current.Version()
 	return func(dst []byte) []byte { return wire.AppendGetResult(dst, &result) }, nil
 }
 
-// getResult shows an object's live versions after a dot, as far as room allows; the
-// first of them always.
-func (s *Server) getResult(
-	object kv.Object, b vclock.Binding, after vclock.Dot, metaOnly bool, room int,
-) wire.GetResult {
+// getResult shows an object's live versions after a dot, and then its context, as far as
+// a message has room; what comes first is there always. size is about how many bytes the
+// result takes, and never less.
+func (s *Server) getResult(object kv.Object, b vclock.Binding, after vclock.Dot, metaOnly bool) (
+	result wire.GetResult, size int,
+) {
 	live := object.Live(s.parts.Now().UnixMilli())
-	result := wire.GetResult{Found: len(live) > 0}
+	result.Found, size = len(live) > 0, siblingOverhead
 	for _, v := range live {
 		if v.Dot.Compare(after) <= 0 {
 			continue
 		}
-		size := siblingOverhead
+		takes := siblingOverhead
 		if !metaOnly {
-			size += len(v.Value)
+			takes += len(v.Value)
 		}
-		if size > room && len(result.Siblings) > 0 {
+		if size+takes > s.room() && len(result.Siblings) > 0 {
 			result.More, result.Skip = true, wire.AppendSkip(nil, after, object.Context)
-			return result
+			return result, size
 		}
-		room -= size
+		size += takes
 		result.Siblings = append(result.Siblings, siblingOf(v, metaOnly))
 		after = v.Dot
 	}
+	takes := vclock.TokenSize(object.Context)
+	if size+takes > s.room() && len(result.Siblings) > 0 {
+		// The last page has the context alone.
+		result.More, result.Skip = true, wire.AppendSkip(nil, after, object.Context)
+		return result, size
+	}
 	result.Context = sealContext(object.Context, b)
-	return result
+	return result, size + takes
 }
 
 func siblingOf(v kv.Version, metaOnly bool) wire.Sibling {
@@ -93,36 +107,36 @@ func siblingOf(v kv.Version, metaOnly bool) wire.Sibling {
 }
 
 // handleGetMany answers kv.get_many.
-func (s *Server) handleGetMany(ctx context.Context, params []byte, _ origin) (encoder, error) {
-	var req wire.GetManyRequest
-	if err := wire.DecodeGetManyRequest(params, &req); err != nil {
+func (s *Server) handleGetMany(ctx context.Context, req *request) (encoder, error) {
+	var q wire.GetManyRequest
+	if err := wire.DecodeGetManyRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.within(ctx, req.Common)
-	defer cancel()
-	bucket, err := s.bucket(req.Bucket)
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
 	if err != nil {
 		return nil, err
 	}
-	keys := make([][]byte, len(req.Keys))
-	for i, key := range req.Keys {
-		keys[i] = bytes.Clone(key)
+	defer cancel()
+	bucket, err := s.bucket(q.Bucket)
+	if err != nil {
+		return nil, err
 	}
 	many := &coordinator.GetManyRequest{
 		GetRequest: coordinator.GetRequest{
-			Bucket: bucket, R: req.R, PR: req.PR, Atomic: req.Atomic, MetaOnly: req.MetaOnly,
+			Bucket: bucket, R: q.R, PR: q.PR, Atomic: q.Atomic, MetaOnly: q.MetaOnly,
 		},
-		Keys: keys,
+		Keys: make([][]byte, len(q.Keys)),
 	}
-	result := wire.GetManyResult{Results: make([]wire.GetManyEntry, len(keys))}
-	for i := range result.Results {
+	result := wire.GetManyResult{Results: make([]wire.GetManyEntry, len(q.Keys))}
+	for i, key := range q.Keys {
+		many.Keys[i] = bytes.Clone(key)
 		result.Results[i].Error = wire.FormatError(wire.CodeTooLarge, "ask again")
 	}
-	room := resultRoom
+	room := s.room() - siblingOverhead*len(q.Keys)
 	s.parts.Coordinator.GetMany(ctx, many, func(i int, got coordinator.Got) bool {
-		entry, size := s.getManyEntry(bucket, keys[i], got, req.MetaOnly)
+		entry, size := s.getManyEntry(req, many, i, got)
 		if size > room && i > 0 {
-			return true // a later key may fit
+			return room > 0 // a later key may fit
 		}
 		room -= size
 		result.Results[i] = entry
@@ -131,28 +145,21 @@ func (s *Server) handleGetMany(ctx context.Context, params []byte, _ origin) (en
 	return func(dst []byte) []byte { return wire.AppendGetManyResult(dst, &result) }, nil
 }
 
-// getManyEntry is one answer of several, and about how many bytes it takes.
+// getManyEntry is one answer of several, and about how many bytes it takes beside what
+// every entry takes.
 func (s *Server) getManyEntry(
-	bucket kv.Bucket, key []byte, got coordinator.Got, metaOnly bool,
+	req *request, many *coordinator.GetManyRequest, i int, got coordinator.Got,
 ) (wire.GetManyEntry, int) {
 	if got.Err != nil {
-		text := s.errorText(got.Err)
+		text := s.errorText(req, got.Err)
 		return wire.GetManyEntry{Error: text}, len(text)
 	}
-	binding, current, err := s.binding(bucket, key)
+	binding, current, err := s.binding(many.Bucket, many.Keys[i])
 	if err != nil {
-		return wire.GetManyEntry{Error: s.errorText(err)}, siblingOverhead
+		text := s.errorText(req, err)
+		return wire.GetManyEntry{Error: text}, len(text)
 	}
-	result := s.getResult(got.Object, binding, vclock.Dot{}, metaOnly, resultRoom)
+	result, size := s.getResult(got.Object, binding, vclock.Dot{}, many.MetaOnly)
 	result.RingVersion = current.Version()
-	return wire.GetManyEntry{GetResult: result}, sizeOf(&result)
-}
-
-// sizeOf is about how many bytes a result takes.
-func sizeOf(r *wire.GetResult) int {
-	size := len(r.Context) + siblingOverhead
-	for i := range r.Siblings {
-		size += siblingOverhead + len(r.Siblings[i].Value)
-	}
-	return size
+	return wire.GetManyEntry{GetResult: result}, size
 }

@@ -5,7 +5,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"time"
 
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/kv"
@@ -14,14 +13,17 @@ import (
 )
 
 // handlePut answers kv.put, here if this node owns the key, else at an owner.
-func (s *Server) handlePut(ctx context.Context, params []byte, from origin) (encoder, error) {
-	var req wire.PutRequest
-	if err := wire.DecodePutRequest(params, &req); err != nil {
+func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
+	var q wire.PutRequest
+	if err := wire.DecodePutRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.within(ctx, req.Common)
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
-	write, binding, err := s.writeOf(req.Bucket, req.Key, req.WriteOptions)
+	write, binding, err := s.writeOf(q.Bucket, q.Key, q.WriteOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -30,9 +32,9 @@ func (s *Server) handlePut(ctx context.Context, params []byte, from origin) (enc
 		return nil, err
 	}
 	if !route.Here {
-		return s.forward(ctx, route, wire.MethodPut, params, from)
+		return s.forward(ctx, route, req)
 	}
-	write.Kind, write.Value, write.TTL = kv.KindValue, bytes.Clone(req.Value), req.TTLMS
+	write.Kind, write.Value, write.TTL = kv.KindValue, bytes.Clone(q.Value), q.TTLMS
 	if write.Value == nil {
 		write.Value = []byte{}
 	}
@@ -40,36 +42,49 @@ func (s *Server) handlePut(ctx context.Context, params []byte, from origin) (enc
 	if err != nil {
 		return nil, err
 	}
-	result := s.putResult(done, binding, req.ReturnSiblings)
+	result := s.putResult(done, binding, q.ReturnSiblings)
 	return func(dst []byte) []byte { return wire.AppendPutResult(dst, &result) }, nil
 }
 
-// putResult shows an acknowledged put. Siblings that do not fit a message are left out,
-// and with them the context that would cover them: the writer reads the key.
+// putResult shows an acknowledged put. It always fits a message, since a write that is
+// stored must not be answered with TOO_LARGE: siblings that do not fit are left out, and
+// with them the context that would cover them, so that the writer reads the key. So is a
+// context that no message holds; the writer's next put without it leaves a sibling.
 func (s *Server) putResult(
 	done coordinator.PutResult, b vclock.Binding, siblings bool,
 ) wire.PutResult {
 	live := done.Object.Live(s.parts.Now().UnixMilli())
-	result := wire.PutResult{SiblingCount: len(live), Context: sealContext(done.Context, b)}
+	result := wire.PutResult{SiblingCount: len(live), Context: s.writersContext(done.Context, b)}
 	if !siblings {
 		return result
 	}
-	shown := s.getResult(done.Object, b, vclock.Dot{}, false, resultRoom)
-	if !shown.More {
+	shown, size := s.getResult(done.Object, b, vclock.Dot{}, false)
+	if !shown.More && size <= s.room() {
 		result.Siblings, result.Context = shown.Siblings, shown.Context
 	}
 	return result
 }
 
+// writersContext is what a writer may base its next write on, as long as it fits.
+func (s *Server) writersContext(c vclock.Context, b vclock.Binding) []byte {
+	if vclock.TokenSize(c) > s.room() {
+		return nil
+	}
+	return sealContext(c, b)
+}
+
 // handleDelete answers kv.delete, here if this node owns the key, else at an owner.
-func (s *Server) handleDelete(ctx context.Context, params []byte, from origin) (encoder, error) {
-	var req wire.DeleteRequest
-	if err := wire.DecodeDeleteRequest(params, &req); err != nil {
+func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error) {
+	var q wire.DeleteRequest
+	if err := wire.DecodeDeleteRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.within(ctx, req.Common)
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
-	write, binding, err := s.writeOf(req.Bucket, req.Key, req.WriteOptions)
+	write, binding, err := s.writeOf(q.Bucket, q.Key, q.WriteOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +93,13 @@ func (s *Server) handleDelete(ctx context.Context, params []byte, from origin) (
 		return nil, err
 	}
 	if !route.Here {
-		return s.forward(ctx, route, wire.MethodDelete, params, from)
+		return s.forward(ctx, route, req)
 	}
 	covers, err := s.parts.Coordinator.Delete(ctx, write)
 	if err != nil {
 		return nil, err
 	}
-	result := wire.DeleteResult{Context: sealContext(covers, binding)}
+	result := wire.DeleteResult{Context: s.writersContext(covers, binding)}
 	return func(dst []byte) []byte { return wire.AppendDeleteResult(dst, &result) }, nil
 }
 
@@ -119,17 +134,17 @@ func (s *Server) writeOf(name string, key []byte, o wire.WriteOptions) (
 // which is no owner by its own ring, is refused: the rings differ, and a second hop
 // would lose track of who answers (TRAPS C10).
 func (s *Server) forward(
-	ctx context.Context, route coordinator.Route, method string, params []byte, from origin,
+	ctx context.Context, route coordinator.Route, req *request,
 ) (encoder, error) {
-	if from == fromPeer {
+	if req.forwarded {
 		return nil, &coordinator.Error{
 			Code: wire.CodeNotReady, Text: "forwarded to a node that does not own the key; the " +
 				"rings differ, try again",
 		}
 	}
-	deadline, _ := ctx.Deadline()
 	reply, err := s.parts.Coordinator.Forward(ctx, route, &wire.ForwardRequest{
-		Method: method, Params: params, RemainingMS: uint32(time.Until(deadline).Milliseconds()),
+		// A copy: the call may outlive this request, whose time may be over first (I3).
+		Method: req.method, Params: bytes.Clone(req.params),
 	})
 	if err != nil {
 		return nil, err
@@ -138,6 +153,5 @@ func (s *Server) forward(
 		code, text := wire.ParseError(reply.Error)
 		return nil, &coordinator.Error{Code: code, Text: text}
 	}
-	result := bytes.Clone(reply.Result)
-	return func(dst []byte) []byte { return append(dst, result...) }, nil
+	return func(dst []byte) []byte { return append(dst, reply.Result...) }, nil
 }

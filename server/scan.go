@@ -14,30 +14,33 @@ import (
 )
 
 // handleScan answers kv.scan.
-func (s *Server) handleScan(ctx context.Context, params []byte, _ origin) (encoder, error) {
-	var req wire.KeyScanRequest
-	if err := wire.DecodeKeyScanRequest(params, &req); err != nil {
+func (s *Server) handleScan(ctx context.Context, req *request) (encoder, error) {
+	var q wire.KeyScanRequest
+	if err := wire.DecodeKeyScanRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.within(ctx, req.Common)
-	defer cancel()
-	bucket, err := s.bucket(req.Bucket)
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
 	if err != nil {
 		return nil, err
 	}
-	prefix := bytes.Clone(req.Prefix)
-	from, err := wire.OpenScanCursor(req.Cursor, bucket.ID, prefix)
+	defer cancel()
+	bucket, err := s.bucket(q.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	prefix := bytes.Clone(q.Prefix)
+	from, err := wire.OpenScanCursor(q.Cursor, bucket.ID, prefix)
 	if err != nil {
 		return nil, err
 	}
 	start := coordinator.Cursor{Partition: from.Partition, After: bytes.Clone(from.After)}
 	page, err := s.parts.Coordinator.Scan(ctx, &coordinator.ScanRequest{
-		Bucket: bucket, Prefix: prefix, Start: start, Limit: int(req.Limit), KeysOnly: req.KeysOnly,
+		Bucket: bucket, Prefix: prefix, Start: start, Limit: int(q.Limit), KeysOnly: q.KeysOnly,
 	})
 	if err != nil {
 		return nil, err
 	}
-	result, cut, err := s.scanResult(bucket, page, req.KeysOnly)
+	result, cut, err := s.scanResult(bucket, page, q.KeysOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (s *Server) scanResult(bucket kv.Bucket, page coordinator.ScanPage, keysOnl
 	wire.KeyScanResult, *coordinator.Cursor, error,
 ) {
 	result := wire.KeyScanResult{Complete: page.Complete}
-	room := resultRoom
+	room := s.room()
 	for i, entry := range page.Entries {
 		shown, size, err := s.scanEntry(bucket, entry, keysOnly)
 		if err != nil {
@@ -87,11 +90,12 @@ func (s *Server) scanEntry(bucket kv.Bucket, e wire.ScanEntry, keysOnly bool) (
 	if err != nil {
 		return shown, 0, err
 	}
-	got := s.getResult(e.Object, binding, vclock.Dot{}, false, resultRoom)
-	if !got.More {
+	got, takes := s.getResult(e.Object, binding, vclock.Dot{}, false)
+	if !got.More && size+takes <= s.room() {
 		shown.Siblings, shown.Context = got.Siblings, got.Context
+		size += takes
 	}
-	return shown, size + sizeOf(&got), nil
+	return shown, size, nil
 }
 
 func (s *Server) partitionOf(bucket kv.Bucket, key []byte) uint16 {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,6 +25,13 @@ type Config struct {
 	// goroutine and up to a message of memory; beyond the number that saturates disk and
 	// cores more of them only wait.
 	MaxRequests int
+	// MaxBytes bounds the params of those requests together: a put holds its value until
+	// enough owners have it. Above it requests are refused as above MaxRequests.
+	MaxBytes int
+	// MaxPeerRequests and MaxPeerBytes bound what peers ask of this node's replica. Each
+	// peer may have rpc.PeerLimits().InFlight calls open.
+	MaxPeerRequests int
+	MaxPeerBytes    int
 	// MaxTimeout is the longest that a client may let a request run.
 	MaxTimeout time.Duration
 	// Version is the build's, for hello.
@@ -36,10 +42,15 @@ type Config struct {
 	Peer     rpc.ServerConfig
 }
 
+// minMessage is the least that lets a result have more than its head.
+const minMessage = 2 * headRoom
+
 // DefaultConfig has the values of docs/protocol.md.
 func DefaultConfig() Config {
 	return Config{
-		MaxRequests: 4096, MaxTimeout: time.Minute, Version: "dev",
+		MaxRequests: 4096, MaxBytes: 128 << 20,
+		MaxPeerRequests: 16384, MaxPeerBytes: 256 << 20,
+		MaxTimeout: time.Minute, Version: "dev",
 		Client: rpc.DefaultServerConfig(), Peer: rpc.DefaultPeerServerConfig(),
 	}
 }
@@ -47,9 +58,21 @@ func DefaultConfig() Config {
 // Validate returns every fault of c, joined.
 func (c Config) Validate() error {
 	faults := []error{c.Client.Validate(), c.Peer.Validate()}
-	if c.MaxRequests < 1 {
-		faults = append(faults, fmt.Errorf("server: %d requests at a time, must be at least 1",
-			c.MaxRequests))
+	for _, bound := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxRequests", c.MaxRequests}, {"MaxBytes", c.MaxBytes},
+		{"MaxPeerRequests", c.MaxPeerRequests}, {"MaxPeerBytes", c.MaxPeerBytes},
+	} {
+		if bound.value < 1 {
+			faults = append(faults, fmt.Errorf("server: %s is %d, must be at least 1",
+				bound.name, bound.value))
+		}
+	}
+	if c.Client.Limits.Message < minMessage {
+		faults = append(faults, fmt.Errorf("server: messages of %d bytes, must be at least %d",
+			c.Client.Limits.Message, minMessage))
 	}
 	if c.MaxTimeout <= 0 {
 		faults = append(faults, fmt.Errorf("server: longest timeout %v must be above 0",
@@ -71,6 +94,10 @@ type Cluster interface {
 	// Identity names this node towards peers.
 	Identity() wire.PeerHello
 }
+
+// ErrRefused is in the chain of a Control error where what the client asked for can not
+// be: there is no such node, or it is in that state already.
+var ErrRefused = errors.New("server: refused")
 
 // Control stops and starts nodes of a cluster that runs in one process. Only `dyno dev`
 // has one.
@@ -100,9 +127,14 @@ type Server struct {
 	client *rpc.Server
 	peer   *rpc.Server
 
+	requests *gate // those of clients, forwarded ones included
+	peers    *gate // those of peers to this node's replica
+	// life ends, by cutOff, when a drain is cut short. The contexts of connections do not
+	// tell forwarded requests: peers stay connected.
+	life   context.Context
+	cutOff context.CancelFunc
+
 	working sync.WaitGroup // requests in goroutines
-	open    atomic.Int64   // client requests under way. Invariant: <= MaxRequests
-	refused atomic.Uint64
 }
 
 // New returns a server. It starts nothing.
@@ -110,7 +142,12 @@ func New(cfg Config, parts Parts, log *zap.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, parts: parts, log: log}
+	s := &Server{
+		cfg: cfg, parts: parts, log: log,
+		requests: newGate(cfg.MaxRequests, cfg.MaxBytes),
+		peers:    newGate(cfg.MaxPeerRequests, cfg.MaxPeerBytes),
+	}
+	s.life, s.cutOff = context.WithCancel(context.Background())
 	var err error
 	s.client, err = rpc.NewServer(cfg.Client, rpc.HandlerFunc(s.handleClient), log.Named("client"))
 	if err != nil {
@@ -134,135 +171,81 @@ func (s *Server) ServePeers(ctx context.Context, ln net.Listener) error {
 	return s.peer.Serve(ctx, ln)
 }
 
-// DrainClients answers SHUTTING_DOWN to new requests, finishes the old ones, and closes
-// the clients' connections.
-func (s *Server) DrainClients(ctx context.Context) error { return s.client.Shutdown(ctx) }
+// DrainClients answers SHUTTING_DOWN to new requests, those included that peers forward,
+// finishes the old ones, and closes the clients' connections. Where ctx ends first they
+// are cut off, and its error is returned. When it returns nothing is coordinated here any
+// more, and nothing ever will be.
+func (s *Server) DrainClients(ctx context.Context) error {
+	left := s.requests.close()
+	err := s.client.Shutdown(ctx)
+	select {
+	case <-left:
+		return err
+	case <-ctx.Done():
+	}
+	s.cutOff()
+	<-left // soon: all that is left has seen its context end
+	return ctx.Err()
+}
 
-// DrainPeers is the same for peers, and waits for every goroutine of the server.
+// DrainPeers is the same for what peers ask of this node's replica.
 func (s *Server) DrainPeers(ctx context.Context) error {
+	s.peers.close()
 	err := s.peer.Shutdown(ctx)
-	s.working.Wait() // bounded: each has a deadline
+	s.Wait()
 	return err
 }
 
-// Open is how many client requests are under way; Refused how many admission refused.
-func (s *Server) Open() int64     { return s.open.Load() }
-func (s *Server) Refused() uint64 { return s.refused.Load() }
+// Wait waits for every goroutine of the server. Both ports must have ended.
+func (s *Server) Wait() { s.working.Wait() }
+
+// Open is how many client requests are under way; Refused how many were refused because
+// there were too many.
+func (s *Server) Open() int       { open, _ := s.requests.counts(); return open }
+func (s *Server) Refused() uint64 { _, refused := s.requests.counts(); return refused }
 
 // handleClient is called for each client request, on its connection's goroutine.
 func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
-	handle, found := s.clientMethod(string(call.Method))
-	switch {
-	case !found:
-		call.ReplyError(wire.FormatError(wire.CodeUnknownMethod,
-			fmt.Sprintf("%q; hello lists this node's features", call.Method)))
+	m, found := s.clientMethod(string(call.Method))
+	if !found {
+		call.ReplyError(unknownMethod(call.Method))
 		return
-	case s.open.Add(1) > int64(s.cfg.MaxRequests):
-		s.open.Add(-1)
-		s.refused.Add(1)
-		call.ReplyError(wire.FormatError(wire.CodeOverloaded,
-			fmt.Sprintf("%d requests are under way; try again in 50 ms", s.cfg.MaxRequests)))
+	}
+	req := &request{
+		method: string(call.Method), params: call.Params, arrived: time.Now(),
+	}
+	if m.quick {
+		s.answer(ctx, call, m, req)
+		return
+	}
+	size := len(call.Params)
+	if err := s.requests.enter(size); err != nil {
+		call.ReplyError(s.errorText(req, err))
 		return
 	}
 	s.working.Go(func() {
-		defer s.open.Add(-1)
-		s.answer(ctx, call, handle)
+		defer s.requests.leave(size)
+		s.answer(ctx, call, m, req)
 	})
 }
 
-// encoder appends a result.
-type encoder func(dst []byte) []byte
-
-// method works on the params of a request. origin tells who asks.
-type method func(ctx context.Context, params []byte, origin origin) (encoder, error)
-
-// origin is where a request came from.
-type origin uint8
-
-const (
-	fromClient origin = 1 + iota
-	// fromPeer: another node forwarded a client's request; it is not forwarded again.
-	fromPeer
-)
-
-func (s *Server) answer(ctx context.Context, call *rpc.Call, handle method) {
-	result, err := handle(ctx, call.Params, fromClient)
+func (s *Server) answer(ctx context.Context, call *rpc.Call, m method, req *request) {
+	result, err := m.handle(ctx, req)
 	if err != nil {
-		call.ReplyError(s.errorText(err))
+		text := s.errorText(req, err)
+		s.logDone(req, text)
+		call.ReplyError(text)
 		return
 	}
+	s.logDone(req, "")
 	call.Reply(result)
 }
 
-// clientMethod finds the function for a method of the client port.
-func (s *Server) clientMethod(name string) (method, bool) {
-	switch name {
-	case wire.MethodGet:
-		return s.handleGet, true
-	case wire.MethodPut:
-		return s.handlePut, true
-	case wire.MethodDelete:
-		return s.handleDelete, true
-	case wire.MethodGetMany:
-		return s.handleGetMany, true
-	case wire.MethodKeyScan:
-		return s.handleScan, true
-	case wire.MethodHello:
-		return s.handleHello, true
-	case wire.MethodPing:
-		return s.handlePing, true
-	case wire.MethodClusterInfo:
-		return s.handleClusterInfo, true
-	case wire.MethodClusterStatus:
-		return s.handleClusterStatus, true
-	case wire.MethodBucketGet:
-		return s.handleBucketGet, true
-	case wire.MethodBucketList:
-		return s.handleBucketList, true
+// logDone echoes the client's trace.
+func (s *Server) logDone(req *request, failure string) {
+	if entry := s.log.Check(zap.DebugLevel, "request"); entry != nil {
+		entry.Write(zap.String("method", req.method), zap.String("trace", req.trace),
+			zap.Bool("forwarded", req.forwarded), zap.Duration("took", time.Since(req.arrived)),
+			zap.String("failure", failure))
 	}
-	if s.parts.Control != nil {
-		switch name {
-		case wire.MethodNodeStop:
-			return s.handleNodeStop, true
-		case wire.MethodNodeStart:
-			return s.handleNodeStart, true
-		}
-	}
-	return nil, false
-}
-
-// errorText is the one table from errors to the client protocol.
-func (s *Server) errorText(err error) string {
-	var told *coordinator.Error
-	var malformed *wire.DecodeError
-	switch {
-	case errors.As(err, &told):
-		return told.Error()
-	case errors.As(err, &malformed):
-		return wire.FormatError(malformed.Code, malformed.Text())
-	case errors.Is(err, wire.ErrCursor):
-		return wire.FormatError(wire.CodeInvalid, err.Error()+"; start again")
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return wire.FormatError(wire.CodeTimeout, "the deadline passed")
-	default:
-		s.log.Error("request failed", zap.Error(err))
-		return wire.FormatError(wire.CodeInternal, err.Error())
-	}
-}
-
-// within bounds ctx by what the request says of its time.
-func (s *Server) within(ctx context.Context, c wire.Common) (context.Context, func()) {
-	timeout := time.Duration(c.TimeoutMS) * time.Millisecond
-	return context.WithTimeout(ctx, min(timeout, s.cfg.MaxTimeout))
-}
-
-// bucket finds the bucket of a request.
-func (s *Server) bucket(name string) (kv.Bucket, error) {
-	b, found := s.parts.Cluster.Bucket(name)
-	if !found {
-		return kv.Bucket{}, &coordinator.Error{
-			Code: wire.CodeNoSuchBucket, Text: fmt.Sprintf("%q; create it first", name),
-		}
-	}
-	return b, nil
 }

@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -230,6 +229,3 @@ func random64() uint64 {
 	_, _ = crand.Read(b[:]) // never fails
 	return binary.BigEndian.Uint64(b[:])
 }
-
-// names joins node names for people.
-func names(list []string) string { return strings.Join(list, ", ") }

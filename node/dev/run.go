@@ -24,6 +24,17 @@ import (
 
 const lockName = "LOCK"
 
+// errEnding refuses to start a node of a cluster that ends.
+var errEnding = errors.New("dev: the cluster is ending")
+
+// refusal is an error that whoever asked can mend: server.ErrRefused.
+type refusal string
+
+func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
+
+func (r refusal) Error() string        { return string(r) }
+func (r refusal) Is(target error) bool { return target == server.ErrRefused }
+
 // Cluster is a cluster in one process.
 type Cluster struct {
 	// Immutable after Open.
@@ -173,16 +184,16 @@ func (c *Cluster) StopNode(ctx context.Context, name string) error {
 // beginStop tells a node to stop.
 func (c *Cluster) beginStop(name string) (*running, error) {
 	if _, known := c.group.ring.MemberByName(name); !known {
-		return nil, fmt.Errorf("dev: no node %q; there are %s", name, names(c.allNames()))
+		return nil, c.unknown(name)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, runs := c.running[name]
 	switch {
 	case !runs || r.asked:
-		return nil, fmt.Errorf("dev: %s does not run", name)
+		return nil, refuse("dev: %s does not run", name)
 	case len(c.running) == 1:
-		return nil, fmt.Errorf("dev: %s is the only node that runs, and through it others are "+
+		return nil, refuse("dev: %s is the only node that runs, and through it others are "+
 			"started; end the cluster instead", name)
 	}
 	r.asked = true
@@ -193,7 +204,7 @@ func (c *Cluster) beginStop(name string) (*running, error) {
 // StartNode starts a node that was stopped.
 func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	if _, known := c.group.ring.MemberByName(name); !known {
-		return fmt.Errorf("dev: no node %q; there are %s", name, names(c.allNames()))
+		return c.unknown(name)
 	}
 	c.mu.Lock()
 	base, before := c.base, c.running[name]
@@ -203,9 +214,9 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	c.mu.Unlock()
 	switch {
 	case base == nil:
-		return errors.New("dev: the cluster is ending")
+		return errEnding
 	case before != nil:
-		return fmt.Errorf("dev: %s runs already, or is still stopping", name)
+		return refuse("dev: %s runs already, or is still stopping", name)
 	}
 	n, err := node.Open(ctx, c.nodeConfig(name), c.log.Named(name))
 	c.mu.Lock()
@@ -215,7 +226,7 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 		return fmt.Errorf("dev: start %s: %w", name, err)
 	}
 	if c.base == nil {
-		return errors.Join(errors.New("dev: the cluster is ending"), n.Close())
+		return errors.Join(errEnding, n.Close())
 	}
 	r := &running{node: n}
 	c.running[name] = r
@@ -231,12 +242,12 @@ func (c *Cluster) Stopped(name string) bool {
 	return !runs || r.asked
 }
 
-func (c *Cluster) allNames() []string {
+func (c *Cluster) unknown(name string) error {
 	var all []string
 	for _, m := range c.Members() {
 		all = append(all, m.Name)
 	}
-	return all
+	return refuse("dev: no node %q; there are %s", name, strings.Join(all, ", "))
 }
 
 // NotReady is a node whose store is refused.

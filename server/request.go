@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// request is a client's request, from a client or forwarded by a peer.
+type request struct {
+	method  string
+	params  []byte // lent until the request is answered (I3)
+	arrived time.Time
+	// forwarded: another node could not coordinate it; it is not forwarded again.
+	forwarded bool
+	trace     string // of the client, once params are decoded
+}
+
+// encoder appends a result.
+type encoder func(dst []byte) []byte
+
+// method is how requests of one name are answered.
+type method struct {
+	handle func(context.Context, *request) (encoder, error)
+	// quick ones never wait: they are answered where they were read, and are not counted
+	// among the requests under way, so that a busy node still says who it is.
+	quick bool
+}
+
+// clientMethod finds a method of the client port.
+func (s *Server) clientMethod(name string) (method, bool) {
+	switch name {
+	case wire.MethodGet:
+		return method{handle: s.handleGet}, true
+	case wire.MethodPut:
+		return method{handle: s.handlePut}, true
+	case wire.MethodDelete:
+		return method{handle: s.handleDelete}, true
+	case wire.MethodGetMany:
+		return method{handle: s.handleGetMany}, true
+	case wire.MethodKeyScan:
+		return method{handle: s.handleScan}, true
+	case wire.MethodHello:
+		return method{handle: s.handleHello, quick: true}, true
+	case wire.MethodPing:
+		return method{handle: s.handlePing, quick: true}, true
+	case wire.MethodClusterInfo:
+		return method{handle: s.handleClusterInfo, quick: true}, true
+	case wire.MethodClusterStatus:
+		return method{handle: s.handleClusterStatus, quick: true}, true
+	case wire.MethodBucketGet:
+		return method{handle: s.handleBucketGet, quick: true}, true
+	case wire.MethodBucketList:
+		return method{handle: s.handleBucketList, quick: true}, true
+	}
+	if s.parts.Control != nil {
+		switch name {
+		case wire.MethodNodeStop:
+			return method{handle: s.handleNodeStop}, true
+		case wire.MethodNodeStart:
+			return method{handle: s.handleNodeStart}, true
+		}
+	}
+	return method{}, false
+}
+
+// begin bounds ctx by the time that the request has, which runs since it arrived. One
+// whose time is up before any work ends here: nothing was done, which TIMEOUT could not
+// say.
+func (s *Server) begin(ctx context.Context, req *request, c wire.Common) (
+	context.Context, context.CancelFunc, error,
+) {
+	req.trace = c.Trace
+	timeout := min(time.Duration(c.TimeoutMS)*time.Millisecond, s.cfg.MaxTimeout)
+	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(timeout))
+	if err := ctx.Err(); err != nil {
+		cancel()
+		return nil, nil, &coordinator.Error{
+			Code: wire.CodeOverloaded, Err: err,
+			Text: "the deadline passed before the work began; " + tryAgain,
+		}
+	}
+	return ctx, cancel, nil
+}
+
+// bucket finds the bucket of a request.
+func (s *Server) bucket(name string) (kv.Bucket, error) {
+	b, found := s.parts.Cluster.Bucket(name)
+	if !found {
+		return kv.Bucket{}, &coordinator.Error{
+			Code: wire.CodeNoSuchBucket, Text: fmt.Sprintf("%q; create it first", name),
+		}
+	}
+	return b, nil
+}
