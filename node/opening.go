@@ -102,7 +102,7 @@ func (o *opening) readPast() error {
 	if err != nil {
 		return fmt.Errorf("node: read clean mark: %w", err)
 	}
-	o.past.Marks = mark.Actors
+	o.past.Marks, o.past.Stamp = mark.Actors, mark.Stamp
 	return nil
 }
 

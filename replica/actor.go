@@ -61,11 +61,19 @@ func (m *minter) last() vclock.Dot {
 	return vclock.Dot{Actor: m.actor, Counter: m.counter}
 }
 
-// claims reports whether c holds dots of the present incarnation that were never
-// issued: of a client's context, that it is made up; of replicated data, that this
-// store was rolled back without noticing (TRAPS C3, C8). Ended and foreign
-// incarnations are not judged.
-func (m *minter) claims(c vclock.Context) bool {
-	last := m.last()
+// present is the last dot of the incarnation that the next mint goes on with, zero
+// where it would begin another. A marked one that may not be resumed is as good as
+// ended: of a copy of an older directory it says nothing.
+func (m *minter) present(resume bool) vclock.Dot {
+	if m.actor == 0 && !resume {
+		return vclock.Dot{}
+	}
+	return m.last()
+}
+
+// beyond reports whether c holds dots of an incarnation above its last: in a client's
+// context, that it is made up; in stored or replicated data, that this store was rolled
+// back without noticing (TRAPS C3, C8). Ended and foreign incarnations are not judged.
+func beyond(c vclock.Context, last vclock.Dot) bool {
 	return !last.IsZero() && c.Max(last.Actor) > last.Counter
 }

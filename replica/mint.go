@@ -3,9 +3,8 @@
 package replica
 
 import (
+	"errors"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -26,9 +25,9 @@ type MintRequest struct {
 	Request   kv.RequestID
 	Deadline  time.Time
 
-	// Minted is called, at most once, when the write has its dot and before it is
-	// durable: the sends to the other owners go out beside the local commit. It runs in
-	// the store's shard and must be quick.
+	// Minted, where it is set, is called at most once, when the write has its dot and
+	// before it is durable: the sends to the other owners go out beside the local commit.
+	// It runs in the store's shard and must be quick.
 	Minted func(MintReply)
 	// Done is called exactly once: after the local commit, or when it is certain or
 	// must be feared that there is none. It must be quick.
@@ -53,11 +52,13 @@ type MintReply struct {
 
 // mint is one write on its way through the shard.
 type mint struct {
-	r   *Replica
-	req *MintRequest
-	op  storage.Op
+	r       *Replica
+	req     *MintRequest
+	op      storage.Op
+	keyHash uint64
 
-	reply MintReply
+	reply  MintReply
+	issued bool // a new dot was given out
 }
 
 // Mint gives a client's write its dot, merges it into the local object and stores it
@@ -65,7 +66,7 @@ type mint struct {
 func (r *Replica) Mint(req *MintRequest) {
 	m := &mint{r: r, req: req}
 	var why string
-	if m.reply.Standing, why = r.check(&req.Target, 0); why != "" {
+	if m.reply.Standing, m.keyHash, why = r.admit(&req.Target); why != "" {
 		m.reply.Code, m.reply.Detail, m.reply.Err = wire.ReplicaRefused, why, ErrMayNotMint
 		req.Done(m.reply)
 		return
@@ -84,7 +85,7 @@ func (r *Replica) Mint(req *MintRequest) {
 func (m *mint) apply(cur storage.Current) storage.Next {
 	r, part := m.r, &m.r.parts[m.req.Partition]
 	var why string
-	if m.reply.Standing, why = r.check(&m.req.Target, part.epoch); why != "" {
+	if m.reply.Standing, why = r.check(&m.req.Target); why != "" {
 		return m.refused(why, ErrMayNotMint)
 	}
 	placement := r.cfg.Ring().Placement(m.req.Partition)
@@ -94,26 +95,33 @@ func (m *mint) apply(cur storage.Current) storage.Next {
 	if cur.State == storage.StateUnreadable {
 		return m.damaged(part, cur)
 	}
-	if part.claims(m.req.Seen) {
+	if part.lost.Swap(false) {
+		part.end()
+	}
+	if beyond(cur.Object.Context, part.last()) {
+		r.rolledBack(part, m.req.Partition)
+	}
+	resume := keepsIncarnations(r.past.Stop, r.Status().Confirmed)
+	if beyond(m.req.Seen, part.present(resume)) {
 		return m.refused(ErrContext.Error(), ErrContext)
 	}
-	keyHash := ring.Hash(r.cfg.Ring().HashSeed(), m.req.Bucket, m.req.Key)
 	if !m.req.Request.IsZero() {
-		if next, repeated := m.repeated(part, cur, keyHash); repeated {
+		if next, repeated := m.repeated(part, cur); repeated {
 			return next
 		}
 	}
-	return m.write(part, cur, keyHash)
+	return m.write(part, cur, resume)
 }
 
 // repeated answers a retry with the dot that the request was given before (I4).
-func (m *mint) repeated(part *partition, cur storage.Current, keyHash uint64) (storage.Next, bool) {
+func (m *mint) repeated(part *partition, cur storage.Current) (storage.Next, bool) {
 	dot, found := vclock.Dot{}, false
 	if earlier, known := part.requests.find(m.req.Request, m.r.cfg.Now().UnixMilli()); known {
-		if earlier.keyHash != keyHash {
+		if earlier.keyHash != m.keyHash {
 			return m.refused(ErrRequestReused.Error(), ErrRequestReused), true
 		}
-		dot, found = earlier.dot, true
+		// A dot whose object could not be stored is no answer.
+		dot, found = earlier.dot, cur.Object.Context.Contains(earlier.dot)
 	} else if twin, known := findRequest(cur.Object, m.req.Request); known {
 		// Another coordinator minted it, and its write has come here already.
 		dot, found = twin.Dot, true
@@ -131,14 +139,13 @@ func (m *mint) repeated(part *partition, cur storage.Current, keyHash uint64) (s
 }
 
 // write mints a new version.
-func (m *mint) write(part *partition, cur storage.Current, keyHash uint64) storage.Next {
+func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.Next {
 	r, now := m.r, m.r.cfg.Now().UnixMilli()
 	version := kv.Version{
 		Kind: m.req.Kind, Value: m.req.Value, ExpiresAt: m.req.ExpiresAt,
 		Fence: m.req.Fence, Request: m.req.Request,
 	}
 	// A refused or repeated try leaves a gap in the counters, which means nothing.
-	resume := keepsIncarnations(r.past.Stop, r.Status().Confirmed)
 	var err error
 	version.Dot, version.Stamp, err =
 		part.next(now, cur.Object.LatestStamp(), resume, r.cfg.Incarnation)
@@ -147,6 +154,9 @@ func (m *mint) write(part *partition, cur storage.Current, keyHash uint64) stora
 	}
 	object, err := cur.Object.Put(version.Sealed(), m.req.Seen)
 	if err != nil {
+		if errors.Is(err, kv.ErrDotReused) {
+			part.end() // nobody can say which dots were issued; the next try gets another
+		}
 		return m.refused(err.Error(), err)
 	}
 	if !object.HasValues() && !cur.Full {
@@ -154,12 +164,14 @@ func (m *mint) write(part *partition, cur storage.Current, keyHash uint64) stora
 	}
 	var note *wire.JournalEntry
 	if !m.req.Request.IsZero() {
-		part.requests.add(m.req.Request, minted{dot: version.Dot, keyHash: keyHash, at: now})
+		part.requests.add(m.req.Request, minted{dot: version.Dot, keyHash: m.keyHash, at: now})
 		note = &wire.JournalEntry{
-			Request: m.req.Request, Dot: version.Dot, KeyHash: keyHash, At: now,
+			Request: m.req.Request, Dot: version.Dot, KeyHash: m.keyHash, At: now,
 		}
 	}
-	encoded := wire.AppendObject(nil, &object)
+	encoded := encode(&object)
+	m.issued = true
+	r.traceMinted(&m.req.Target, version.Dot, &m.req.Request)
 	m.reply.Code, m.reply.Dot = wire.ReplicaOK, version.Dot
 	m.reply.Object, m.reply.Encoded = object, encoded
 	m.minted()
@@ -170,9 +182,7 @@ func (m *mint) write(part *partition, cur storage.Current, keyHash uint64) stora
 // incarnation: the store may lack dots of its own of this key (TRAPS C2).
 func (m *mint) damaged(part *partition, cur storage.Current) storage.Next {
 	part.end()
-	m.r.unreadable.Add(1)
-	m.r.log.Error("record unreadable", zap.Uint16("partition", m.req.Partition),
-		zap.Binary("key", m.req.Key), zap.Error(cur.Err))
+	m.r.noteUnreadable(&m.req.Target, cur.Err)
 	m.reply.Code, m.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
 	return storage.Keep()
 }
@@ -190,8 +200,18 @@ func (m *mint) minted() {
 
 // done runs after the commit on which the answer rests.
 func (m *mint) done(result storage.Result) {
-	if result.Err != nil {
+	switch {
+	case result.Err != nil:
+		if m.issued {
+			// Others may hold the dot, this store does not (TRAPS C5).
+			m.r.parts[m.req.Partition].lost.Store(true)
+		}
 		m.fail(result.Err)
+	case m.reply.Code == wire.ReplicaOK:
+		if now, why := m.r.check(&m.req.Target); why != "" {
+			m.reply.Standing, m.reply.Code = now, wire.ReplicaFailed
+			m.reply.Detail = storedTooLate + why
+		}
 	}
 	m.req.Done(m.reply)
 }

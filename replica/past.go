@@ -2,7 +2,10 @@
 
 package replica
 
-import "github.com/dyno-kv/dyno/wire"
+import (
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/wire"
+)
 
 // Past is what an opened store tells of its lives before: read once, before the store
 // is used, and immutable afterwards.
@@ -12,8 +15,9 @@ type Past struct {
 	// Opens are all openings since the last confirmed one, that one included, and the
 	// present one at the end.
 	Opens []wire.Open
-	// Marks are the incarnations that a clean stop left.
+	// Marks are the incarnations that a clean stop left, Stamp the highest stamp issued.
 	Marks []wire.ActorMark
+	Stamp kv.Stamp
 }
 
 // Fresh reports that the directory was empty: nothing was ever stored in it.

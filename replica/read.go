@@ -3,8 +3,7 @@
 package replica
 
 import (
-	"go.uber.org/zap"
-
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -14,7 +13,7 @@ import (
 func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 	var reply wire.ReadReply
 	var why string
-	if reply.Standing, why = r.check(&req.Target, 0); why != "" {
+	if reply.Standing, _, why = r.admit(&req.Target); why != "" {
 		reply.Code, reply.Detail = wire.ReplicaRefused, why
 		return reply
 	}
@@ -28,24 +27,44 @@ func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 		return reply
 	}
 	if cur.State == storage.StateUnreadable {
-		r.unreadable.Add(1)
-		r.log.Error("record unreadable", zap.Uint16("partition", req.Partition),
-			zap.Binary("key", req.Key), zap.Error(cur.Err))
+		r.noteUnreadable(&req.Target, cur.Err)
 		reply.Code, reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
 		return reply
 	}
+	if now, why := r.check(&req.Target); why != "" {
+		// It left the partition meanwhile: what it holds may be old already (TRAPS T4).
+		reply.Standing, reply.Code, reply.Detail = now, wire.ReplicaRefused, why
+		return reply
+	}
 	reply.Code, reply.Object, reply.Raw = wire.ReplicaOK, cur.Object, cur.Encoded
-	if mode == storage.ModeBare && cur.Full {
-		reply.Object, reply.Raw = cur.Object.WithoutValues(), nil
+	if mode == storage.ModeBare {
+		reply.Object, reply.Raw = bare(cur.Object), nil
 	}
 	return reply
 }
 
-// Scan returns a page of this replica's keys of one bucket and partition.
+// bare returns an object without values; one that has none is not copied.
+func bare(o kv.Object) kv.Object {
+	for _, v := range o.Versions {
+		if v.Value != nil {
+			return o.WithoutValues()
+		}
+	}
+	return o
+}
+
+const (
+	// maxScanKeys and maxScanBytes bound a page whatever a peer asks for.
+	maxScanKeys  = 1024
+	maxScanBytes = 4 << 20
+)
+
+// Scan returns a page of this replica's keys of one bucket and partition: at least one
+// key where there is one.
 func (r *Replica) Scan(req *wire.ScanRequest) wire.ScanReply {
 	var reply wire.ScanReply
 	var why string
-	if reply.Standing, why = r.check(&req.Target, 0); why != "" {
+	if reply.Standing, why = r.check(&req.Target); why != "" {
 		reply.Code, reply.Detail = wire.ReplicaRefused, why
 		return reply
 	}
@@ -53,25 +72,32 @@ func (r *Replica) Scan(req *wire.ScanRequest) wire.ScanReply {
 	if req.Mode == wire.ReadBare {
 		mode = storage.ModeBare
 	}
+	limit, size := max(1, min(req.Limit, maxScanKeys)), min(req.Bytes, maxScanBytes)
 	entries, more, err := r.store.Scan(req.Partition, req.Bucket, req.Prefix, req.Key,
-		int(req.Limit), int(req.Bytes), mode)
+		int(limit), int(size), mode)
 	if err != nil {
 		reply.Code, reply.Detail = codeOf(err)
 		return reply
 	}
+	reply.Entries = make([]wire.ScanEntry, 0, len(entries))
 	for _, e := range entries {
 		if e.State == storage.StateUnreadable {
 			// A page that left the key out would call it absent.
-			r.unreadable.Add(1)
+			damaged := req.Target
+			damaged.Key = e.Key
+			r.noteUnreadable(&damaged, e.Err)
 			reply.Code, reply.Detail = wire.ReplicaUnreadable, e.Err.Error()
 			reply.Entries = nil
 			return reply
 		}
-		object := e.Object
+		entry := wire.ScanEntry{Key: e.Key, Object: e.Object, Raw: e.Encoded}
 		if mode == storage.ModeBare {
-			object = object.WithoutValues()
+			entry.Object, entry.Raw = bare(e.Object), nil
 		}
-		reply.Entries = append(reply.Entries, wire.ScanEntry{Key: e.Key, Object: object})
+		reply.Entries = append(reply.Entries, entry)
+	}
+	if now, why := r.check(&req.Target); why != "" {
+		return wire.ScanReply{Standing: now, Code: wire.ReplicaRefused, Detail: why}
 	}
 	reply.Code, reply.More = wire.ReplicaOK, more
 	return reply

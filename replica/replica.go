@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/storage"
@@ -42,6 +43,8 @@ type Config struct {
 	// Incarnation returns 48 random bits, never 0, from a cryptographic source (from
 	// the seeded one under the test rig only).
 	Incarnation func() uint64
+	// Trace hears of dots and merges; nil in a product build.
+	Trace *trace.Tracer
 }
 
 // Validate returns every fault of c, joined.
@@ -80,13 +83,19 @@ type Replica struct {
 
 // partition is what a shard keeps of one of its partitions beside the objects.
 type partition struct {
+	// Owned by the shard.
 	minter
 	requests requestTable
-	epoch    kv.PurgeEpoch
+
+	// epoch is the purge epoch that this node has adopted. Purge rounds set it, in the
+	// shard and durably, when they come; reads look at it outside of the shard.
+	epoch atomic.Uint64
 	// fence is the highest placement version that was promised to the group: older
-	// requests are refused (TRAPS 5.4). Moves set it, durably, when they come; reads look
-	// at it outside of the shard.
+	// requests are refused (TRAPS 5.4). Moves set it as rounds set epoch.
 	fence atomic.Uint64
+	// lost: a dot was issued for an object that was not stored, so the store lacks a dot
+	// of its own and the incarnation is over. It is noticed outside of the shard.
+	lost atomic.Bool
 }
 
 // Status is what the node may tell of its store as a whole.
@@ -108,11 +117,13 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 		parts: make([]partition, cfg.Partitions),
 	}
 	for i := range r.parts {
-		r.parts[i].node = cfg.Node
+		r.parts[i].node, r.parts[i].stamp = cfg.Node, past.Stamp
 		r.parts[i].requests = newRequestTable(cfg.Partitions)
 	}
 	for _, m := range past.Marks {
-		if int(m.Partition) < len(r.parts) && m.Role == kv.RoleOwner {
+		// Without a clean stop a mark is a leftover: dots may have been issued after it.
+		usable := past.Stop == StopClean && m.Role == kv.RoleOwner && m.Actor.Node() == uint16(cfg.Node)
+		if usable && int(m.Partition) < len(r.parts) {
 			r.parts[m.Partition].marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
 		}
 	}
@@ -153,14 +164,31 @@ func (r *Replica) Collisions() uint64 { return r.collisions.Load() }
 // Unreadable counts the damaged records met since the start. It must stay 0.
 func (r *Replica) Unreadable() uint64 { return r.unreadable.Load() }
 
+// admit is check for a message that comes in, which also must name the partition that
+// its key is in: stored elsewhere nobody would look for it.
+func (r *Replica) admit(t *wire.Target) (s wire.Standing, keyHash uint64, why string) {
+	s, why = r.check(t)
+	current := r.cfg.Ring()
+	if why != "" || current == nil {
+		return s, 0, why
+	}
+	keyHash = ring.Hash(current.HashSeed(), t.Bucket, t.Key)
+	if p := ring.PartitionOf(keyHash, current.Partitions()); p != t.Partition {
+		why = fmt.Sprintf("the key is in partition %d, the request names %d", p, t.Partition)
+	}
+	return s, keyHash, why
+}
+
 // check is what this node states of itself for a message's partition, now (I5), and why
 // it can not serve the message; empty where it can. The same checks hold for local and
-// remote callers (ARCHITECTURE 4). epoch is the partition's purge epoch where the caller
-// knows it.
-func (r *Replica) check(t *wire.Target, epoch kv.PurgeEpoch) (wire.Standing, string) {
+// remote callers (ARCHITECTURE 4).
+//
+// The epoch is that of before the work: data that a purge takes away while it is read
+// must not carry the epoch of afterwards (TRAPS S11).
+func (r *Replica) check(t *wire.Target) (wire.Standing, string) {
 	status := r.status.Load()
 	s := wire.Standing{
-		Role: kv.RoleNotOwner, Instance: r.cfg.Instance, Confirmed: status.Confirmed, Epoch: epoch,
+		Role: kv.RoleNotOwner, Instance: r.cfg.Instance, Confirmed: status.Confirmed,
 	}
 	current := r.cfg.Ring()
 	if current == nil {
@@ -170,9 +198,11 @@ func (r *Replica) check(t *wire.Target, epoch kv.PurgeEpoch) (wire.Standing, str
 	if int(t.Partition) >= len(r.parts) {
 		return s, fmt.Sprintf("there is no partition %d", t.Partition)
 	}
+	part := &r.parts[t.Partition]
+	s.Epoch = kv.PurgeEpoch(part.epoch.Load())
 	placement := current.Placement(t.Partition)
 	s.Placement = placement.Version
-	fence := kv.PlacementVersion(r.parts[t.Partition].fence.Load())
+	fence := kv.PlacementVersion(part.fence.Load())
 	verdict := ring.Accept(placement, r.cfg.Node, fence, t.Placement)
 	if verdict == ring.VerdictNotOwner {
 		return s, "not an owner of the partition"
@@ -195,17 +225,19 @@ func (r *Replica) check(t *wire.Target, epoch kv.PurgeEpoch) (wire.Standing, str
 }
 
 // CleanActors returns the incarnations that a clean stop may keep. The store's shards
-// must have ended.
+// must have ended. A store that the group refused keeps none.
 func (r *Replica) CleanActors() (actors []wire.ActorMark, stamp kv.Stamp) {
 	for p := range r.parts {
 		part := &r.parts[p]
 		stamp = max(stamp, part.stamp)
 		// A marked incarnation that this life did not use may be kept once more.
-		if last := part.last(); !last.IsZero() {
-			actors = append(actors, wire.ActorMark{
-				Partition: uint16(p), Role: kv.RoleOwner, Actor: last.Actor, Counter: last.Counter,
-			})
+		last := part.last()
+		if last.IsZero() || part.lost.Load() || r.Status().Refused {
+			continue
 		}
+		actors = append(actors, wire.ActorMark{
+			Partition: uint16(p), Role: kv.RoleOwner, Actor: last.Actor, Counter: last.Counter,
+		})
 	}
 	return actors, stamp
 }

@@ -25,6 +25,7 @@ type minted struct {
 	dot     vclock.Dot
 	keyHash uint64
 	at      int64 // Unix milliseconds
+	place   int   // in the table's ring
 }
 
 // requestTable maps the request ids of one partition to the dots minted for them.
@@ -58,14 +59,15 @@ func (t *requestTable) add(id kv.RequestID, m minted) {
 	if t.byID == nil {
 		t.byID = make(map[kv.RequestID]minted)
 	}
-	if _, known := t.byID[id]; known {
-		t.byID[id] = m
-		return
-	}
 	if len(t.oldest) < t.limit {
+		m.place = len(t.oldest)
 		t.oldest = append(t.oldest, id)
 	} else {
-		delete(t.byID, t.oldest[t.next])
+		m.place = t.next
+		// An id that was minted again after its window has a younger place, and stays.
+		if old := t.oldest[t.next]; t.byID[old].place == t.next {
+			delete(t.byID, old)
+		}
 		t.oldest[t.next] = id
 		t.next = (t.next + 1) % t.limit
 	}

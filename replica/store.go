@@ -36,7 +36,11 @@ type arrival struct {
 // Store merges a copy into the local object, durably, or refuses.
 func (r *Replica) Store(req StoreRequest) {
 	a := &arrival{r: r, req: req}
-	if why := a.check(0); why != "" {
+	var why string
+	if a.reply.Standing, _, why = r.admit(&req.Target); why == "" {
+		why = a.unfit()
+	}
+	if why != "" {
 		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
 		req.Done(a.reply)
 		return
@@ -51,44 +55,47 @@ func (r *Replica) Store(req StoreRequest) {
 	}
 }
 
-// check fills in the standing, and says why the copy can not be taken.
-func (a *arrival) check(epoch kv.PurgeEpoch) string {
-	var why string
-	a.reply.Standing, why = a.r.check(&a.req.Target, epoch)
+// unfit says why the copy itself can not be taken, whoever it is for.
+func (a *arrival) unfit() string {
 	switch {
 	case a.req.Role == kv.RoleFallback:
 		// Asked to keep a hint: without the hint store that would be pretending.
 		return "hinted handoff is not part of this version"
-	case why == "" && !a.req.Object.HasValues():
+	case !a.req.Object.HasValues():
 		return "the copy lacks values"
 	}
-	return why
+	return ""
 }
 
 // apply runs in the shard: all checks and the merge are one step.
 func (a *arrival) apply(cur storage.Current) storage.Next {
 	r, part := a.r, &a.r.parts[a.req.Partition]
-	if why := a.check(part.epoch); why != "" {
+	var why string
+	if a.reply.Standing, why = r.check(&a.req.Target); why != "" {
 		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
 		return storage.Keep()
 	}
-	if a.req.Epoch < part.epoch {
+	if epoch := a.reply.Epoch; a.req.Epoch < epoch {
 		a.reply.Code = wire.ReplicaStaleEpoch
-		a.reply.Detail = fmt.Sprintf("read under purge epoch %d, now %d", a.req.Epoch, part.epoch)
+		a.reply.Detail = fmt.Sprintf("read under purge epoch %d, now %d", a.req.Epoch, epoch)
 		return storage.Keep()
 	}
-	if part.claims(a.req.Object.Context) {
-		// Others hold dots that this incarnation has not issued, as far as it knows: the
-		// store was rolled back. The data is welcome, the incarnation is over (TRAPS C3).
-		part.end()
-		r.rollbacks.Add(1)
-		r.log.Error("own dots from the future: the store lost writes of its own",
-			zap.Uint16("partition", a.req.Partition))
+	if beyond(a.req.Object.Context, part.last()) {
+		// The data is welcome, the incarnation is over.
+		r.rolledBack(part, a.req.Partition)
 	}
 	if cur.State == storage.StateUnreadable {
 		part.end()
-		r.unreadable.Add(1)
+		r.noteUnreadable(&a.req.Target, cur.Err)
 		a.reply.Code, a.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
+		return storage.Keep()
+	}
+	if a.req.Class == kv.ClassClientWrite && a.req.Object.Fence < cur.Object.Fence {
+		// The merge would drop it, and its writer would hear that it was stored. Copies
+		// of what was acknowledged earlier are merged whatever their fence (TRAPS F3).
+		a.reply.Code = wire.ReplicaFenced
+		a.reply.Detail = fmt.Sprintf("fence %d holds the key, the write has %d",
+			cur.Object.Fence, a.req.Object.Fence)
 		return storage.Keep()
 	}
 	if kv.Collides(cur.Object, a.req.Object) {
@@ -106,12 +113,12 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 func (a *arrival) merge(cur storage.Current) storage.Next {
 	if a.req.Object.Dominates(cur.Object) {
 		if collapsed := a.req.Object.Collapse(); len(collapsed.Versions) < len(a.req.Object.Versions) {
-			return storage.Put(collapsed, nil, nil)
+			return a.put(collapsed, nil)
 		}
 		if cur.Object.Dominates(a.req.Object) {
 			return storage.Keep()
 		}
-		return storage.Put(a.req.Object, a.req.Raw, nil)
+		return a.put(a.req.Object, a.req.Raw)
 	}
 	merged := kv.Merge(cur.Object, a.req.Object).Collapse()
 	if cur.Object.Dominates(merged) {
@@ -120,15 +127,30 @@ func (a *arrival) merge(cur storage.Current) storage.Next {
 	if !merged.HasValues() {
 		return storage.Load()
 	}
-	return storage.Put(merged, nil, nil)
+	return a.put(merged, nil)
+}
+
+func (a *arrival) put(object kv.Object, encoded []byte) storage.Next {
+	a.r.traceApplied(&a.req.Target, &a.req.Object)
+	return storage.Put(object, encoded, nil)
 }
 
 func (a *arrival) done(result storage.Result) {
-	if result.Err != nil {
+	switch {
+	case result.Err != nil:
 		a.reply.Code, a.reply.Detail = codeOf(result.Err)
+	case a.reply.Code == wire.ReplicaOK:
+		if now, why := a.r.check(&a.req.Target); why != "" {
+			a.reply.Standing, a.reply.Code = now, wire.ReplicaFailed
+			a.reply.Detail = storedTooLate + why
+		}
 	}
 	a.req.Done(a.reply)
 }
+
+// storedTooLate begins the answer where the replica stopped being one between the apply
+// and the answer: what was stored counts for nothing any more (TRAPS T4).
+const storedTooLate = "stored, and given up before the answer: "
 
 // codeOf tells a store's error in the words of the peer protocol.
 func codeOf(err error) (wire.ReplicaCode, string) {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/internal/trace"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// rolledBack ends the incarnation where somebody, or the store itself, holds dots of it
+// that it has not issued as far as it knows: the store lost writes of its own, and would
+// issue these dots again (TRAPS C3).
+func (r *Replica) rolledBack(part *partition, number uint16) {
+	part.end()
+	r.rollbacks.Add(1)
+	r.log.Error("own dots from the future: the store lost writes of its own",
+		zap.Uint16("partition", number))
+}
+
+// noteUnreadable counts and tells of a damaged record.
+func (r *Replica) noteUnreadable(t *wire.Target, err error) {
+	r.unreadable.Add(1)
+	r.log.Error("record unreadable", zap.Uint16("partition", t.Partition),
+		zap.Binary("key", t.Key), zap.Error(err))
+}
+
+func (r *Replica) traceMinted(t *wire.Target, d vclock.Dot, request *kv.RequestID) {
+	r.cfg.Trace.Emit(trace.Event{
+		Kind: trace.DotMinted, Bucket: uint32(t.Bucket), Partition: uint32(t.Partition),
+		Key: t.Key, Slot: t.Slot, Actor: uint64(d.Actor), Counter: d.Counter, Request: request[:],
+	})
+}
+
+// traceApplied tells of a merge, by the newest version that it brought.
+func (r *Replica) traceApplied(t *wire.Target, o *kv.Object) {
+	if !r.cfg.Trace.Enabled() {
+		return
+	}
+	var newest kv.Version
+	for _, v := range o.Versions {
+		if v.Stamp >= newest.Stamp {
+			newest = v
+		}
+	}
+	r.cfg.Trace.Emit(trace.Event{
+		Kind: trace.Applied, Bucket: uint32(t.Bucket), Partition: uint32(t.Partition),
+		Key: t.Key, Slot: t.Slot, Actor: uint64(newest.Dot.Actor), Counter: newest.Dot.Counter,
+	})
+}
+
+// encode returns an object's encoding in a slice that fits it, about.
+func encode(o *kv.Object) []byte {
+	return wire.AppendObject(make([]byte, 0, 32+o.Size()), o)
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"testing"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+func TestJudgeStopTellsHowTheLastLifeEnded(t *testing.T) {
+	cases := []struct {
+		name      string
+		then, now string
+		clean     bool
+		want      Stop
+	}{
+		{"empty directory", "", "b1", false, StopNone},
+		{"empty directory with a stray mark", "", "b1", true, StopNone},
+		{"mark, same boot", "b1", "b1", true, StopClean},
+		{"mark, machine booted since", "b1", "b2", true, StopClean},
+		{"no mark, same boot", "b1", "b1", false, StopKilled},
+		{"no mark, machine booted since", "b1", "b2", false, StopPowerLoss},
+		{"no mark, boot id not known now", "b1", "", false, StopPowerLoss},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := JudgeStop(c.then, c.now, c.clean); got != c.want {
+				t.Errorf("JudgeStop = %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestJudgeOpensAcceptsOnlyAListWithTheRememberedOpen(t *testing.T) {
+	a, b := wire.Open{Seq: 1, Nonce: 10}, wire.Open{Seq: 2, Nonce: 20}
+	fork := wire.Open{Seq: 2, Nonce: 99}
+	cases := []struct {
+		name       string
+		remembered wire.Open
+		opens      []wire.Open
+		want       Verdict
+	}{
+		{"unknown to the group, empty", wire.Open{}, nil, VerdictConfirmed},
+		{"unknown to the group", wire.Open{}, []wire.Open{a}, VerdictConfirmed},
+		{"known to the group, empty", a, nil, VerdictLost},
+		{"the open before", a, []wire.Open{a, b}, VerdictConfirmed},
+		{"the same open, asked again", b, []wire.Open{a, b}, VerdictConfirmed},
+		{"restored from before the remembered open", b, []wire.Open{a}, VerdictForked},
+		{"restored, and opened again", b, []wire.Open{a, fork}, VerdictForked},
+		{"same number, another nonce", b, []wire.Open{fork}, VerdictForked},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := JudgeOpens(c.remembered, c.opens); got != c.want {
+				t.Errorf("JudgeOpens = %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// The table of starts, as far as pure functions decide it: each stop with each verdict.
+func TestTableOfStarts(t *testing.T) {
+	type row struct {
+		state storeState
+		keeps bool
+	}
+	want := map[Verdict]map[Stop]row{
+		VerdictConfirmed: {
+			StopNone: {stateConfirmed, false}, StopClean: {stateConfirmed, true},
+			StopKilled: {stateConfirmed, false}, StopPowerLoss: {stateConfirmed, false},
+		},
+		VerdictUnknown: {
+			StopNone: {stateRefused, false}, StopClean: {stateUnconfirmed, false},
+			StopKilled: {stateUnconfirmed, false}, StopPowerLoss: {stateUnconfirmed, false},
+		},
+		VerdictLost: {
+			StopNone: {stateRefused, false}, StopClean: {stateRefused, false},
+			StopKilled: {stateRefused, false}, StopPowerLoss: {stateRefused, false},
+		},
+		VerdictForked: {
+			StopNone: {stateRefused, false}, StopClean: {stateRefused, false},
+			StopKilled: {stateRefused, false}, StopPowerLoss: {stateRefused, false},
+		},
+	}
+	for verdict, stops := range want {
+		for stop, want := range stops {
+			state := stateAfter(verdict, Past{Stop: stop}.Fresh())
+			got := row{state, keepsIncarnations(stop, state == stateConfirmed)}
+			if got != want {
+				t.Errorf("%v after %v: %+v, want %+v", verdict, stop, got, want)
+			}
+		}
+	}
+}
+
+func TestNamesOfStopsAndVerdicts(t *testing.T) {
+	names := map[string]string{
+		StopNone.String(): "none", StopClean.String(): "clean", StopKilled.String(): "killed",
+		StopPowerLoss.String(): "power-loss", Stop(9).String(): "stop(9)",
+		VerdictUnknown.String(): "unknown", VerdictConfirmed.String(): "confirmed",
+		VerdictLost.String(): "lost", VerdictForked.String(): "forked",
+		Verdict(9).String(): "verdict(9)",
+	}
+	for got, want := range names {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// restart is one real stop and start; it tells whether the incarnation went on.
+func restart(t *testing.T, end func(*life) setup, verdict Verdict) (kept bool, next *life) {
+	t.Helper()
+	first := fresh(t)
+	before := first.put("k", "1", vclock.Context{})
+	s := end(first)
+	s.verdict = verdict
+	next = begin(t, s)
+	after := next.put("k", "2", before.Object.Context)
+	if after.Dot.Actor == before.Dot.Actor && after.Dot.Counter <= before.Dot.Counter {
+		t.Errorf("dot %s after %s", after.Dot, before.Dot)
+	}
+	if got := values(next.object("k")); len(got) != 1 || got[0] != "2" {
+		t.Errorf("after the restart the key holds %q", got)
+	}
+	return after.Dot.Actor == before.Dot.Actor, next
+}
+
+func TestRestartsKeepOrBeginIncarnations(t *testing.T) {
+	killed := func(l *life) setup {
+		s := l.crashed(nil)
+		s.past.Stop = StopKilled
+		return s
+	}
+	powerLoss := func(l *life) setup { return l.crashed(nil) }
+	clean := func(l *life) setup { return l.stopped() }
+	cases := []struct {
+		name    string
+		end     func(*life) setup
+		verdict Verdict
+		kept    bool
+	}{
+		{"clean stop, confirmed", clean, VerdictConfirmed, true},
+		{"clean stop, group not reached", clean, VerdictUnknown, false},
+		{"kill, confirmed", killed, VerdictConfirmed, false},
+		{"kill, group not reached", killed, VerdictUnknown, false},
+		{"power loss, confirmed", powerLoss, VerdictConfirmed, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				kept, next := restart(t, c.end, c.verdict)
+				if kept != c.kept {
+					t.Errorf("incarnation kept: %v, want %v", kept, c.kept)
+				}
+				confirmed := next.read("k").Confirmed
+				if confirmed != (c.verdict == VerdictConfirmed) {
+					t.Errorf("replies say confirmed: %v after %v", confirmed, c.verdict)
+				}
+			})
+		})
+	}
+}
+
+// A mark that a life did not use is good for the next one; one that was minted past, or
+// that stands without a clean stop, never is.
+func TestMarksAreUsedOnceAndOnlyAfterACleanStop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		first := fresh(t)
+		dot := first.put("k", "1", vclock.Context{}).Dot
+		s := first.stopped()
+		s.verdict = VerdictConfirmed
+		idle := begin(t, s)
+		s = idle.stopped()
+		if len(s.past.Marks) != 1 || s.past.Marks[0].Counter != dot.Counter {
+			t.Fatalf("an idle life left the marks %+v", s.past.Marks)
+		}
+		s.verdict = VerdictUnknown
+		unconfirmed := begin(t, s)
+		fork := unconfirmed.put("k", "2", vclock.Context{}).Dot
+		if fork.Actor == dot.Actor {
+			t.Fatal("an unconfirmed store resumed its incarnation")
+		}
+		unconfirmed.Confirm(VerdictConfirmed)
+		if next := unconfirmed.put("k", "3", vclock.Context{}).Dot; next.Actor != fork.Actor {
+			t.Errorf("after the confirmation %s, want to go on with %s", next, fork)
+		}
+		s = unconfirmed.stopped()
+		if len(s.past.Marks) != 1 || s.past.Marks[0].Actor != fork.Actor {
+			t.Errorf("marks %+v, want one of %s", s.past.Marks, fork)
+		}
+		s.past.Stop, s.verdict = StopKilled, VerdictConfirmed // a leftover mark
+		killed := begin(t, s)
+		if next := killed.put("k", "4", vclock.Context{}).Dot; next.Actor == fork.Actor {
+			t.Error("a mark without a clean stop was resumed")
+		}
+	})
+}
+
+func TestStampsGoOnAfterACleanStop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		first := fresh(t)
+		first.put("k", "1", vclock.Context{})
+		s := first.stopped()
+		s.past.Stamp, s.verdict = kv.Stamp(1<<63), VerdictConfirmed // the clock was far ahead
+		next := begin(t, s)
+		m := next.put("other", "2", vclock.Context{})
+		v, _ := m.Object.Find(m.Dot)
+		if next.target("other").Partition != next.target("k").Partition && v.Stamp <= s.past.Stamp {
+			t.Errorf("stamp %d after %d", v.Stamp, s.past.Stamp)
+		}
+	})
+}
+
+func TestStoresThatTheGroupRefusesServeNothing(t *testing.T) {
+	cases := []struct {
+		name    string
+		past    Past
+		verdict Verdict
+		refused bool
+	}{
+		{"not asked yet", Past{Stop: StopClean}, 0, false},
+		{"empty, group not reached", Past{Stop: StopNone}, VerdictUnknown, false},
+		{"wiped", Past{Stop: StopNone}, VerdictLost, true},
+		{"restored or cloned", Past{Stop: StopClean}, VerdictForked, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				l := begin(t, setup{past: c.past, verdict: c.verdict})
+				m := l.mint(l.putting("k", "v", vclock.Context{}))
+				r := l.read("k")
+				s := l.merge(l.copying("k", foreign(1, "x", kv.Object{}, vclock.Context{})))
+				for what, got := range map[string]struct {
+					wire.Standing
+					code wire.ReplicaCode
+				}{"mint": {m.Standing, m.Code}, "read": {r.Standing, r.Code}, "store": {s.Standing, s.Code}} {
+					if got.Role != kv.RoleNotReady || got.code != wire.ReplicaRefused {
+						t.Errorf("%s: role %v, code %d", what, got.Role, got.code)
+					}
+				}
+				if got := l.Status(); got.Ready || got.Refused != c.refused || got.Reason == "" {
+					t.Errorf("status %+v", got)
+				}
+				if actors, _ := l.CleanActors(); c.refused && len(actors) > 0 {
+					t.Errorf("a refused store keeps %v", actors)
+				}
+			})
+		})
+	}
+}
