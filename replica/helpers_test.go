@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,7 @@ type life struct {
 	store  *storage.Store
 	stop   context.CancelFunc
 	ended  chan error
+	mu     sync.Mutex // of the incarnations' source
 }
 
 // setup says what may differ from one life to the next.
@@ -121,8 +123,12 @@ func begin(t testing.TB, s setup) *life {
 	l.ring.Store(newRing(t))
 	l.Replica, err = New(Config{
 		Node: self, Instance: instance, Partitions: partitions, Ring: l.ring.Load, Now: time.Now,
-		Incarnation: func() uint64 { return s.rand.Uint64N(vclock.MaxIncarnation) + 1 },
-		Trace:       trace.New(uint16(self), s.sink),
+		Incarnation: func() uint64 { // in any shard
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return s.rand.Uint64N(vclock.MaxIncarnation) + 1
+		},
+		Trace: trace.New(uint16(self), s.sink),
 	}, store, s.past, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
