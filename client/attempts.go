@@ -48,13 +48,16 @@ func (q *call) begin() {
 
 // attempt asks one node once. Where ok is false the fault says how it failed.
 func (c *Client) attempt(ctx context.Context, q *call, n *node) ([]byte, fault, bool) {
-	q.attempts++
-	q.tried = append(q.tried, n)
-	q.last = n
 	now := time.Now()
 	if ctx.Err() != nil || !now.Before(q.deadline) {
 		return nil, ended(ctx), false
 	}
+	if c.life.Err() != nil {
+		return nil, closedFault(nil, reachNone), false
+	}
+	q.attempts++
+	q.tried = append(q.tried, n)
+	q.last = n
 	at := now.Add(c.cfg.TryTimeout)
 	if at.After(q.deadline) {
 		at = q.deadline

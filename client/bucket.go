@@ -158,7 +158,9 @@ func (b *Bucket) read(ctx context.Context, q *dataCall) (Result, error) {
 
 // readPages reads one page after the other. changed says that the error may come from a
 // write in between.
-func (b *Bucket) readPages(ctx context.Context, q *dataCall) (result Result, changed bool, err error) {
+func (b *Bucket) readPages(
+	ctx context.Context, q *dataCall,
+) (result Result, changed bool, err error) {
 	q.get.Skip = nil
 	for page := 0; page < maxPages; page++ {
 		raw, served, err := b.client.do(ctx, &q.call)

@@ -102,9 +102,10 @@ func (s *conn) keep(o *opening) {
 		s.settle(o, nil, err)
 		return
 	}
+	var l *link // set before Run returns, if at all
 	client.Go(wire.MethodHello, c.appendHello, time.Now().Add(c.cfg.DialTimeout),
 		func(result []byte, err error) {
-			l, err := s.greeted(client, result, err)
+			l, err = s.greeted(client, result, err)
 			if err != nil {
 				client.Close()
 			}
@@ -115,7 +116,7 @@ func (s *conn) keep(o *opening) {
 		})
 	began := time.Now()
 	err = client.Run(c.life)
-	s.ended(began, err)
+	s.ended(l, began, err)
 }
 
 // greeted reads the answer to hello.
@@ -208,12 +209,12 @@ const (
 // ended takes note that the connection is gone. One that lasted is opened again at once,
 // and so is the first that did not: the request that it lost has to come back to the same
 // node, if that is still there.
-func (s *conn) ended(began time.Time, err error) {
+func (s *conn) ended(l *link, began time.Time, err error) {
 	c := s.node.client
-	l := s.live.Swap(nil)
 	if l == nil || c.life.Err() != nil {
 		return // it never came up, or the client closes it
 	}
+	s.live.CompareAndSwap(l, nil) // another keeper may have opened it again
 	c.log.Debug("connection ended", zap.String("addr", s.node.addr), zap.Error(err))
 	if time.Since(began) < redialMax {
 		s.refuse(&s.briefs, 1, fmt.Errorf("connect to %s: it ended: %w", s.node.addr, err))

@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -45,13 +46,14 @@ func (b *Bucket) Update(
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for reread := 0; ; reread++ {
-		result, err := u.once(ctx)
+		result, stage, err := u.once(ctx)
 		switch {
 		case err == nil:
 			return u.settle(ctx, result), nil
-		case err == ErrUnchanged: //nolint:errorlint // only fn's own word counts
+		case stage == asking && errors.Is(err, ErrUnchanged):
 			return result, nil
-		case codeOf(err) != wire.CodeTooManySiblings || reread == maxRereads:
+		case stage != writing || codeOf(err) != wire.CodeTooManySiblings ||
+			OutcomeOf(err) != OutcomeNone || reread == maxRereads:
 			return PutResult{}, err
 		}
 		if woke, _ := u.pause(ctx, reread); !woke {
@@ -68,17 +70,27 @@ type update struct {
 	options options
 }
 
-// once reads, asks fn and writes.
-func (u *update) once(ctx context.Context) (PutResult, error) {
+// stage is how far an update came.
+type stage uint8
+
+const (
+	reading stage = 1 + iota
+	asking
+	writing
+)
+
+// once reads, asks fn and writes. Where fn wanted no change the result says what it is
+// that stays.
+func (u *update) once(ctx context.Context) (PutResult, stage, error) {
 	read, err := u.read(ctx)
 	if err != nil {
-		return PutResult{}, err
+		return PutResult{}, reading, err
 	}
 	siblings := read.Siblings
 	if u.options.join != nil && len(siblings) > 1 {
 		joined, err := u.join(siblings)
 		if err != nil {
-			return PutResult{}, err
+			return PutResult{}, reading, err
 		}
 		siblings = []Sibling{joined}
 	}
@@ -86,9 +98,10 @@ func (u *update) once(ctx context.Context) (PutResult, error) {
 	if err != nil {
 		return PutResult{
 			Served: read.Served, Context: read.Context, SiblingCount: len(read.Siblings),
-		}, err
+		}, asking, err
 	}
-	return u.write(ctx, value, read.Context)
+	result, err := u.write(ctx, value, read.Context)
+	return result, writing, err
 }
 
 // join is the siblings as one, with the latest of their times.
