@@ -111,3 +111,40 @@ func cpu() time.Duration {
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
+
+// BenchmarkRead reads random ones of 20,000 keys, each of 1 KiB.
+func BenchmarkRead(b *testing.B) {
+	engine, err := OpenBadger(DefaultBadgerConfig(filepath.Join(b.TempDir(), "data")), zap.NewNop())
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := start(b, DefaultConfig(), engine)
+	const keys = 20_000
+	var group sync.WaitGroup
+	for w := range 64 {
+		group.Go(func() {
+			for i := w; i < keys; i += 64 {
+				r.overwrite(fmt.Sprintf("key-%05d", i), string(make([]byte, 1<<10)))
+			}
+		})
+	}
+	group.Wait()
+	for _, mode := range []struct {
+		name string
+		mode Mode
+	}{{"full", ModeFull}, {"bare", ModeBare}} {
+		b.Run(mode.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				rng := rand.New(rand.NewPCG(1, rand.Uint64()))
+				for pb.Next() {
+					key := fmt.Sprintf("key-%05d", rng.IntN(keys))
+					c, err := r.Read(partitionOf(key), 1, []byte(key), mode.mode)
+					if err != nil || c.State != StatePresent {
+						b.Error(c.State, err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -51,7 +51,8 @@
 //
 // # What survives
 //
-//	kill -9      every answered operation, and perhaps some that were not
+//	kill -9      every answered operation, and perhaps some that were not; an empty log
+//	             that Badger can not open is removed first
 //	power loss   the same: whoever is answered has been synced, and the directory with
 //	             it when a log file was new
 //	failed sync  what was answered before it; the process has to end, because what the
@@ -74,7 +75,7 @@
 //
 // # What it does not do
 //
-// It mints no dots and merges nothing. It does not repair what is unreadable. It checks
-// no object against its neighbours: a damaged block of Badger's tables whose keys can not
-// be found any more is found by the scrub, not by a read.
+// It mints no dots and merges nothing. It does not repair what is unreadable. It does
+// not notice a damaged block of Badger's tables in which a key can not be found any
+// more: Badger calls that absent, and only a scrub against the peers tells.
 package storage
