@@ -290,7 +290,7 @@ func (g *Gossip) SetRingVersion(version uint64) {
 	g.setUrgent(func(m *Meta) { m.RingVersion = version })
 }
 
-// SetState tells the others whether this node is ready or draining, at once.
+// SetState tells the others how this node is, at once. Until then it says StateReady.
 func (g *Gossip) SetState(s State) { g.setUrgent(func(m *Meta) { m.State = s }) }
 
 // SetLoad tells the others how busy this node is, at most once per

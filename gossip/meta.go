@@ -25,6 +25,11 @@ const (
 	StateReady State = 1 + iota
 	// StateDraining still answers, and is about to leave: choose others first.
 	StateDraining
+	// StateUnconfirmed takes requests, and does not count for pr and pw: the group has not
+	// confirmed the start of its store yet.
+	StateUnconfirmed
+	// StateNotReady has a store that serves nothing.
+	StateNotReady
 )
 
 func (s State) String() string {
@@ -33,6 +38,10 @@ func (s State) String() string {
 		return "ready"
 	case StateDraining:
 		return "draining"
+	case StateUnconfirmed:
+		return "unconfirmed"
+	case StateNotReady:
+		return "not-ready"
 	default:
 		// A later version may know more states.
 		return fmt.Sprintf("state(%d)", uint8(s))

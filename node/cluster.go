@@ -72,13 +72,23 @@ func (c *cluster) statusOfOther(status *wire.MemberStatus, view gossip.View) {
 	switch {
 	case c.control != nil && c.control.Stopped(status.Name):
 		status.State, status.Reason = wire.StateStopped, "stopped by an operator"
+		return
 	case !known:
 		status.Reason = "gossip has not heard of it"
+		return
 	case !c.alive(status.ID):
 		status.Reason = "not reachable from here"
+		return
+	}
+	status.State, status.RingVersion = wire.StateUp, other.Meta.RingVersion
+	switch other.Meta.State {
+	case gossip.StateReady:
+		status.Ready, status.Confirmed = true, true
+	case gossip.StateUnconfirmed:
+		status.Ready, status.Reason = true, "the group has not confirmed its start yet"
+	case gossip.StateDraining:
+		status.Reason = "draining"
 	default:
-		status.State = wire.StateUp
-		status.Ready = other.Meta.State == gossip.StateReady
-		status.RingVersion = other.Meta.RingVersion
+		status.Reason = "its store serves nothing; it says why itself"
 	}
 }

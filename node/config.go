@@ -53,8 +53,9 @@ type Config struct {
 	// Listen and Dial open the sockets of the client and the peer port.
 	Listen func(ctx context.Context, addr string) (net.Listener, error)
 	Dial   rpc.Dialer
-	// GossipTransport carries gossip; nil means UDP and TCP at the member's address.
-	GossipTransport gossip.Transport
+	// GossipTransport opens what carries gossip at the member's address; nil means UDP and
+	// TCP.
+	GossipTransport func(addr string) (gossip.Transport, error)
 	// OpenStores opens the engines below Dir.
 	OpenStores func(dir string, log *zap.Logger) (*Stores, error)
 
@@ -69,6 +70,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// ConfirmEvery is the pause between attempts to ask the group about this opening.
 	ConfirmEvery time.Duration
+	// ConfirmTimeout bounds each attempt. A store that was not new serves meanwhile only
+	// once the first attempt is over.
+	ConfirmTimeout time.Duration
 
 	Storage     storage.Config
 	Gossip      gossip.Config
@@ -93,7 +97,8 @@ type Stores struct {
 func DefaultConfig() Config {
 	return Config{
 		Now:          time.Now,
-		DrainTimeout: 10 * time.Second, ConfirmEvery: time.Second,
+		DrainTimeout: 10 * time.Second,
+		ConfirmEvery: time.Second, ConfirmTimeout: 2 * time.Second,
 		Storage: storage.DefaultConfig(), Gossip: gossip.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
 		Server: server.DefaultConfig(),
@@ -113,9 +118,9 @@ func (c Config) Validate() error {
 	if c.Now == nil || c.Rand == nil || c.Random48 == nil {
 		faults = append(faults, errors.New("node: clock and chance are needed"))
 	}
-	if c.DrainTimeout <= 0 || c.ConfirmEvery <= 0 {
-		faults = append(faults, fmt.Errorf("node: drain timeout %v and confirm pause %v must be "+
-			"above 0", c.DrainTimeout, c.ConfirmEvery))
+	if c.DrainTimeout <= 0 || c.ConfirmEvery <= 0 || c.ConfirmTimeout <= 0 {
+		faults = append(faults, fmt.Errorf("node: drain timeout %v, confirm pause %v and timeout %v "+
+			"must be above 0", c.DrainTimeout, c.ConfirmEvery, c.ConfirmTimeout))
 	}
 	return errors.Join(faults...)
 }

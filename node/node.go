@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,8 +25,9 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
-// Node is one member, opened. Its fields are immutable after Open.
+// Node is one member, opened. Open it, then either Run it, which closes it, or Close it.
 type Node struct {
+	// Immutable after Open.
 	cfg    Config
 	log    *zap.Logger
 	member ring.Member
@@ -41,6 +44,10 @@ type Node struct {
 	peerPort    net.Listener
 
 	closers []func() error // in the order of opening
+	ran     bool           // Run was called
+
+	draining atomic.Bool
+	telling  sync.Mutex // orders what gossip is told; never held over a wait
 }
 
 // Open opens a node: directory, stores, parts, sockets. Nothing runs before Run. After
@@ -86,10 +93,19 @@ func (n *Node) openStores(context.Context) error {
 		Cluster: n.cfg.Group.Ring().Cluster(), Node: n.member.ID, Name: n.member.Name,
 		Created: n.cfg.Now().UnixMilli(),
 	}
-	n.opening, err = begin(stores.Control, want, stores.Boot, n.cfg.Random48())
+	found, err := remember(stores.Control)
+	if err == nil {
+		n.opening, err = begin(stores.Control, want, stores.Boot, n.cfg.Random48())
+	}
 	if err != nil {
 		return errors.Join(err, stores.Data.Close())
 	}
+	n.closers = append(n.closers, func() error {
+		if n.ran {
+			return nil
+		}
+		return found.do()
+	})
 	cfg := n.cfg.Storage
 	cfg.FreeBytes = stores.FreeBytes
 	n.store, err = storage.Open(cfg, stores.Data, n.log.Named("storage"))
@@ -126,12 +142,17 @@ func (n *Node) openGossip(context.Context) error {
 	cfg := n.cfg.Gossip
 	cfg.Name, cfg.NodeID, cfg.Instance = n.member.Name, n.member.ID, n.member.Instance
 	cfg.ClusterID = n.cfg.Group.Ring().Cluster().String()
-	cfg.BindAddr, cfg.Transport = host, n.cfg.GossipTransport
+	cfg.BindAddr = host
 	if cfg.BindPort, err = strconv.Atoi(port); err != nil {
 		return fmt.Errorf("node: gossip address %q: %w", n.member.Gossip, err)
 	}
 	cfg.ClientAddr, cfg.PeerAddr = n.member.Client, n.member.Peer
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
+	if n.cfg.GossipTransport != nil {
+		if cfg.Transport, err = n.cfg.GossipTransport(n.member.Gossip); err != nil {
+			return fmt.Errorf("node: gossip at %s: %w", n.member.Gossip, err)
+		}
+	}
 	n.gossip, err = gossip.Open(cfg, n.log.Named("gossip"))
 	if err != nil {
 		return err
@@ -203,17 +224,19 @@ func (n *Node) Member() ring.Member { return n.member }
 // Status is the standing of the node's store.
 func (n *Node) Status() replica.Status { return n.replica.Status() }
 
-// Connected reports whether every other member is connected and seen by gossip.
-func (n *Node) Connected() bool {
-	for _, m := range n.cfg.Group.Ring().Members() {
-		if m.ID != n.member.ID && !(n.peers.up(m.ID) && n.gossip.Alive(m.ID)) {
+// Connected reports whether this node is connected to each of these members, and gossip
+// sees them.
+func (n *Node) Connected(members []kv.NodeID) bool {
+	for _, id := range members {
+		if id != n.member.ID && !(n.peers.up(id) && n.gossip.Alive(id)) {
 			return false
 		}
 	}
 	return true
 }
 
-// Close gives back what Open took, for a node that is not run. Run does it by itself.
+// Close gives back what Open took, and leaves the directory as Open found it, for a node
+// that is not run. Run closes by itself.
 func (n *Node) Close() error { return n.closeAll() }
 
 // closeAll closes in the reverse order of opening.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -173,9 +174,12 @@ func (p *peers) call(
 func (p *peers) judge(node kv.NodeID, err error) error {
 	var answered *rpc.RemoteError
 	switch {
-	case err == nil, errors.As(err, &answered):
+	case err == nil:
 		p.liveness.Succeeded(node, time.Now())
-		return err
+		return nil
+	case errors.As(err, &answered):
+		p.liveness.Succeeded(node, time.Now())
+		return did(answered)
 	case errors.Is(err, rpc.ErrBusy):
 		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, err)
 	}
@@ -184,6 +188,17 @@ func (p *peers) judge(node kv.NodeID, err error) error {
 		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, err)
 	}
 	return err
+}
+
+// did tells whether a peer that answered with an error may have done something. Where its
+// server refused the call before any work, that is as if it had not been sent.
+func did(answered *rpc.RemoteError) error {
+	switch code, _ := wire.ParseError(answered.Text); code {
+	case wire.CodeShuttingDown, wire.CodeOverloaded, wire.CodeUnknownMethod, wire.CodeInvalid:
+		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, answered)
+	default:
+		return answered
+	}
 }
 
 // Store implements coordinator.Peers.
@@ -274,6 +289,8 @@ func (h *hello) CheckHello(result []byte) (uint16, error) {
 	}
 	return rpc.Negotiate(
 		rpc.Versions{Min: wire.PeerVersionMin, Max: wire.PeerVersionMax},
-		rpc.Versions{Min: uint16(answer.Min), Max: uint16(answer.Max)},
+		rpc.Versions{
+			Min: uint16(min(answer.Min, math.MaxUint16)), Max: uint16(min(answer.Max, math.MaxUint16)),
+		},
 	)
 }

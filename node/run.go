@@ -23,6 +23,7 @@ const controlTendEvery = time.Minute
 // (I3, I4), and returns nil; or until a part fails, and returns why. A failed write or
 // sync has storage.ErrFailed in the chain: the process should end (I5).
 func (n *Node) Run(ctx context.Context) error {
+	n.ran = true
 	// Parts outlive ctx until the drain has passed them: each has a context of its own.
 	ports, stopPorts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPorts()
@@ -56,17 +57,31 @@ func (n *Node) Run(ctx context.Context) error {
 		return nil
 	})
 	err := group.Wait()
+	// Where a part has failed nothing was drained: the requests that were under way see
+	// their connections' end and the store's, and must be gone before the store closes.
+	n.server.Wait()
+	n.drainSends()
 	if err == nil {
 		err = n.opening.leaveCleanMark(n.replica)
 	}
 	return errors.Join(err, n.closeAll())
 }
 
+// drainSends waits for what requests have left open, once no request is under way.
+func (n *Node) drainSends() {
+	bound, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
+	defer cancel()
+	if err := n.coordinator.Drain(bound); err != nil {
+		n.log.Warn("drain cut short", zap.String("step", "sends"), zap.Error(err))
+	}
+}
+
 // drain ends the parts' work from the outside in (I3). Each step has a bound; what
 // is left open by then is cut off, and its clients hear of unknown outcomes.
 func (n *Node) drain() {
 	n.log.Info("draining")
-	n.gossip.SetState(gossip.StateDraining)
+	n.draining.Store(true)
+	n.tellState()
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -83,14 +98,23 @@ func (n *Node) drain() {
 	}
 }
 
-// confirm asks the group about this opening until it has answered.
+// confirm asks the group about this opening until it has answered. Each attempt is
+// bounded, so that a group which does not answer does not keep the store from serving
+// what needs no group.
 func (n *Node) confirm(ctx context.Context) error {
+	last := replica.Verdict(0)
 	for {
-		verdict, err := n.opening.confirm(ctx, n.cfg.Group, n.log)
-		if err != nil {
+		verdict, err := n.askGroup(ctx, last == 0)
+		switch {
+		case err != nil:
 			return fmt.Errorf("node: confirm this opening: %w", err)
+		case ctx.Err() != nil:
+			return nil
+		case verdict != last:
+			n.replica.Confirm(verdict)
+			n.tellState()
+			last = verdict
 		}
-		n.replica.Confirm(verdict)
 		if verdict != replica.VerdictUnknown {
 			return nil
 		}
@@ -99,6 +123,34 @@ func (n *Node) confirm(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// askGroup makes one attempt; only the first that fails is worth a warning.
+func (n *Node) askGroup(ctx context.Context, first bool) (replica.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.ConfirmTimeout)
+	defer cancel()
+	log := n.log
+	if !first {
+		log = log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
+	}
+	return n.opening.confirm(ctx, n.cfg.Group, log)
+}
+
+// tellState tells the others by gossip how this node is.
+func (n *Node) tellState() {
+	n.telling.Lock()
+	defer n.telling.Unlock()
+	status := n.replica.Status()
+	switch {
+	case n.draining.Load():
+		n.gossip.SetState(gossip.StateDraining)
+	case !status.Ready:
+		n.gossip.SetState(gossip.StateNotReady)
+	case !status.Confirmed:
+		n.gossip.SetState(gossip.StateUnconfirmed)
+	default:
+		n.gossip.SetState(gossip.StateReady)
 	}
 }
 

@@ -24,6 +24,9 @@ type address struct{ client, peer, gossip string }
 // port one above, its gossip port two above. Port 0 takes ports that are free now.
 func addresses(listen string, n int) ([]address, error) {
 	host, text, err := net.SplitHostPort(listen)
+	if err == nil {
+		host, err = loopback(host)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dev: listen address %q: %w", listen, err)
 	}
@@ -47,6 +50,20 @@ func addresses(listen string, n int) ([]address, error) {
 		list[i] = address{client: at(ports[0]), peer: at(ports[1]), gossip: at(ports[2])}
 	}
 	return list, nil
+}
+
+// loopback is the loopback address that host is or stands for. There is no other choice:
+// the ports of a dev cluster are open to whoever can reach them (ARCHITECTURE 10).
+func loopback(host string) (string, error) {
+	if host == "localhost" {
+		return "127.0.0.1", nil
+	}
+	ip := net.ParseIP(host)
+	if ip == nil || !ip.IsLoopback() {
+		return "", fmt.Errorf("%q is no loopback address such as 127.0.0.1: a dev cluster asks "+
+			"nobody who they are, so it listens on this machine only", host)
+	}
+	return host, nil
 }
 
 // freePorts asks the kernel for ports, and gives them back at once: somebody else may

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -93,7 +92,7 @@ func openFile(c Config) (*file, error) {
 		if f, err = form(c); err != nil {
 			return nil, err
 		}
-	} else if err := f.matches(c); err != nil {
+	} else if err := errors.Join(f.check(), f.matches(c)); err != nil {
 		return nil, err
 	}
 	where, err := addresses(c.Listen, len(f.Members))
@@ -104,21 +103,6 @@ func openFile(c Config) (*file, error) {
 		return f, f.save(c.Dir)
 	}
 	return f, nil
-}
-
-// checkEmpty refuses a directory that holds something of others.
-func checkEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("dev: read directory: %w", err)
-	}
-	for _, e := range entries {
-		if name := e.Name(); name != lockName && name != fileName+".new" && name != "lost+found" {
-			return fmt.Errorf("%w: %s has %q; name another directory, or empty it",
-				ErrForeign, dir, name)
-		}
-	}
-	return nil
 }
 
 // form makes the first ring of a new cluster.

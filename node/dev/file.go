@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -67,6 +68,9 @@ func (f *file) state() (ring.State, error) {
 	}
 	s := ring.State{Cluster: cluster, Version: f.RingVersion, Replicas: f.Replicas}
 	for _, m := range f.Members {
+		if _, err := m.open(); err != nil {
+			return ring.State{}, err
+		}
 		s.Members = append(s.Members, ring.Member{
 			ID: m.Number, Name: m.Name, Zone: m.Zone, Weight: m.Weight, Instance: m.Instance,
 			Client: m.Client, Peer: m.Peer, Gossip: m.Gossip,
@@ -80,6 +84,25 @@ func (f *file) state() (ring.State, error) {
 		s.Placements = append(s.Placements, placement)
 	}
 	return s, nil
+}
+
+// ring is the ring that the file describes.
+func (f *file) ring() (*ring.Ring, error) {
+	state, err := f.state()
+	if err != nil {
+		return nil, err
+	}
+	r, err := ring.New(state)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return r, nil
+}
+
+// check refuses a file that describes no ring, before anything is made of it.
+func (f *file) check() error {
+	_, err := f.ring()
+	return err
 }
 
 // fileOf is the file of a newly formed cluster.
@@ -123,12 +146,13 @@ func (f *file) move(to []address) bool {
 }
 
 func (m *fileMember) open() (wire.Open, error) {
-	if m.Opening == 0 {
+	if m.Opening == 0 && m.Nonce == "" {
 		return wire.Open{}, nil
 	}
-	var nonce uint64
-	if _, err := fmt.Sscanf(m.Nonce, "%016x", &nonce); err != nil {
-		return wire.Open{}, fmt.Errorf("%w: nonce %q of %s", ErrDamaged, m.Nonce, m.Name)
+	nonce, err := strconv.ParseUint(m.Nonce, 16, 64)
+	if err != nil || m.Opening == 0 {
+		return wire.Open{}, fmt.Errorf("%w: opening %d of %s with nonce %q", ErrDamaged, m.Opening,
+			m.Name, m.Nonce)
 	}
 	return wire.Open{Seq: m.Opening, Nonce: nonce}, nil
 }

@@ -34,6 +34,7 @@ func testConfig(dir string) Config {
 	cfg := DefaultConfig()
 	cfg.Dir, cfg.Listen = dir, "127.0.0.1:0"
 	cfg.Node.Storage.LowWater, cfg.Node.Storage.HighWater = 0, 0 // test disks may be small
+	cfg.Node.Gossip.GossipInterval = 20 * time.Millisecond       // farewells take three of them
 	return cfg
 }
 

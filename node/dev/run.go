@@ -7,22 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
-	"github.com/dyno-kv/dyno/storage"
 )
-
-const lockName = "LOCK"
 
 // errEnding refuses to start a node of a cluster that ends.
 var errEnding = errors.New("dev: the cluster is ending")
@@ -43,21 +39,24 @@ type Cluster struct {
 	lock  *os.File
 	group *group
 
-	// ended receives the end of each node that nobody asked to stop. One for each node
-	// that can ever run at a time.
+	// ended receives why nodes ended that nobody asked to stop, or that failed. Size: as
+	// many as can run at a time; one that finds it full changes nothing, for the cluster
+	// ends at the first.
 	ended chan error
+	over  chan struct{} // closed when the cluster begins to end
 
 	mu      sync.Mutex // guards what follows; never held over a wait
 	running map[string]*running
 	base    context.Context // of Run; nil before and after
-	waiting sync.WaitGroup  // nodes' goroutines and late stops
+	waiting sync.WaitGroup  // nodes that run, and those that are being opened
 }
 
-// running is one node that runs.
+// running is one node that runs, is about to, or has not yet ended.
 type running struct {
-	node *node.Node
+	id   kv.NodeID
+	node *node.Node // nil while it is being opened
 	stop context.CancelFunc
-	done chan struct{} // closed when Run returned
+	done chan struct{} // closed when Run returned; nil before it
 	// asked says that the node was told to stop.
 	asked bool
 }
@@ -68,14 +67,17 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Cluster, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("dev: make directory: %w", err)
+	if err := prepareDir(cfg.Dir); err != nil {
+		return nil, err
 	}
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, log: log, lock: lock, running: make(map[string]*running)}
+	c := &Cluster{
+		cfg: cfg, log: log, lock: lock, running: make(map[string]*running),
+		over: make(chan struct{}),
+	}
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, c.closeAll())
 	}
@@ -87,13 +89,9 @@ func (c *Cluster) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state, err := f.state()
+	current, err := f.ring()
 	if err != nil {
 		return err
-	}
-	current, err := ring.New(state)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	c.group = newGroup(c.cfg.Dir, f, current)
 	c.ended = make(chan error, len(current.Members()))
@@ -102,7 +100,7 @@ func (c *Cluster) open(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
-		c.running[m.Name] = &running{node: n}
+		c.running[m.Name] = &running{id: m.ID, node: n}
 	}
 	return nil
 }
@@ -124,15 +122,24 @@ func (c *Cluster) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-c.ended:
 	}
+	c.endAll()
+	c.waiting.Wait()
+	for range len(c.ended) { // also of what failed to end
+		err = errors.Join(err, <-c.ended)
+	}
+	return errors.Join(err, c.lock.Close())
+}
+
+// endAll tells every node to stop. None is started any more.
+func (c *Cluster) endAll() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.base = nil
+	close(c.over)
 	for _, r := range c.running {
 		r.asked = true
 		r.stop()
 	}
-	c.mu.Unlock()
-	c.waiting.Wait()
-	return errors.Join(err, c.lock.Close())
 }
 
 // Close gives back what Open took, for a cluster that is not run.
@@ -152,6 +159,7 @@ func (c *Cluster) launch(name string, r *running) {
 	ctx, r.stop = context.WithCancel(c.base)
 	r.done = make(chan struct{})
 	c.waiting.Go(func() {
+		defer r.stop()
 		err := r.node.Run(ctx)
 		c.mu.Lock()
 		delete(c.running, name)
@@ -161,7 +169,10 @@ func (c *Cluster) launch(name string, r *running) {
 			err = errors.New("dev: it ended by itself")
 		}
 		if err != nil {
-			c.ended <- fmt.Errorf("%s: %w", name, err)
+			select {
+			case c.ended <- fmt.Errorf("%s: %w", name, err):
+			default:
+			}
 		}
 		close(r.done)
 	})
@@ -192,7 +203,7 @@ func (c *Cluster) beginStop(name string) (*running, error) {
 	switch {
 	case !runs || r.asked:
 		return nil, refuse("dev: %s does not run", name)
-	case len(c.running) == 1:
+	case c.serving() == 1:
 		return nil, refuse("dev: %s is the only node that runs, and through it others are "+
 			"started; end the cluster instead", name)
 	}
@@ -201,23 +212,27 @@ func (c *Cluster) beginStop(name string) (*running, error) {
 	return r, nil
 }
 
+// serving counts the nodes that nobody has told to stop. mu is held.
+func (c *Cluster) serving() int {
+	count := 0
+	for _, r := range c.running {
+		if !r.asked {
+			count++
+		}
+	}
+	return count
+}
+
 // StartNode starts a node that was stopped.
 func (c *Cluster) StartNode(ctx context.Context, name string) error {
-	if _, known := c.group.ring.MemberByName(name); !known {
+	member, known := c.group.ring.MemberByName(name)
+	if !known {
 		return c.unknown(name)
 	}
-	c.mu.Lock()
-	base, before := c.base, c.running[name]
-	if base != nil && before == nil {
-		c.running[name] = &running{asked: true, stop: func() {}} // its place, until it is open
+	if err := c.beginStart(name); err != nil {
+		return err
 	}
-	c.mu.Unlock()
-	switch {
-	case base == nil:
-		return errEnding
-	case before != nil:
-		return refuse("dev: %s runs already, or is still stopping", name)
-	}
+	defer c.waiting.Done()
 	n, err := node.Open(ctx, c.nodeConfig(name), c.log.Named(name))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,9 +243,24 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	if c.base == nil {
 		return errors.Join(errEnding, n.Close())
 	}
-	r := &running{node: n}
+	r := &running{id: member.ID, node: n}
 	c.running[name] = r
 	c.launch(name, r)
+	return nil
+}
+
+// beginStart keeps a node's place until it is open, and Run waiting until then.
+func (c *Cluster) beginStart(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.base == nil:
+		return errEnding
+	case c.running[name] != nil:
+		return refuse("dev: %s runs already, or is still stopping", name)
+	}
+	c.running[name] = &running{asked: true, stop: func() {}}
+	c.waiting.Add(1)
 	return nil
 }
 
@@ -253,8 +283,8 @@ func (c *Cluster) unknown(name string) error {
 // NotReady is a node whose store is refused.
 type NotReady struct{ Name, Reason string }
 
-// Ready waits until every node serves, or has been refused and will not: those are
-// returned. The others know each other by then.
+// Ready waits until every node that runs serves, or has been refused and will not: those
+// are returned. The others know each other by then. It fails where the cluster ends.
 func (c *Cluster) Ready(ctx context.Context) ([]NotReady, error) {
 	const look = 10 * time.Millisecond
 	every := time.NewTicker(look)
@@ -265,6 +295,8 @@ func (c *Cluster) Ready(ctx context.Context) ([]NotReady, error) {
 		}
 		select {
 		case <-every.C:
+		case <-c.over:
+			return nil, fmt.Errorf("dev: not ready: %w", errEnding)
 		case <-ctx.Done():
 			return nil, fmt.Errorf("dev: the cluster is not ready: %w", context.Cause(ctx))
 		}
@@ -274,60 +306,29 @@ func (c *Cluster) Ready(ctx context.Context) ([]NotReady, error) {
 func (c *Cluster) ready() (refused []NotReady, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.base == nil {
+		return nil, false
+	}
+	var serving []kv.NodeID
+	for _, r := range c.running {
+		if !r.asked {
+			serving = append(serving, r.id)
+		}
+	}
 	for name, r := range c.running {
-		if r.node == nil || r.done == nil {
-			return nil, false
+		switch {
+		case r.node == nil:
+			return nil, false // it is being opened
+		case r.asked:
+			continue
 		}
 		switch status := r.node.Status(); {
 		case status.Refused:
 			refused = append(refused, NotReady{Name: name, Reason: status.Reason})
-		case !status.Ready || !status.Confirmed || !r.node.Connected():
+		case !status.Ready || !status.Confirmed || !r.node.Connected(serving):
 			return nil, false
 		}
 	}
 	slices.SortFunc(refused, func(a, b NotReady) int { return strings.Compare(a.Name, b.Name) })
 	return refused, true
 }
-
-// lockDir keeps a second process out of the directory.
-func lockDir(dir string) (*os.File, error) {
-	path := filepath.Join(dir, lockName)
-	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("dev: open lock: %w", err)
-	}
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = storage.ErrLocked
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("dev: lock %s: %w", dir, err), lock.Close())
-	}
-	return lock, nil
-}
-
-// control is the cluster as one of its nodes offers it to clients.
-type control struct {
-	cluster *Cluster
-	self    string
-}
-
-var _ server.Control = (*control)(nil)
-
-// StopNode implements server.Control. A node that is asked to stop itself answers first:
-// its drain waits for the very request that asks.
-func (c *control) StopNode(ctx context.Context, name string) error {
-	if name != c.self {
-		return c.cluster.StopNode(ctx, name)
-	}
-	_, err := c.cluster.beginStop(name)
-	return err
-}
-
-// StartNode implements server.Control.
-func (c *control) StartNode(ctx context.Context, name string) error {
-	return c.cluster.StartNode(ctx, name)
-}
-
-// Stopped implements server.Control.
-func (c *control) Stopped(name string) bool { return c.cluster.Stopped(name) }

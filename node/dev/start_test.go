@@ -142,6 +142,9 @@ func TestUnusableDirectoriesAreRefusedAndLeftAlone(t *testing.T) {
 	if kept, err := os.ReadFile(precious); err != nil || string(kept) != "all of it" {
 		t.Errorf("the foreign file: %q, %v", kept, err)
 	}
+	if all, err := os.ReadDir(foreign); err != nil || len(all) != 1 {
+		t.Errorf("the foreign directory has %v, %v", all, err)
+	}
 
 	cfg := testConfig(t.TempDir())
 	l := start(t, cfg)
@@ -208,17 +211,7 @@ func TestNodeThatIsAskedToStopItselfAnswersFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "n1 is seen as stopped", func() bool {
-		b, err := l.at(2).call(wire.MethodClusterStatus, func(dst []byte) []byte {
-			return wire.AppendEmptyRequest(dst, &wire.EmptyRequest{})
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var status wire.ClusterStatusResult
-		if err := wire.DecodeClusterStatusResult(b, &status); err != nil {
-			t.Fatal(err)
-		}
-		return status.Members[0].State == wire.StateStopped
+		return status(t, l.at(2)).Members[0].State == wire.StateStopped
 	})
 }
 

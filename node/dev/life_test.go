@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dev
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/internal/fail"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+func TestAddressesAreOnThisMachineAndLeaveRoom(t *testing.T) {
+	cases := []struct {
+		listen string
+		nodes  int
+		last   string // client address of the last node; empty: refused
+	}{
+		{"127.0.0.1:4610", 3, "127.0.0.1:4630"},
+		{"localhost:4610", 1, "127.0.0.1:4610"},
+		{"127.9.9.9:4610", 2, "127.9.9.9:4620"},
+		{"[::1]:4610", 2, "[::1]:4620"},
+		{"127.0.0.1:65500", 3, "127.0.0.1:65520"},
+		{"127.0.0.1:65530", 3, ""},
+		{"127.0.0.1:-1", 1, ""},
+		{"127.0.0.1", 1, ""},
+		{":4610", 1, ""},
+		{"0.0.0.0:4610", 1, ""},
+		{"192.0.2.1:4610", 1, ""},
+		{"example.org:4610", 1, ""},
+	}
+	for _, test := range cases {
+		list, err := addresses(test.listen, test.nodes)
+		switch {
+		case test.last == "" && err == nil:
+			t.Errorf("%s for %d nodes gave %v", test.listen, test.nodes, list)
+		case test.last != "" && (err != nil || list[test.nodes-1].client != test.last):
+			t.Errorf("%s for %d nodes gave %v, %v", test.listen, test.nodes, list, err)
+		}
+	}
+}
+
+func TestReadyFailsWhereTheClusterEnds(t *testing.T) {
+	cluster, err := Open(t.Context(), testConfig(t.TempDir()), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := cluster.Run(ended); err != nil {
+		t.Error(err)
+	}
+	wait, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	if _, err := cluster.Ready(wait); !errors.Is(err, errEnding) {
+		t.Errorf("a cluster that has ended is ready: %v", err)
+	}
+}
+
+func TestNodeWhoseDiskFailsEndsTheCluster(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Node.Storage.Points = fail.NewSet()
+	l := start(t, cfg)
+	broken := errors.New("the test breaks the disk")
+	cfg.Node.Storage.Points.Arm(storage.PointCommit, fail.Plan{Err: broken})
+	_, err := l.at(1).tryPut(wire.PutRequest{Key: []byte("k"), Value: []byte("v")})
+	if err == nil {
+		t.Error("a write that no disk took was acknowledged")
+	}
+	err = <-l.ended
+	l.ended = nil
+	if !errors.Is(err, storage.ErrFailed) || !errors.Is(err, broken) {
+		t.Errorf("Run returned %v, want ErrFailed and why", err)
+	}
+}
+
+func TestOfThreeNodesThatAreStoppedAtOnceOneStays(t *testing.T) {
+	l := start(t, testConfig(t.TempDir()))
+	var stops sync.WaitGroup
+	var mu sync.Mutex
+	refusals := 0
+	for _, name := range []string{"n1", "n2", "n3"} {
+		stops.Go(func() {
+			err := l.cluster.StopNode(t.Context(), name)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, server.ErrRefused):
+				refusals++
+			case err != nil:
+				t.Error(err)
+			}
+		})
+	}
+	stops.Wait()
+	if refusals != 1 {
+		t.Errorf("%d of three stops were refused, want 1", refusals)
+	}
+	wait, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	if _, err := l.cluster.Ready(wait); err != nil {
+		t.Errorf("the node that stays is not ready: %v", err)
+	}
+}
+
+func TestNodeWhosePortIsTakenCanBeStartedOnceItIsFree(t *testing.T) {
+	l := start(t, testConfig(t.TempDir()))
+	stopNode(t, l, "n3")
+	taken, err := net.Listen("tcp", l.cluster.Members()[2].Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = l.cluster.StartNode(t.Context(), "n3")
+	if err == nil || errors.Is(err, server.ErrRefused) ||
+		!strings.Contains(err.Error(), taken.Addr().String()) {
+		t.Errorf("error %v does not name the port, or blames the client", err)
+	}
+	if !l.cluster.Stopped("n3") {
+		t.Error("n3 counts as running")
+	}
+	l.at(1).put("k", "v", nil)
+	if err := errors.Join(taken.Close(), l.cluster.StartNode(t.Context(), "n3")); err != nil {
+		t.Fatal(err)
+	}
+	awaitReady(t, l)
+}
+
+func TestStartAtTheVeryEndIsRefusedAndLeavesTheDirectoryFree(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	l := start(t, cfg)
+	stopNode(t, l, "n2")
+	begun := make(chan error, 1)
+	go func() { begun <- l.cluster.StartNode(context.Background(), "n2") }()
+	l.stop()
+	start(t, cfg).stop() // nothing is locked by now
+	if err := <-begun; err != nil && !errors.Is(err, errEnding) {
+		t.Error(err)
+	}
+}
+
+func TestOpenThatFailsLeavesEveryDirectoryAsItWas(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	l := start(t, cfg)
+	before := l.at(1).put("k", "v", nil)
+	l.stop()
+	busy := cfg
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The client port of the third node, whose ports are 20 to 22 above the first's.
+	port := taken.Addr().(*net.TCPAddr).Port
+	busy.Listen = (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port - 20}).String()
+	for range 3 {
+		if _, err := Open(t.Context(), busy, zap.NewNop()); err == nil {
+			t.Fatal("opened at a port that is taken")
+		}
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, cfg)
+	after := l.at(1).put("k", "w", before)
+	if len(after) > len(before) {
+		t.Errorf("n1 began a new incarnation: the context grew from %d to %d bytes", len(before),
+			len(after))
+	}
+}
+
+func TestDamagedClusterFileIsRefusedAndLeftAlone(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	start(t, cfg).stop()
+	path := filepath.Join(cfg.Dir, fileName)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		name   string
+		damage func(*file)
+	}{
+		{"another version", func(f *file) { f.Version = 9 }},
+		{"no cluster id", func(f *file) { f.Cluster = "" }},
+		{"no members", func(f *file) { f.Members = nil }},
+		{"a member twice", func(f *file) { f.Members[1] = f.Members[0] }},
+		{"a member without number", func(f *file) { f.Members[1].Number = 0 }},
+		{"no placements", func(f *file) { f.Placements = nil }},
+		{"a placement less", func(f *file) { f.Placements = f.Placements[1:] }},
+		{"an owner that is no member", func(f *file) { f.Placements[3].Owners[0] = 9 }},
+		{"an owner twice", func(f *file) { f.Placements[3].Owners[0] = f.Placements[3].Owners[1] }},
+		{"a nonce that is none", func(f *file) { f.Members[2].Nonce = "zz" }},
+		{"a nonce with a tail", func(f *file) { f.Members[2].Nonce += " 1" }},
+		{"an opening without nonce", func(f *file) { f.Members[2].Nonce = "" }},
+		{"a nonce without opening", func(f *file) { f.Members[2].Opening = 0 }},
+		{"more replicas than owners", func(f *file) { f.Replicas = 4 }},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			var f file
+			if err := json.Unmarshal(whole, &f); err != nil {
+				t.Fatal(err)
+			}
+			test.damage(&f)
+			damaged, err := json.Marshal(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refuses(t, cfg, path, damaged)
+		})
+	}
+	for n := 0; n < len(whole)-1; n += len(whole) / 7 {
+		refuses(t, cfg, path, whole[:n])
+	}
+}
+
+// refuses demands that a cluster file is called damaged and not touched.
+func refuses(t *testing.T, cfg Config, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := Open(t.Context(), cfg, zap.NewNop())
+	if !errors.Is(err, ErrDamaged) {
+		t.Errorf("opened with %v, want ErrDamaged", err)
+		if err == nil {
+			t.Error(cluster.Close())
+		}
+	}
+	if left, err := os.ReadFile(path); err != nil || string(left) != string(content) {
+		t.Errorf("the file was changed: %v", err)
+	}
+}
+
+func TestClusterThatWasFormedAndNeverOpenedIsOpened(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	formed, err := openFile(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, cfg) // as after a crash between the file and the nodes
+	if got := l.cluster.group.ring.Cluster().String(); got != formed.Cluster {
+		t.Errorf("cluster %s became %s", formed.Cluster, got)
+	}
+	l.at(1).put("k", "v", nil)
+	l.at(2).has("k", kv.LevelAll, "v")
+}
+
+func TestReadyDoesNotWaitForNodesThatAreStopped(t *testing.T) {
+	l := start(t, testConfig(t.TempDir()))
+	stopNode(t, l, "n2")
+	wait, done := context.WithTimeout(t.Context(), 5*time.Second)
+	defer done()
+	if refused, err := l.cluster.Ready(wait); err != nil || len(refused) > 0 {
+		t.Errorf("refused %v, %v", refused, err)
+	}
+}
+
+func TestOthersSeeThatAStoreIsRefused(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	start(t, cfg).stop()
+	if err := os.RemoveAll(filepath.Join(cfg.Dir, "n2")); err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, cfg)
+	eventually(t, "n1 shows n2 as up and not ready, and n3 as ready", func() bool {
+		m := status(t, l.at(1)).Members
+		return m[1].State == wire.StateUp && !m[1].Ready && !m[1].Confirmed && m[1].Reason != "" &&
+			m[2].Ready && m[2].Confirmed
+	})
+}
+
+// status is cluster.status as a node answers it.
+func status(t *testing.T, s *session) wire.ClusterStatusResult {
+	t.Helper()
+	b, err := s.call(wire.MethodClusterStatus, func(dst []byte) []byte {
+		return wire.AppendEmptyRequest(dst, &wire.EmptyRequest{})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result wire.ClusterStatusResult
+	if err := wire.DecodeClusterStatusResult(b, &result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
