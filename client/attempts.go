@@ -59,8 +59,8 @@ func (c *Client) attempt(ctx context.Context, q *call, n *node) ([]byte, fault, 
 	q.tried = append(q.tried, n)
 	q.last = n
 	at := now.Add(c.cfg.TryTimeout)
-	if at.After(q.deadline) {
-		at = q.deadline
+	if at.After(q.deadline) || !q.again || q.attempts == q.most {
+		at = q.deadline // what is not sent again anyway has all the time there is
 	}
 	if !n.enter() {
 		return nil, notSent(n, errRetired), false

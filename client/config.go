@@ -37,7 +37,8 @@ type Config struct {
 	Timeout time.Duration
 	// TryTimeout bounds one attempt: how long a node may be silent before another is
 	// asked. A write goes to the same node once more before that. At least 1 ms; longer
-	// than Timeout means that there is no such bound.
+	// than Timeout means that there is no such bound. A request that is not sent again in
+	// any case has all of Timeout.
 	TryTimeout time.Duration
 	// DialTimeout bounds each step of connecting: dial, TLS handshake, hello.
 	DialTimeout time.Duration

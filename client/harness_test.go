@@ -46,6 +46,7 @@ type fake struct {
 	conns   map[string][]net.Conn
 	dials   int
 	noRing  bool
+	noHello string // the error that hello gets
 	extra   string // a second bucket
 	// script is asked first for each data request; it reports whether it answered.
 	script func(n *fakeNode, call *rpc.Call, s seen) bool
@@ -214,6 +215,10 @@ func (n *fakeNode) handle(_ context.Context, call *rpc.Call) {
 	defer f.mu.Unlock()
 	switch s.method {
 	case wire.MethodHello:
+		if f.noHello != "" {
+			call.ReplyError(f.noHello)
+			return
+		}
 		hello := wire.HelloResult{
 			Proto: 1, Node: n.name, Cluster: f.cluster, Version: "t", Limits: f.limits,
 			Features: f.feats, RingVersion: f.version,
