@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Measures what docs/performance.md shows, in one run: the commit path beside a floor
+# that knows nothing of dyno, alternating; the RPC echo; allocations; and three nodes
+# under load. Prints tables, and leaves the raw output in bin/bench/.
+#
+#   bench/run.sh [DIR]     DIR: where the data goes (a disk; default: bin/bench/data)
+#
+# SECONDS_EACH=10 makes every load longer. Takes about 10 minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=bin/bench
+data=${1:-$out/data}
+each=${SECONDS_EACH:-5}
+listen=${LISTEN:-127.0.0.1:5610}
+mkdir -p "$out" "$data"
+data=$(cd "$data" && pwd)
+pid=
+finish() {
+	if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+		kill -INT "$pid"
+		wait "$pid" || true
+	fi
+	rm -rf "${data:?}/cluster"
+}
+trap finish EXIT
+
+say() { printf '\n## %s\n\n' "$*"; }
+
+CGO_ENABLED=0 go build -o "$out/dyno" ./cmd/dyno
+CGO_ENABLED=0 go build -o "$out/floor" ./bench/floor
+go test -c -o "$out/storage.test" ./storage
+go test -c -o "$out/rpc.test" ./rpc
+go test -c -o "$out/dev.test" ./node/dev
+
+say "machine"
+nproc
+grep -m1 'model name' /proc/cpuinfo || true
+df -T "$data" | tail -1
+go version
+
+say "commit path (ours) and one synced transaction per put (floor), alternating"
+for round in 1 2 3; do
+	"$out/floor" -dir "$data" -waiters 1,16,64,256 -time "${each}s" | sed "s/^/floor $round  /"
+	(cd storage && TMPDIR=$data "../$out/storage.test" -test.run '^$' \
+		-test.bench 'ReadMergeWrite/distinct' -test.benchtime "${each}s") |
+		grep '^Benchmark' | sed "s/^/ours $round  /"
+done | tee "$out/commit.txt"
+
+say "RPC echo, 1 KiB"
+(cd rpc && "../$out/rpc.test" -test.run '^$' -test.bench Echo -test.benchtime 2s) |
+	grep '^Benchmark' | tee "$out/rpc.txt"
+
+say "allocations of three nodes and one client together"
+(cd node/dev && TMPDIR=$data "../../$out/dev.test" -test.run '^$' -test.bench . \
+	-test.benchtime 2s) | grep '^Benchmark' | tee "$out/allocs.txt"
+
+start() { # start: a new cluster of three nodes
+	rm -rf "${data:?}/cluster"
+	"$out/dyno" dev --dir "$data/cluster" --listen "$listen" >"$out/dev.log" 2>&1 &
+	pid=$!
+	for _ in $(seq 100); do
+		grep -q '^ready' "$out/dev.log" && return
+		sleep 0.1
+	done
+	echo "the cluster did not become ready:" >&2
+	cat "$out/dev.log" >&2
+	exit 1
+}
+
+load() { # load FLAGS...: one measured load
+	"$out/dyno" -e "$listen" bench kv --server-pid "$pid" --fsync-dir "$data" \
+		--duration "${each}s" --warm-up 2s "$@" 2>/dev/null
+}
+
+for size in 100 1024; do
+	say "three nodes, values of $size bytes"
+	start
+	for mix in 100:0 0:100 50:50; do
+		for clients in 1 16 64 256; do
+			printf '\nputs:gets %s, %s clients\n' "$mix" "$clients"
+			load --value-size "$size" --keys 20000 --mix "$mix" --clients "$clients"
+		done
+	done
+	finish
+	pid=
+done | tee "$out/cluster.txt"
+
+say "half load, open loop, 1 KiB: latency of puts"
+start
+load --value-size 1024 --keys 20000 --mix 100:0 --clients 64 --rate 3000 | tee "$out/open.txt"
+finish
+pid=
+
+say "memory after 200,000 keys of 1 KiB"
+start
+load --value-size 1024 --keys 200000 --mix 100:0 --clients 64 | tee "$out/memory.txt"
+sleep 30
+grep -E 'VmRSS|RssAnon|RssFile' "/proc/$pid/status" | tee -a "$out/memory.txt"
+finish
+pid=
