@@ -70,14 +70,15 @@ func (l *level) Type() string { return "level" }
 // levels are the flags of requests that need replicas.
 type levels struct{ r, w, pr, pw level }
 
-// The flags of reads and of writes.
+// The flags of reads and of writes. A flag of one letter needs that letter as its short
+// form, or shells can not complete its values.
 func (l *levels) readFlags(f *pflag.FlagSet) {
-	f.Var(&l.r, "r", "replicas that must answer: a number, one, quorum or all")
+	f.VarP(&l.r, "r", "r", "replicas that must answer: a number, one, quorum or all")
 	f.Var(&l.pr, "pr", "owners that must be among them")
 }
 
 func (l *levels) writeFlags(f *pflag.FlagSet) {
-	f.Var(&l.w, "w", "replicas that must have stored it: a number, one, quorum or all")
+	f.VarP(&l.w, "w", "w", "replicas that must have stored it: a number, one, quorum or all")
 	f.Var(&l.pw, "pw", "owners that must be among them")
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -176,6 +177,9 @@ func (a *app) devConfig(s settings) (dev.Config, *zap.Logger, error) {
 	cfg.Nodes, cfg.Replicas, cfg.Partitions = s.Nodes, s.Replicas, s.Partitions
 	cfg.Node.DrainTimeout = s.DrainTimeout
 	cfg.Node.Server.Version = version
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		return cfg, nil, fmt.Errorf("listen address %q: must be HOST:PORT", s.Listen)
+	}
 	reserve, err := parseSize(s.DiskReserve)
 	if err != nil {
 		return cfg, nil, fmt.Errorf("disk reserve: %w", err)

@@ -78,7 +78,7 @@ func fileItem(dir, prefix, path string, d fs.DirEntry, err error) item {
 	}
 	it.bytes = info.Size()
 	if it.bytes > kv.MaxValue {
-		return fail(fmt.Errorf("%w (it has %s)", errTooLong("the file"), size(it.bytes)))
+		return fail(fmt.Errorf("%w; it has %d", errTooLong("the file"), it.bytes))
 	}
 	it.load = func() ([]byte, error) {
 		f, err := os.Open(path)

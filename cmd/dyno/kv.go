@@ -128,8 +128,7 @@ func (a *app) readValue(args []string, file string) ([]byte, error) {
 
 // errTooLong is a value over the limit, found before anything was sent.
 func errTooLong(what string) error {
-	return fmt.Errorf("%s has more than %s, the most that a value can have",
-		what, size(kv.MaxValue))
+	return fmt.Errorf("%s is too large: a value can have %d bytes at most", what, kv.MaxValue)
 }
 
 func limitedValue(what string, r io.Reader) ([]byte, error) {
