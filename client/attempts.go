@@ -24,8 +24,9 @@ func (c *Client) do(ctx context.Context, q *call) ([]byte, Served, error) {
 		c.awaitView(ctx, q.deadline)
 	}
 	for {
-		n := c.pick(q)
-		result, f, ok := c.attempt(ctx, q, n)
+		now := time.Now()
+		n := c.pick(q, now)
+		result, f, ok := c.attempt(ctx, q, n, now)
 		if ok {
 			c.heedSuccess(q, n)
 			return result, q.served(n), nil
@@ -47,8 +48,9 @@ func (q *call) begin() {
 }
 
 // attempt asks one node once. Where ok is false the fault says how it failed.
-func (c *Client) attempt(ctx context.Context, q *call, n *node) ([]byte, fault, bool) {
-	now := time.Now()
+func (c *Client) attempt(
+	ctx context.Context, q *call, n *node, now time.Time,
+) ([]byte, fault, bool) {
 	if ctx.Err() != nil || !now.Before(q.deadline) {
 		return nil, ended(ctx), false
 	}

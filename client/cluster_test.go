@@ -76,7 +76,8 @@ func TestNodesTellOfTheCluster(t *testing.T) {
 		if err != nil || hello.Node != "n2" || hello.Limits != wire.DefaultLimits() {
 			t.Errorf("hello: %+v, %v", hello, err)
 		}
-		if err := errors.Join(c.Ping(ctx, ""), c.NodeStop(ctx, "n1"), c.NodeStart(ctx, "n1")); err != nil {
+		stop, start := c.NodeStop(ctx, "n1"), c.NodeStart(ctx, "n1")
+		if err := errors.Join(c.Ping(ctx, ""), stop, start); err != nil {
 			t.Error(err)
 		}
 		want := "bucket.get default, dev.node_stop n1, dev.node_start n1"

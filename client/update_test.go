@@ -278,7 +278,9 @@ func TestTimeBoundsAnUpdateAsAWhole(t *testing.T) {
 }
 
 func TestResolvers(t *testing.T) {
-	at := func(ms int64, v string) Sibling { return Sibling{Value: []byte(v), Written: time.UnixMilli(ms)} }
+	at := func(ms int64, v string) Sibling {
+		return Sibling{Value: []byte(v), Written: time.UnixMilli(ms)}
+	}
 	longest := Merging(
 		func(b []byte) (string, error) {
 			if len(b) == 0 {

@@ -45,7 +45,7 @@ func (v *view) knows(bucket string) bool {
 // pick chooses the node for the next attempt: the one that the call sticks to, else the
 // first that was not asked in this round, owners before others, and those in favour
 // before those that failed. When all were asked a new round begins.
-func (c *Client) pick(q *call) *node {
+func (c *Client) pick(q *call, now time.Time) *node {
 	if q.endpoint != "" {
 		return c.nodeAt(q.endpoint)
 	}
@@ -53,7 +53,6 @@ func (c *Client) pick(q *call) *node {
 		q.sticks = false
 		return q.last
 	}
-	now := time.Now()
 	if n := c.first(q, now, true); n != nil {
 		return n
 	}
