@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -23,7 +24,8 @@ import (
 var ErrNotSent = errors.New("coordinator: not sent")
 
 // Peers reaches the other members. Requests are lent until done was called, which
-// happens exactly once per call and not before the call returned; done must be quick.
+// happens exactly once per call, perhaps before the call returns; done is quick and never
+// waits.
 type Peers interface {
 	Store(kv.NodeID, *wire.StoreRequest, time.Time, func(wire.StoreReply, error))
 	Read(kv.NodeID, *wire.ReadRequest, time.Time, func(wire.ReadReply, error))
@@ -59,6 +61,8 @@ type Config struct {
 	MaxFanOut int
 	// ScanTime bounds one page of a scan; what is there by then is the page.
 	ScanTime time.Duration
+	// Trace hears of answers; nil in a product build.
+	Trace *trace.Tracer
 }
 
 // DefaultConfig has the values that suit a cluster in one place.
@@ -93,9 +97,8 @@ type Coordinator struct {
 	peers Peers
 	log   *zap.Logger
 
-	// open counts sends that nobody waits for any more but Drain. Adds happen only while
-	// the adder itself is counted by the server's open requests.
-	open sync.WaitGroup
+	// open counts calls whose end nobody waits for any more but Drain.
+	open tracker
 
 	repairing atomic.Int64 // repairs under way. Invariant: <= MaxRepairs
 	repairs   atomic.Uint64
@@ -115,25 +118,27 @@ func New(cfg Config, local Local, peers Peers, log *zap.Logger) (*Coordinator, e
 	}, nil
 }
 
-// Drain waits until the sends and repairs of all answered requests have ended, or ctx
-// is done. The server must have stopped taking requests.
+// Drain waits until the sends and repairs of all requests have ended, or ctx is done:
+// each of them has a deadline of at most SendTimeout or the request's own. It speaks of
+// the moment: who still takes requests, also forwarded ones, drains again afterwards.
 func (c *Coordinator) Drain(ctx context.Context) error {
-	ended := make(chan struct{})
-	go func() {
-		c.open.Wait() // bounded: every send has a deadline of SendTimeout
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("coordinator: sends still open: %w", ctx.Err())
+	if err := c.open.wait(ctx); err != nil {
+		return fmt.Errorf("coordinator: sends still open: %w", err)
 	}
+	return nil
 }
 
 // Repairs counts read repairs that were sent, and those left out at the bound.
 func (c *Coordinator) Repairs() (sent, skipped uint64) {
 	return c.repairs.Load(), c.skipped.Load()
+}
+
+// deadlineOf is until when a request's calls are worth an answer.
+func (c *Coordinator) deadlineOf(ctx context.Context) time.Time {
+	if deadline, bounded := ctx.Deadline(); bounded {
+		return deadline
+	}
+	return time.Now().Add(c.cfg.SendTimeout) // every wait has an end
 }
 
 // latencyOf returns what is known of a peer's answering times.

@@ -10,13 +10,14 @@
 //
 //   - I1 A put is minted by an owner that may coordinate, here or, forwarded once, at
 //     another; it is never forwarded twice (TRAPS C10).
-//   - I2 Answering does not cancel the open sends: they have their own deadline, and
-//     [Coordinator.Drain] waits for them.
+//   - I2 Neither the answer nor the client's deadline cancels the sends: they have their
+//     own deadline, and [Coordinator.Drain] waits for them. Whatever gets a dot is sent.
 //   - I3 Replies are counted, never plans: role, placement version, instance and
 //     confirmation are what the replica stated (TRAPS S2).
 //   - I4 An error's outcome is none only if certainly no replica stored anything.
-//   - I5 Data below the highest purge epoch among a read's replies is not merged, and
-//     every message that carries data read earlier carries the epoch of that read.
+//   - I5 Data below the highest purge epoch among a read's replies is not merged: the read
+//     starts over. Every message that carries data read earlier carries the epoch of that
+//     read.
 //   - I6 Fallbacks are never repaired, and their not-found never counts.
 //   - I7 The channel of a request's events has room for every event that can ever be
 //     sent to it, so that no sender waits for a request that has been answered.
@@ -25,6 +26,7 @@
 // replica's. Until hinted handoff is there, no fallback is asked for a write: a write
 // that would need one is refused as unavailable.
 //
-// Goroutines: the caller's; get_many and repairs start short-lived ones, counted by
-// the group that Drain waits for.
+// Goroutines: the caller's. get_many starts some and waits for them; a put that is given
+// up before it has its dot leaves one behind, which ends with the mint and which Drain
+// waits for.
 package coordinator

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -29,6 +30,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func invalid(err error) error {
 	return &Error{Code: wire.CodeInvalid, Text: err.Error(), Err: err}
+}
+
+func notFormed() error {
+	return &Error{Code: wire.CodeNotReady, Text: "the cluster has not been formed yet"}
 }
 
 // refusal tells a client why the coordinating owner refused to mint. Nothing was
@@ -61,12 +66,14 @@ func refusal(reply replica.MintReply) error {
 	return e
 }
 
-// shortOf is the error of a round that can not reach its quorum any more.
-func shortOf(text string, fencedNone bool) error {
-	if fencedNone {
-		return &Error{Code: wire.CodeFenced, Text: text}
+// shortOf is the error of a read round that can not reach its quorum any more. Its
+// outcome is none either way; UNAVAILABLE says that too few could even be asked.
+func (p *plan) shortOf(tally quorum.Tally, entries iter.Seq[quorum.Entry]) error {
+	e := &Error{Code: wire.CodeQuorum, Text: p.textOf(tally, entries)}
+	if tally.Asked < tally.Need {
+		e.Code = wire.CodeUnavailable
 	}
-	return &Error{Code: wire.CodeQuorum, Text: text}
+	return e
 }
 
 // overdue is the error of a request whose time is up.
@@ -89,16 +96,35 @@ func resultOf(code wire.ReplicaCode, success quorum.Result) quorum.Result {
 	}
 }
 
-// resultOfError is what a failed call means to a round.
-func resultOfError(err error) quorum.Result {
-	if errors.Is(err, ErrNotSent) {
-		return quorum.ResultNotSent
+// replyOf is what a replica's answer means to a round. success is what its ReplicaOK is.
+func replyOf(
+	t quorum.Target, s wire.Standing, code wire.ReplicaCode, detail string, success quorum.Result,
+) quorum.Reply {
+	return quorum.Reply{
+		Node: t.Node, Slot: t.Slot, Role: s.Role, Confirmed: s.Confirmed, Version: s.Placement,
+		Instance: s.Instance, Result: resultOf(code, success), Reason: detail,
 	}
-	return quorum.ResultFailed
+}
+
+// stored is the answer to a copy that was sent.
+func stored(t quorum.Target, reply wire.StoreReply, err error) quorum.Reply {
+	if err != nil {
+		return unanswered(t, err)
+	}
+	return replyOf(t, reply.Standing, reply.Code, reply.Detail, quorum.ResultStored)
+}
+
+// unanswered is what a failed call means to a round.
+func unanswered(t quorum.Target, err error) quorum.Reply {
+	result := quorum.ResultFailed
+	if errors.Is(err, ErrNotSent) {
+		result = quorum.ResultNotSent
+	}
+	return quorum.Reply{Node: t.Node, Slot: t.Slot, Result: result, Reason: err.Error()}
 }
 
 // textOf lists what a round knows, with the names that people know nodes by.
-func (p *plan) textOf(tally quorum.Tally, entries func(func(quorum.Entry) bool)) string {
+func (p *plan) textOf(tally quorum.Tally, entries iter.Seq[quorum.Entry]) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "need %d", tally.Need)
 	if tally.NeedConfirmed > 0 {

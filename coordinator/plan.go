@@ -5,6 +5,7 @@ package coordinator
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/quorum"
@@ -26,7 +27,7 @@ type plan struct {
 func (c *Coordinator) planFor(bucket kv.Bucket, key []byte, need, owners kv.Level) (*plan, error) {
 	current := c.cfg.Ring()
 	if current == nil {
-		return nil, &Error{Code: wire.CodeNotReady, Text: "the cluster has not been formed yet"}
+		return nil, notFormed()
 	}
 	hash := ring.Hash(current.HashSeed(), bucket.ID, key)
 	return c.planAt(current, bucket, ring.PartitionOf(hash, current.Partitions()), key, need, owners)
@@ -114,9 +115,15 @@ func (p *plan) target(t quorum.Target, remaining int64) wire.Target {
 	return wire.Target{
 		Bucket: p.bucket, Partition: p.preference.Partition, Key: p.key,
 		Slot: uint8(max(0, t.Slot)), Placement: p.preference.Version, Instance: member.Instance,
-		RemainingMS: uint32(max(1, min(remaining, 1<<31))),
+		RemainingMS: clampMS(remaining),
 	}
 }
+
+// clampMS is a number of milliseconds as it travels: at least one, for what is overdue is
+// told by the call's own deadline.
+func clampMS(ms int64) uint32 { return uint32(max(1, min(ms, 1<<31))) }
+
+func remainingUntil(deadline time.Time) uint32 { return clampMS(time.Until(deadline).Milliseconds()) }
 
 func writersOf(s kv.Slot) (first, second kv.NodeID) { return s.Writers() }
 

@@ -40,18 +40,20 @@ type put struct {
 	c     *Coordinator
 	plan  *plan
 	req   *PutRequest
+	self  quorum.Target
 	round *quorum.Write
 
 	events chan writeEvent
-	mint   replica.MintReply
-	minted bool
-	sends  time.Time // deadline of the sends
+	// mint and commit are written by the local replica before it sends their event, and
+	// read after that was received.
+	mint, commit replica.MintReply
+	minted       bool
+	sends        time.Time // deadline of the sends
 }
 
 // writeEvent is something that a put waits for.
 type writeEvent struct {
 	kind  writeEventKind
-	mint  replica.MintReply
 	node  kv.NodeID
 	slot  int
 	reply wire.StoreReply
@@ -62,7 +64,7 @@ type writeEventKind uint8
 
 const (
 	eventMinted    writeEventKind = 1 + iota // the write has its dot; send it
-	eventCommitted                           // the local commit is over
+	eventCommitted                           // the local commit is over, or there is none
 	eventStored                              // another owner answered
 )
 
@@ -80,35 +82,37 @@ func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, erro
 	if err != nil {
 		return PutResult{}, invalid(err)
 	}
-	w := &put{
-		c: c, plan: plan, req: req, round: round,
-		// Room for mint, commit and one answer of each member: nobody ever waits (I7).
-		events: make(chan writeEvent, 2+2*len(plan.spec.Slots)),
-		sends:  time.Now().Add(c.cfg.SendTimeout),
-	}
 	self, more := round.Next()
 	if !more || self.Node != c.cfg.Node {
 		return PutResult{}, &Error{
 			Code: wire.CodeNotReady, Text: "this node does not own the key; its ring may be old",
 		}
 	}
-	w.startMint(ctx, self)
+	w := &put{
+		c: c, plan: plan, req: req, self: self, round: round,
+		// Room for mint, commit and one answer of each member: nobody ever waits (I7).
+		events: make(chan writeEvent, 2+2*len(plan.spec.Slots)),
+	}
+	w.startMint(c.deadlineOf(ctx))
 	return w.wait(ctx)
 }
 
 // startMint hands the write to this node's own replica, which gives it its dot.
-func (w *put) startMint(ctx context.Context, self quorum.Target) {
-	deadline, _ := ctx.Deadline()
+func (w *put) startMint(deadline time.Time) {
 	req := w.req
-	w.c.open.Add(1)
+	w.c.open.add()
 	w.c.local.Mint(&replica.MintRequest{
-		Target: w.plan.target(self, time.Until(w.sends).Milliseconds()),
+		Target: w.plan.target(w.self, time.Until(deadline).Milliseconds()),
 		Kind:   req.Kind, Value: req.Value, ExpiresAt: w.c.expiry(req), Seen: req.Seen,
 		Fence: req.Fence, Request: req.Request, Deadline: deadline,
-		Minted: func(m replica.MintReply) { w.events <- writeEvent{kind: eventMinted, mint: m} },
+		Minted: func(m replica.MintReply) {
+			w.mint = m
+			w.events <- writeEvent{kind: eventMinted}
+		},
 		Done: func(m replica.MintReply) {
-			w.events <- writeEvent{kind: eventCommitted, mint: m, node: self.Node, slot: self.Slot}
-			w.c.open.Done()
+			w.commit = m
+			w.events <- writeEvent{kind: eventCommitted}
+			w.c.open.done()
 		},
 	})
 }
@@ -119,13 +123,38 @@ func (w *put) wait(ctx context.Context) (PutResult, error) {
 		select {
 		case e := <-w.events:
 			if done, err := w.handle(e); done {
-				return w.result(), err
+				return w.answer(err)
 			}
 		case <-ctx.Done():
-			text := w.plan.textOf(w.round.Tally(), w.round.Entries())
-			return PutResult{}, overdue(ctx, text)
+			return w.late(ctx)
 		}
 	}
+}
+
+// late ends a put whose time is up, or whose client is gone. What has come by now may
+// still decide. A write that gets its dot later is nevertheless sent to all owners:
+// else it would stand at this node alone, for nobody to find (I2).
+func (w *put) late(ctx context.Context) (PutResult, error) {
+	for range cap(w.events) {
+		select {
+		case e := <-w.events:
+			if done, err := w.handle(e); done {
+				return w.answer(err)
+			}
+		default:
+		}
+	}
+	text := w.plan.textOf(w.round.Tally(), w.round.Entries())
+	if !w.minted {
+		w.c.open.add()
+		go func() { // ends with the mint, which is dropped at its deadline
+			defer w.c.open.done()
+			if e := <-w.events; e.kind == eventMinted {
+				w.sendToOthers()
+			}
+		}()
+	}
+	return PutResult{}, overdue(ctx, text)
 }
 
 // handle takes one event; done says that the client can be answered.
@@ -133,49 +162,33 @@ func (w *put) handle(e writeEvent) (done bool, err error) {
 	decision := w.round.Decision()
 	switch e.kind {
 	case eventMinted:
-		w.mint, w.minted = e.mint, true
+		w.minted = true
 		decision = w.sendToOthers()
 	case eventCommitted:
 		if !w.minted {
-			return true, refusal(e.mint) // no dot, no send: nothing happened
+			return true, refusal(w.commit) // no dot, no send: nothing happened
 		}
-		decision = w.round.Add(quorum.Reply{
-			Node: e.node, Slot: e.slot, Role: e.mint.Role, Confirmed: e.mint.Confirmed,
-			Version: e.mint.Placement, Instance: e.mint.Instance, Reason: e.mint.Detail,
-			Result: resultOf(e.mint.Code, quorum.ResultStored),
-		})
+		m := &w.commit
+		decision = w.round.Add(replyOf(w.self, m.Standing, m.Code, m.Detail, quorum.ResultStored))
 	case eventStored:
-		decision = w.round.Add(w.answer(e))
+		target := quorum.Target{Node: e.node, Slot: e.slot}
+		decision = w.round.Add(stored(target, e.reply, e.err))
 	}
 	switch decision {
 	case quorum.Reached:
 		return true, nil
 	case quorum.Unreachable:
-		fencedNone := w.round.Fenced() && w.round.Outcome() == quorum.OutcomeNone
-		return true, shortOf(w.plan.textOf(w.round.Tally(), w.round.Entries()), fencedNone)
+		return true, w.shortOf()
 	default:
 		return false, nil
 	}
 }
 
-// answer is another owner's reply in the round's words.
-func (w *put) answer(e writeEvent) quorum.Reply {
-	if e.err != nil {
-		return quorum.Reply{
-			Node: e.node, Slot: e.slot, Result: resultOfError(e.err), Reason: e.err.Error(),
-		}
-	}
-	return quorum.Reply{
-		Node: e.node, Slot: e.slot, Role: e.reply.Role, Confirmed: e.reply.Confirmed,
-		Version: e.reply.Placement, Instance: e.reply.Instance, Reason: e.reply.Detail,
-		Result: resultOf(e.reply.Code, quorum.ResultStored),
-	}
-}
-
 // sendToOthers sends the merged object to every other member. The sends have their own
-// deadline: the client's answer or absence does not end them (I2).
+// deadline, and outlive the request: nobody cancels them, Drain waits for them (I2).
 func (w *put) sendToOthers() quorum.Decision {
-	remaining := time.Until(w.sends).Milliseconds()
+	w.sends = time.Now().Add(w.c.cfg.SendTimeout)
+	remaining := w.c.cfg.SendTimeout.Milliseconds()
 	for {
 		target, more := w.round.Next()
 		if !more {
@@ -186,24 +199,37 @@ func (w *put) sendToOthers() quorum.Decision {
 			Class: kv.ClassClientWrite, Epoch: w.mint.Epoch, Request: w.req.Request,
 			Object: w.mint.Object, Raw: w.mint.Encoded,
 		}
-		w.c.open.Add(1)
+		w.c.open.add()
 		w.c.peers.Store(target.Node, req, w.sends, func(reply wire.StoreReply, err error) {
 			w.events <- writeEvent{
 				kind: eventStored, node: target.Node, slot: target.Slot, reply: reply, err: err,
 			}
-			w.c.open.Done()
+			w.c.open.done()
 		})
 	}
 }
 
-// result is what an acknowledged writer hears.
-func (w *put) result() PutResult {
+// shortOf is the error of a write that can not reach its quorum any more.
+func (w *put) shortOf() error {
+	text := w.plan.textOf(w.round.Tally(), w.round.Entries())
+	if w.round.Fenced() && w.round.Outcome() == quorum.OutcomeNone {
+		return &Error{Code: wire.CodeFenced, Text: text}
+	}
+	return &Error{Code: wire.CodeQuorum, Text: text}
+}
+
+// answer is what the writer hears.
+func (w *put) answer(err error) (PutResult, error) {
+	if err != nil {
+		return PutResult{}, err
+	}
+	w.c.traceAcknowledged(w)
 	if w.mint.Repeat {
-		return PutResult{Context: w.req.Seen.Add(w.mint.Dot), Object: w.mint.Object}
+		return PutResult{Context: w.req.Seen.Add(w.mint.Dot), Object: w.mint.Object}, nil
 	}
 	return PutResult{
 		Context: w.mint.Object.WriterContext(w.req.Seen, w.mint.Dot), Object: w.mint.Object,
-	}
+	}, nil
 }
 
 // expiry is the absolute time at which the new version expires, set once, here, so that

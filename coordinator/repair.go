@@ -17,8 +17,9 @@ import (
 func (c *Coordinator) repair(
 	p *plan, merged kv.Object, epoch kv.PurgeEpoch, counted []readEvent,
 ) {
-	for _, e := range counted {
-		if e.target.Role != kv.RoleOwner || same(e.reply.Object, merged) {
+	for i := range counted {
+		e := &counted[i]
+		if e.target.Role != kv.RoleOwner || same(&e.reply.Object, &merged) {
 			continue
 		}
 		if c.repairing.Add(1) > int64(c.cfg.MaxRepairs) {
@@ -60,14 +61,17 @@ func (c *Coordinator) writeBack(
 		if !more {
 			break
 		}
-		if standing, holds := holds(counted, target.Node, merged); holds {
-			decision = round.Add(storedAlready(target, standing))
+		if s, holds := held(counted, target.Node, &merged); holds {
+			decision = round.Add(replyOf(target, s, wire.ReplicaOK, "", quorum.ResultStored))
 		} else {
 			behind = append(behind, target)
 		}
 	}
-	if decision == quorum.Reached {
+	switch {
+	case decision == quorum.Reached:
 		return nil // r confirmed owners agree already
+	case !merged.HasValues():
+		return errDiffer // what has to be sent must be read whole first
 	}
 	for _, target := range behind {
 		c.copyTo(p, target, merged, epoch, deadline, func(reply wire.StoreReply, err error) {
@@ -77,44 +81,18 @@ func (c *Coordinator) writeBack(
 	for decision == quorum.Pending {
 		select {
 		case e := <-events:
-			decision = round.Add(copied(e.target, e.reply, e.err))
+			decision = round.Add(stored(e.target, e.reply, e.err))
 		case <-ctx.Done():
 			return overdue(ctx, p.textOf(round.Tally(), round.Entries()))
 		}
 	}
 	if decision == quorum.Unreachable {
-		return shortOf("write-back of an atomic read: "+
-			p.textOf(round.Tally(), round.Entries()), false)
+		return &Error{
+			Code: wire.CodeQuorum,
+			Text: "write-back of an atomic read: " + p.textOf(round.Tally(), round.Entries()),
+		}
 	}
 	return nil
-}
-
-// holds returns the answer of a node that already has the merged object.
-func holds(counted []readEvent, node kv.NodeID, merged kv.Object) (wire.Standing, bool) {
-	for _, e := range counted {
-		if e.target.Node == node && same(e.reply.Object, merged) {
-			return e.reply.Standing, true
-		}
-	}
-	return wire.Standing{}, false
-}
-
-func storedAlready(t quorum.Target, s wire.Standing) quorum.Reply {
-	return quorum.Reply{
-		Node: t.Node, Slot: t.Slot, Role: s.Role, Confirmed: s.Confirmed, Version: s.Placement,
-		Instance: s.Instance, Result: quorum.ResultStored,
-	}
-}
-
-func copied(t quorum.Target, reply wire.StoreReply, err error) quorum.Reply {
-	if err != nil {
-		return quorum.Reply{
-			Node: t.Node, Slot: t.Slot, Result: resultOfError(err), Reason: err.Error(),
-		}
-	}
-	r := storedAlready(t, reply.Standing)
-	r.Result, r.Reason = resultOf(reply.Code, quorum.ResultStored), reply.Detail
-	return r
 }
 
 // copyTo sends data that was read before to one owner, this node included, as
@@ -127,10 +105,10 @@ func (c *Coordinator) copyTo(
 		Target: p.target(target, time.Until(deadline).Milliseconds()), Role: kv.RoleOwner,
 		Class: kv.ClassReplicated, Epoch: epoch, Object: object,
 	}
-	c.open.Add(1)
+	c.open.add()
 	finish := func(reply wire.StoreReply, err error) {
 		done(reply, err)
-		c.open.Done()
+		c.open.done()
 	}
 	if target.Node == c.cfg.Node {
 		c.local.Store(replica.StoreRequest{

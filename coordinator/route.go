@@ -3,6 +3,7 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -15,31 +16,32 @@ import (
 type Route struct {
 	// Here: this node is an owner that may.
 	Here bool
-	// Owners are the others that may, those that seem alive first.
+	// Owners are the others that may, those that seem alive first; nil where Here is.
 	Owners []kv.NodeID
 }
 
 // Route finds who may coordinate writes of a key (I1).
 func (c *Coordinator) Route(bucket kv.Bucket, key []byte) (Route, error) {
-	plan, err := c.planFor(bucket, key, kv.LevelOne, kv.LevelZero)
-	if err != nil {
-		return Route{}, err
+	current := c.cfg.Ring()
+	if current == nil {
+		return Route{}, notFormed()
 	}
-	var route Route
-	var down []kv.NodeID
-	for _, slot := range plan.spec.Slots {
-		switch node := slot.Reader(); {
-		case node == c.cfg.Node:
-			// A store that is not ready never coordinates; the others may.
-			route.Here = c.local.Status().Ready
-		case plan.suspects(node):
-			down = append(down, node)
-		default:
-			route.Owners = append(route.Owners, node)
+	slots := current.Placement(current.PartitionOf(bucket.ID, key)).Slots
+	for _, slot := range slots {
+		// A store that is not ready never coordinates; the others may.
+		if slot.MayCoordinate(c.cfg.Node) && c.local.Status().Ready {
+			return Route{Here: true}, nil
 		}
 	}
-	route.Owners = append(route.Owners, down...)
-	return route, nil
+	owners := make([]kv.NodeID, 0, len(slots))
+	for _, alive := range [2]bool{true, false} {
+		for _, slot := range slots {
+			if node := slot.Reader(); node != c.cfg.Node && c.cfg.Alive(node) == alive {
+				owners = append(owners, node)
+			}
+		}
+	}
+	return Route{Owners: owners}, nil
 }
 
 // Forward hands a client's write to one owner, who coordinates it. Another owner is
@@ -48,13 +50,14 @@ func (c *Coordinator) Route(bucket kv.Bucket, key []byte) (Route, error) {
 func (c *Coordinator) Forward(
 	ctx context.Context, route Route, req *wire.ForwardRequest,
 ) (wire.ForwardReply, error) {
-	deadline, bounded := ctx.Deadline()
-	if !bounded {
-		deadline = time.Now().Add(c.cfg.SendTimeout)
-	}
+	deadline := c.deadlineOf(ctx)
+	// The caller's buffer is its own again when it is answered; a call may last longer.
+	params := bytes.Clone(req.Params)
 	var last error
 	for _, node := range route.Owners {
-		reply, err := c.forwardTo(ctx, node, req, deadline)
+		reply, err := c.forwardTo(ctx, node, &wire.ForwardRequest{
+			Method: req.Method, Params: params, RemainingMS: remainingUntil(deadline),
+		}, deadline)
 		switch {
 		case err == nil:
 			return reply, nil
@@ -83,11 +86,10 @@ func (c *Coordinator) forwardTo(
 		err   error
 	}
 	answers := make(chan answer, 1) // one answer ever comes
-	req.RemainingMS = uint32(max(1, time.Until(deadline).Milliseconds()))
-	c.open.Add(1)
+	c.open.add()
 	c.peers.Forward(node, req, deadline, func(reply wire.ForwardReply, err error) {
 		answers <- answer{reply, err}
-		c.open.Done()
+		c.open.done()
 	})
 	select {
 	case a := <-answers:

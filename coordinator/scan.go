@@ -5,6 +5,7 @@ package coordinator
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -52,6 +53,11 @@ type ScanPage struct {
 // the time for a page is over, or all partitions have been read. Beyond an error of
 // the request itself it fails only by a page that is not complete.
 func (c *Coordinator) Scan(ctx context.Context, req *ScanRequest) (ScanPage, error) {
+	if req.Limit < 1 || req.Limit > MaxScan {
+		return ScanPage{}, &Error{
+			Code: wire.CodeInvalid, Text: fmt.Sprintf("limit %d, must be 1 to %d", req.Limit, MaxScan),
+		}
+	}
 	page := ScanPage{Complete: true, Next: req.Start}
 	until := time.Now().Add(c.cfg.ScanTime)
 	size := 0
@@ -59,6 +65,9 @@ func (c *Coordinator) Scan(ctx context.Context, req *ScanRequest) (ScanPage, err
 		part, err := c.scanPartition(ctx, req, page.Next, req.Limit-len(page.Entries))
 		switch {
 		case err == nil:
+		case ctx.Err() != nil && len(page.Entries) > 0:
+			page.More = true
+			return page, nil // what is there by now is the page
 		case isFault(err) || ctx.Err() != nil:
 			return ScanPage{}, err
 		default:
@@ -100,9 +109,7 @@ func (c *Coordinator) scanPartition(
 ) (partPage, error) {
 	current := c.cfg.Ring()
 	if current == nil {
-		return partPage{}, &Error{
-			Code: wire.CodeNotReady, Text: "the cluster has not been formed yet",
-		}
+		return partPage{}, notFormed()
 	}
 	if int(at.Partition) >= current.Partitions() {
 		return partPage{}, &Error{Code: wire.CodeInvalid, Text: "the cursor is beyond the ring"}
@@ -118,10 +125,25 @@ func (c *Coordinator) scanPartition(
 	if err != nil {
 		return partPage{}, err
 	}
-	return mergePages(pages, c.cfg.Now().UnixMilli()), nil
+	for _, page := range pages {
+		if page.Epoch != pages[0].Epoch { // as sameEpoch: what is behind must not be merged (I5)
+			return partPage{}, &Error{
+				Code: wire.CodeQuorum, Text: "the replicas are at different purge epochs; try again",
+			}
+		}
+	}
+	return mergePages(pages, limit, c.cfg.Now().UnixMilli()), nil
 }
 
-// collectPages asks replicas for their pages until r have answered.
+// scanEvent is one replica's page.
+type scanEvent struct {
+	target quorum.Target
+	reply  wire.ScanReply
+	err    error
+}
+
+// collectPages asks replicas for their pages until r have answered. One that takes long
+// is replaced by the next, as in a read.
 func (c *Coordinator) collectPages(
 	ctx context.Context, p *plan, req *ScanRequest, limit int,
 ) ([]wire.ScanReply, error) {
@@ -129,37 +151,31 @@ func (c *Coordinator) collectPages(
 	if err != nil {
 		return nil, invalid(err)
 	}
-	type event struct {
-		target quorum.Target
-		reply  wire.ScanReply
-		err    error
-	}
-	events := make(chan event, len(p.spec.Slots)) // one answer of each slot
+	events := make(chan scanEvent, len(p.spec.Slots)) // one answer of each slot
 	deadline := time.Now().Add(c.cfg.ScanTime)
-	var pages []wire.ScanReply
+	late := time.NewTimer(c.cfg.ScanTime / scanTries)
+	defer late.Stop()
+	pages := make([]wire.ScanReply, 0, p.spec.Need)
 	for {
-		for target, more := round.Next(); more; target, more = round.Next() {
-			c.askPage(p, req, limit, target, deadline, func(reply wire.ScanReply, err error) {
-				events <- event{target, reply, err}
-			})
-		}
+		c.askPages(p, round, req, limit, deadline, events)
 		select {
 		case e := <-events:
-			answer := copied(e.target, wire.StoreReply{
-				Standing: e.reply.Standing, Code: e.reply.Code, Detail: e.reply.Detail,
-			}, e.err)
-			if e.reply.More && len(e.reply.Entries) == 0 {
-				answer.Result, answer.Reason = quorum.ResultFailed, "an empty page that is not the last"
-			}
-			if answer.Result == quorum.ResultStored {
-				answer.Result = quorum.ResultFound // a page, even an empty one, is knowledge
+			before := round.Tally().Got
+			decision := round.Add(pageOf(&e))
+			if round.Tally().Got > before {
 				pages = append(pages, e.reply)
 			}
-			switch round.Add(answer) {
+			switch decision {
 			case quorum.Reached:
 				return pages, nil
 			case quorum.Unreachable:
-				return nil, shortOf(p.textOf(round.Tally(), round.Entries()), false)
+				return nil, p.shortOf(round.Tally(), round.Entries())
+			}
+		case <-late.C:
+			for e := range round.Entries() {
+				if e.Standing == quorum.StandingAsked {
+					round.Late(e.Target)
+				}
 			}
 		case <-ctx.Done():
 			return nil, overdue(ctx, p.textOf(round.Tally(), round.Entries()))
@@ -167,32 +183,63 @@ func (c *Coordinator) collectPages(
 	}
 }
 
-func (c *Coordinator) askPage(
-	p *plan, req *ScanRequest, limit int, target quorum.Target, deadline time.Time,
-	done func(wire.ScanReply, error),
+// scanTries is into how many tries the time for a page is divided.
+const scanTries = 4
+
+// pageOf is a page in the round's words. Even an empty page is knowledge; but one that
+// claims to go on, and does not say where, is a mistake that would never end.
+func pageOf(e *scanEvent) quorum.Reply {
+	if e.err != nil {
+		return unanswered(e.target, e.err)
+	}
+	r := &e.reply
+	answer := replyOf(e.target, r.Standing, r.Code, r.Detail, quorum.ResultFound)
+	if answer.Result == quorum.ResultFound && r.More && len(r.Entries) == 0 {
+		answer.Result, answer.Reason = quorum.ResultFailed, "an empty page that is not the last"
+	}
+	return answer
+}
+
+// askPages asks whomever the round names now, remote ones first, so that they work while
+// the local pages are read.
+func (c *Coordinator) askPages(
+	p *plan, round *quorum.Read, req *ScanRequest, limit int, deadline time.Time,
+	events chan<- scanEvent,
 ) {
 	mode := wire.ReadFull
 	if req.KeysOnly {
 		mode = wire.ReadBare
 	}
-	ask := &wire.ScanRequest{
-		Target: p.target(target, time.Until(deadline).Milliseconds()), Prefix: req.Prefix,
-		Limit: uint32(limit), Bytes: scanBytes, Mode: mode,
+	var self *wire.ScanRequest
+	var at quorum.Target
+	for {
+		target, more := round.Next()
+		if !more {
+			break
+		}
+		ask := &wire.ScanRequest{
+			Target: p.target(target, time.Until(deadline).Milliseconds()), Prefix: req.Prefix,
+			Limit: uint32(limit), Bytes: scanBytes, Mode: mode,
+		}
+		if target.Node == c.cfg.Node {
+			self, at = ask, target
+			continue
+		}
+		c.open.add()
+		c.peers.Scan(target.Node, ask, deadline, func(reply wire.ScanReply, err error) {
+			events <- scanEvent{target, reply, err}
+			c.open.done()
+		})
 	}
-	if target.Node == c.cfg.Node {
-		done(c.local.Scan(ask), nil)
-		return
+	if self != nil {
+		events <- scanEvent{target: at, reply: c.local.Scan(self)}
 	}
-	c.open.Add(1)
-	c.peers.Scan(target.Node, ask, deadline, func(reply wire.ScanReply, err error) {
-		done(reply, err)
-		c.open.Done()
-	})
 }
 
 // mergePages merges the replicas' pages up to the smallest last key among those that
-// have more: beyond it, a page that ended may lack keys that others show.
-func mergePages(pages []wire.ScanReply, now int64) partPage {
+// have more: beyond it, a page that ended may lack keys that others show. It ends at
+// limit live keys, for pages of different keys are more than one together.
+func mergePages(pages []wire.ScanReply, limit int, now int64) partPage {
 	var out partPage
 	objects := make(map[string]kv.Object)
 	for _, page := range pages {
@@ -214,5 +261,9 @@ func mergePages(pages []wire.ScanReply, now int64) partPage {
 		out.entries = append(out.entries, wire.ScanEntry{Key: []byte(key), Object: object})
 	}
 	slices.SortFunc(out.entries, func(a, b wire.ScanEntry) int { return bytes.Compare(a.Key, b.Key) })
+	if len(out.entries) > limit {
+		out.entries = out.entries[:limit]
+		out.more, out.last = true, out.entries[limit-1].Key
+	}
 	return out
 }
