@@ -89,6 +89,8 @@ func (n *Node) drain() {
 		{"clients", n.server.DrainClients},
 		{"sends", n.coordinator.Drain},
 		{"peers", n.server.DrainPeers},
+		// Until now peers may have forwarded writes, whose sends are open after the answer.
+		{"forwarded sends", n.coordinator.Drain},
 	} {
 		bound, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
 		if err := step.do(bound); err != nil {
