@@ -43,6 +43,8 @@ func TestScripts(t *testing.T) {
 			env.Values[clustersKey{}] = &clusters{running: make(map[string]*devProcess)}
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TMPDIR", env.WorkDir)
+			// Else each program that was built with the race detector ends a second late.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -107,6 +109,7 @@ func cmdDev(ts *testscript.TestScript, neg bool, args []string) {
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = []string{
 		"PATH=" + path, "TMPDIR=" + ts.Getenv("TMPDIR"), "HOME=" + ts.Getenv("HOME"),
+		"GORACE=" + ts.Getenv("GORACE"),
 	}
 	p.cmd.Stderr = &p.errs
 	out, err := p.cmd.StdoutPipe()
