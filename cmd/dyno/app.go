@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	endpoints := []string{defaultEndpoint}
 	if env := a.getenv("DYNO_ENDPOINTS"); env != "" {
-		endpoints = strings.Split(env, ",")
+		endpoints = strings.Split(strings.ReplaceAll(env, " ", ""), ",")
 	}
 	flags := root.PersistentFlags()
 	flags.StringSliceVarP(&a.endpoints, "endpoints", "e", endpoints,

@@ -50,7 +50,8 @@ that as HdrHistogram does it. With --rate the loop is open: requests are due at 
 times, and latencies count from those, so that a stall shows in full.
 
 Keys are written once before (--no-preload leaves that out), below a prefix that no other
-run has, or --prefix. Writers carry contexts, so that a write overwrites what was there;
+run has, or --prefix. They stay there afterwards: run it on a cluster that can be thrown
+away. Writers carry contexts, so that a write overwrites what was there;
 where two clients meet on a key the next writer reads it first. Such reads are reported as
 resolves, and are part of the write's latency.
 
