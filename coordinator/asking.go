@@ -47,10 +47,15 @@ func (c *Coordinator) newAsking(ctx context.Context, p *plan, mode readMode) (*a
 
 // collect asks replicas until enough have answered.
 func (g *asking) collect(ctx context.Context) error {
-	timer := time.NewTimer(time.Until(g.deadline))
-	defer timer.Stop()
+	var timer *time.Timer // nil, and late with it, while nobody remote was asked
+	var late <-chan time.Time
 	for {
-		if g.ask() {
+		switch asked := g.ask(); {
+		case asked && timer == nil:
+			timer = time.NewTimer(g.try)
+			defer timer.Stop()
+			late = timer.C
+		case asked:
 			timer.Reset(g.try)
 		}
 		select {
@@ -61,7 +66,7 @@ func (g *asking) collect(ctx context.Context) error {
 			case quorum.Unreachable:
 				return g.plan.shortOf(g.round.Tally(), g.round.Entries())
 			}
-		case <-timer.C:
+		case <-late:
 			g.late()
 		case <-ctx.Done():
 			return overdue(ctx, g.plan.textOf(g.round.Tally(), g.round.Entries()))

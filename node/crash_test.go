@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
@@ -205,4 +208,54 @@ func TestControlStoreThatFailsEndsTheNode(t *testing.T) {
 func (m *member) hasCleanMark() bool {
 	_, found, err := m.ctrl.Get([]byte(wire.KeyCleanMark), m.ctrl.MaxVersion())
 	return err == nil && found
+}
+
+// slow is an engine whose reads take a while, and that notes a close under a read.
+type slow struct {
+	storage.Engine
+	reading atomic.Int64
+	early   atomic.Bool
+}
+
+func (s *slow) Get(key []byte, ts uint64) ([]byte, bool, error) {
+	s.reading.Add(1)
+	defer s.reading.Add(-1)
+	time.Sleep(time.Second)
+	return s.Engine.Get(key, ts)
+}
+
+func (s *slow) Close() error {
+	s.early.Store(s.reading.Load() > 0)
+	return s.Engine.Close()
+}
+
+func TestStoreIsNotClosedUnderRequestsThatStillRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1, 1)
+		m := r.members[0]
+		engine := &slow{Engine: m.data}
+		r.tune = func(cfg *Config) {
+			cfg.OpenStores = func(string, *zap.Logger) (*Stores, error) {
+				return &Stores{
+					Data: engine, Control: storage.OpenControl(m.ctrl, zap.NewNop()), Boot: m.boot,
+					Release: func() error { return nil },
+				}, nil
+			}
+		}
+		r.startAll()
+		m.data.FailSync(1, errors.New("the test breaks the disk"))
+		s := m.client()
+		go func() { _ = s.put(strict("k", "v")) }()
+		time.Sleep(1500 * time.Millisecond) // so that reads are half done when it fails
+		for range 3 {
+			go func() { _, _ = s.get(wire.GetRequest{Key: []byte("other")}) }()
+		}
+		if err := <-m.life.ended; !errors.Is(err, storage.ErrFailed) {
+			t.Errorf("Run returned %v, want ErrFailed", err)
+		}
+		m.life = nil
+		if engine.early.Load() {
+			t.Error("the engine was closed under a read")
+		}
+	})
 }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dyno-kv/dyno/internal/trace"
+	"github.com/dyno-kv/dyno/kv"
+)
+
+func TestValidateNamesEveryFault(t *testing.T) {
+	err := Config{}.Validate()
+	for _, part := range []string{"node", "send timeout", "repairs"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not speak of %q", err, part)
+		}
+	}
+	if _, err := New(Config{}, nil, nil, nil); err == nil {
+		t.Error("New took an empty configuration")
+	}
+}
+
+func TestTrackerWaitsUntilNothingIsOpen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var open tracker
+		if err := open.wait(context.Background()); err != nil {
+			t.Error(err)
+		}
+		open.add()
+		two := []*begun[int]{
+			begin(func() (int, error) { return 0, open.wait(context.Background()) }),
+			begin(func() (int, error) { return 0, open.wait(context.Background()) }),
+		}
+		short, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := open.wait(short); err == nil {
+			t.Error("the wait did not end with its context")
+		}
+		open.add() // while somebody waits
+		open.done()
+		if two[0].over() || two[1].over() {
+			t.Error("a wait ended while something was open")
+		}
+		open.done()
+		if !two[0].over() || !two[1].over() {
+			t.Error("somebody still waits")
+		}
+		open.add() // and again
+		again := begin(func() (int, error) { return 0, open.wait(context.Background()) })
+		if again.over() {
+			t.Error("a later wait ended at once")
+		}
+		open.done()
+		if !again.over() {
+			t.Error("a later wait goes on")
+		}
+	})
+}
+
+// events keeps what a tracer tells.
+type events struct {
+	mu   sync.Mutex
+	list []trace.Event
+}
+
+func (e *events) Take(event trace.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	event.Key = append([]byte(nil), event.Key...)
+	event.Request = append([]byte(nil), event.Request...)
+	e.list = append(e.list, event)
+}
+
+// Events of answers come before the answers, and only of those that are successes.
+func TestTracesTellOfAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var told events
+		s := newStage(t, traced(&told))
+		s.holding(nodeB, kv.Object{})
+		s.holding(nodeC, kv.Object{})
+		req := putting("v")
+		req.Request, req.W = kv.RequestID{5}, kv.LevelAll
+		if _, err := s.c.Put(within(t), req); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.c.Get(within(t), getting()); err != nil {
+			t.Fatal(err)
+		}
+		s.auto[nodeB] = func(c *call) { c.fail(errLost) }
+		s.auto[nodeC] = s.auto[nodeB]
+		_, _ = s.c.Put(within(t), putting("w"))
+		_, _ = s.c.Get(within(t), getting())
+		p := uint32(s.ring.PartitionOf(1, []byte("k")))
+		want := []trace.Event{
+			{
+				Kind: trace.Acknowledged, Emitter: 1, Bucket: 1, Partition: p, Key: []byte("k"),
+				Actor: uint64(dot(nodeA, 1).Actor), Counter: 1, Value: 3, Request: req.Request[:],
+			},
+			{Kind: trace.ReadAnswered, Emitter: 1, Bucket: 1, Partition: p, Key: []byte("k"), Value: 2},
+		}
+		if diff := cmp.Diff(want, told.list); diff != "" {
+			t.Errorf("events:\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// A cluster that starts while its group is out of reach serves what needs no group, and
+// all of it once the group is back.
+func TestStoreServesWithoutItsGroupButNotStrictly(t *testing.T) {
+	moods := map[string]groupMood{"which fails": groupFails, "which does not answer": groupHangs}
+	for name, mood := range moods {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 3, 3)
+				r.startAll()
+				must(t, r.members[0].client().put(strict("k", "v")))
+				for _, m := range r.members {
+					must(t, m.stop())
+				}
+				r.group.become(mood)
+				for _, m := range r.members {
+					m.start()
+				}
+				s := r.members[0].client()
+				loose := wire.GetRequest{Key: []byte("k")}
+				eventually(t, 5*time.Second, "it serves", func() bool {
+					got, err := s.get(loose)
+					return err == nil && len(got.Siblings) == 1
+				})
+				must(t, s.put(wire.PutRequest{Key: []byte("k2"), Value: []byte("v")}))
+				if _, err := s.get(strictly("k")); codeOf(err) != wire.CodeQuorum {
+					t.Errorf("a strict read without a group: %v, want QUORUM", err)
+				}
+				if err := s.put(strict("k3", "v")); codeOf(err) != wire.CodeQuorum {
+					t.Errorf("a strict write without a group: %v, want QUORUM", err)
+				}
+				eventually(t, 5*time.Second, "others see that it is not confirmed", func() bool {
+					status, err := s.status()
+					return err == nil && status.Members[1].Ready && !status.Members[1].Confirmed
+				})
+				r.group.become(groupAnswers)
+				r.awaitReady()
+				if got, err := s.get(strictly("k2")); err != nil || len(got.Siblings) != 1 {
+					t.Errorf("a strict read with the group: %+v, %v", got, err)
+				}
+				eventually(t, 5*time.Second, "others see that it is confirmed", func() bool {
+					status, err := s.status()
+					return err == nil && status.Members[1].Ready && status.Members[1].Confirmed
+				})
+			})
+		})
+	}
+}
+
+func TestEmptyStoreServesNothingBeforeTheGroupHasBeenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.group.become(groupFails)
+		for _, m := range r.members {
+			m.start()
+		}
+		time.Sleep(10 * time.Second)
+		s := r.members[0].client()
+		err := s.put(wire.PutRequest{Key: []byte("k"), Value: []byte("v")})
+		if code := codeOf(err); code.Outcome(wire.OpWrite) != wire.OutcomeNone {
+			t.Errorf("a write: %v, want an outcome of none", err)
+		}
+		if _, err := s.get(wire.GetRequest{Key: []byte("k")}); codeOf(err) != wire.CodeQuorum {
+			t.Errorf("a read: %v, want QUORUM", err)
+		}
+		for _, m := range r.members {
+			if records := m.controlRecords(); len(records) > 0 {
+				t.Errorf("%s wrote into its directory before it was accepted", m.Name)
+			}
+		}
+		r.group.become(groupAnswers)
+		r.awaitReady()
+		must(t, s.put(strict("k", "v")))
+	})
+}
+
+func TestWipedStoreIsRefusedAndTheOthersSeeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		must(t, r.members[0].client().put(strict("k", "v")))
+		wiped := r.members[0]
+		must(t, wiped.stop())
+		wiped.data, wiped.ctrl = storage.NewMemory(), storage.NewMemory()
+		wiped.start()
+		eventually(t, 5*time.Second, "it is refused", func() bool {
+			return wiped.life.node.Status().Refused
+		})
+		eventually(t, 5*time.Second, "the others see it", func() bool {
+			status, err := r.members[1].client().status()
+			return err == nil && status.Members[0].State == wire.StateUp &&
+				!status.Members[0].Ready && status.Members[0].Reason != ""
+		})
+		// What it lacks is never told as not found; through it the others are reached.
+		got, err := wiped.client().get(wire.GetRequest{Key: []byte("k")})
+		if err != nil || len(got.Siblings) != 1 {
+			t.Errorf("a read through it: %+v, %v", got, err)
+		}
+		must(t, wiped.client().put(wire.PutRequest{Key: []byte("k2"), Value: []byte("v")}))
+		_, err = wiped.client().get(wire.GetRequest{
+			Key: []byte("k"), ReadOptions: wire.ReadOptions{R: kv.LevelAll},
+		})
+		if codeOf(err) != wire.CodeQuorum {
+			t.Errorf("r=all: %v, want QUORUM", err)
+		}
+	})
+}
+
+func TestWriteThroughANodeThatOwnsNothingOfItIsForwardedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 5, 3)
+		r.startAll()
+		for _, m := range r.members {
+			s := m.client()
+			for _, key := range []string{"a", "b", "c", "d"} {
+				key = m.Name + "/" + key
+				must(t, s.put(strict(key, "value of "+key)))
+			}
+		}
+		var all []string
+		for _, m := range r.members {
+			for _, key := range []string{"a", "b", "c", "d"} {
+				all = append(all, m.Name+"/"+key)
+			}
+		}
+		r.demand(all)
+	})
+}
+
+func TestNodeThatDrainsFinishesItsWorkAndIsSeenToLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		m := r.members[0]
+		m.data.SetSyncTime(300 * time.Millisecond)
+		s := m.client()
+		written := make(chan error, 1)
+		go func() {
+			written <- s.put(wire.PutRequest{
+				Key: []byte("k"), Value: []byte("value of k"),
+				WriteOptions: wire.WriteOptions{W: kv.LevelAll, PW: kv.LevelAll},
+			})
+		}()
+		time.Sleep(50 * time.Millisecond)
+		stopped := make(chan error, 1)
+		go func() { stopped <- m.stop() }()
+		eventually(t, time.Second, "the others see it drain", func() bool {
+			status, err := r.members[1].client().status()
+			return err == nil && status.Members[0].Reason == "draining"
+		})
+		if err := <-written; err != nil {
+			t.Errorf("the write that was under way: %v", err)
+		}
+		must(t, <-stopped)
+		if !m.hasCleanMark() {
+			t.Error("it left no clean mark")
+		}
+		m.start()
+		r.awaitReady()
+		r.demand([]string{"k"})
+	})
+}
