@@ -313,6 +313,7 @@ func TestAnEndpointIsAskedAlone(t *testing.T) {
 			}
 		}
 		f.nodes[1].kill()
+		synctest.Wait() // so that the client knows: else the first attempt may count as sent
 		_, err := b.Get(t.Context(), f.keyOf(0), WithEndpoint("n2:1"))
 		if !errors.Is(err, ErrConnect) {
 			t.Errorf("the node is down: %v", err)

@@ -123,7 +123,9 @@ func (p *plan) target(t quorum.Target, remaining int64) wire.Target {
 // told by the call's own deadline.
 func clampMS(ms int64) uint32 { return uint32(max(1, min(ms, 1<<31))) }
 
-func remainingUntil(deadline time.Time) uint32 { return clampMS(time.Until(deadline).Milliseconds()) }
+func remainingUntil(deadline time.Time) uint32 {
+	return clampMS(time.Until(deadline).Milliseconds())
+}
 
 func writersOf(s kv.Slot) (first, second kv.NodeID) { return s.Writers() }
 

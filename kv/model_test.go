@@ -59,10 +59,9 @@ type modelStore struct {
 }
 
 type modelClient struct {
-	seen    vclock.Context
-	read    ids
-	request byte // of its last write of the key
-	last    Version
+	seen vclock.Context
+	read ids
+	last Version // its last write of the key
 }
 
 // rules that a schedule may break, to see that the model notices.

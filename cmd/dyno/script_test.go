@@ -73,10 +73,9 @@ type clusters struct {
 }
 
 type devProcess struct {
-	cmd    *exec.Cmd
-	ended  chan struct{} // closed when it has ended
-	errs   bytes.Buffer  // to be read once it has ended
-	closed bool
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended
+	errs  bytes.Buffer  // to be read once it has ended
 }
 
 // end asks the process to end, waits, and returns its exit code.

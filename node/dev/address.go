@@ -5,6 +5,7 @@ package dev
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 )
@@ -21,7 +22,7 @@ const (
 type address struct{ client, peer, gossip string }
 
 // addresses lays n nodes out from listen on: node i at the base port + 10 i, its peer
-// port one above, its gossip port two above. Port 0 takes ports that are free now.
+// port one above, its gossip port two above. Port 0 takes a base that is free now.
 func addresses(listen string, n int) ([]address, error) {
 	host, text, err := net.SplitHostPort(listen)
 	if err == nil {
@@ -35,19 +36,15 @@ func addresses(listen string, n int) ([]address, error) {
 		return nil, fmt.Errorf("dev: listen address %q: the port must be a number that leaves room "+
 			"for %d nodes, %d apart", listen, n, portStride)
 	}
+	if base == 0 {
+		if base, err = freeBase(host, n); err != nil {
+			return nil, err
+		}
+	}
 	list := make([]address, n)
 	for i := range list {
-		ports := [portsInNode]int{}
-		for j := range ports {
-			ports[j] = base + i*portStride + j
-		}
-		if base == 0 {
-			if ports, err = freePorts(host); err != nil {
-				return nil, err
-			}
-		}
-		at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
-		list[i] = address{client: at(ports[0]), peer: at(ports[1]), gossip: at(ports[2])}
+		at := func(j int) string { return net.JoinHostPort(host, strconv.Itoa(base+i*portStride+j)) }
+		list[i] = address{client: at(0), peer: at(1), gossip: at(2)}
 	}
 	return list, nil
 }
@@ -66,34 +63,38 @@ func loopback(host string) (string, error) {
 	return host, nil
 }
 
-// freePorts asks the kernel for ports, and gives them back at once: somebody else may
-// take one in between, which the node that opens it then says. Gossip needs its port
-// for packets too.
-func freePorts(host string) (ports [portsInNode]int, err error) {
-	var held []interface{ Close() error }
-	defer func() {
-		for _, h := range held {
-			err = errors.Join(err, h.Close())
+// freeBase finds a port from which n nodes can be laid out. It looks below the ports that
+// systems give to outgoing connections (from 32768 on, or higher), because one of those
+// may be taken between this look and the node's own listen. Somebody else may still take
+// one; the node that opens it then says so.
+func freeBase(host string, n int) (int, error) {
+	const lowest, highest, tries = 10_000, 32_000, 200
+	var err error
+	for range tries {
+		base := lowest + rand.IntN((highest-lowest)/portStride-n)*portStride
+		if err = tryPorts(host, base, n); err == nil {
+			return base, nil
 		}
-	}()
-	const tries = 100 // that a TCP port is taken as a UDP port is rare
-	for found, try := 0, 0; found < len(ports); try++ {
-		if try == tries {
-			return ports, fmt.Errorf("dev: no free ports at %s", host)
-		}
-		stream, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return ports, fmt.Errorf("dev: find a free port: %w", err)
-		}
-		held = append(held, stream)
-		port := stream.Addr().(*net.TCPAddr).Port
-		packets, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		held = append(held, packets)
-		ports[found] = port
-		found++
 	}
-	return ports, nil
+	return 0, fmt.Errorf("dev: no free ports at %s: %w", host, err)
+}
+
+// tryPorts reports whether n nodes could listen from base on. Gossip needs its port for
+// packets too.
+func tryPorts(host string, base, n int) error {
+	for i := range n * portsInNode {
+		at := net.JoinHostPort(host, strconv.Itoa(base+i/portsInNode*portStride+i%portsInNode))
+		stream, err := net.Listen("tcp", at)
+		if err != nil {
+			return err
+		}
+		packets, err := net.ListenPacket("udp", at)
+		if err != nil {
+			return errors.Join(err, stream.Close())
+		}
+		if err := errors.Join(packets.Close(), stream.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -157,13 +157,15 @@ func TestOpenThatFailsLeavesEveryDirectoryAsItWas(t *testing.T) {
 	before := l.at(1).put("k", "v", nil)
 	l.stop()
 	busy := cfg
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	layout, err := addresses("127.0.0.1:0", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The client port of the third node, whose ports are 20 to 22 above the first's.
-	port := taken.Addr().(*net.TCPAddr).Port
-	busy.Listen = (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port - 20}).String()
+	busy.Listen = layout[0].client
+	taken, err := net.Listen("tcp", layout[2].client)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 3 {
 		if _, err := Open(t.Context(), busy, zap.NewNop()); err == nil {
 			t.Fatal("opened at a port that is taken")
