@@ -108,9 +108,12 @@ func (l *localMeta) handOut() []byte {
 	return encodeMeta(l.tag, l.meta)
 }
 
-// stale reports whether memberlist has not yet been given the present meta.
-func (l *localMeta) stale() bool {
+// stale reports whether memberlist has not yet been given the present meta, and whether
+// what it lacks is more than the load.
+func (l *localMeta) stale() (stale, weighty bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.handed != l.meta
+	handed := l.handed
+	handed.Load = l.meta.Load
+	return l.handed != l.meta, handed != l.meta
 }

@@ -62,8 +62,8 @@ type Gossip struct {
 	rejoinTried atomic.Uint64
 	rejoinDone  atomic.Uint64
 
-	// Owned by the re-join loop.
-	rng *rand.Rand
+	rng       *rand.Rand // owned by the re-join loop
+	repeatRng *rand.Rand // owned by the publish loop
 
 	// Guarded by mu.
 	mu       sync.Mutex
@@ -104,6 +104,7 @@ func Open(cfg Config, log *zap.Logger) (*Gossip, error) {
 		closing:    make(chan struct{}),
 		closed:     make(chan struct{}),
 		rng:        cfg.Rand,
+		repeatRng:  rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64())),
 		watchers:   make(map[chan struct{}]struct{}),
 	}
 	if err := g.start(logs); err != nil {

@@ -94,22 +94,37 @@ func (g *Gossip) logConflicts(v *View, reported map[string]time.Time, now time.T
 	}
 }
 
+// repeatAfter is when a change is told once more, on average: when the first telling has
+// left every queue, and long before the next full exchange.
+const repeatAfter = 2 * time.Second
+
 // publish hands changes of this node's meta to memberlist: ring version and state at
 // once, load with the ticker. What changes while one update goes out is covered by
-// the next.
+// the next. Ring version and state are told twice: memberlist may lose what several
+// members tell at one moment (TRAPS N10), and jitter keeps the second times apart.
 func (g *Gossip) publish(ctx context.Context) {
 	tick := time.NewTicker(g.cfg.LoadInterval)
 	defer tick.Stop()
+	repeat := time.NewTimer(repeatAfter)
+	repeat.Stop()
+	again := false
 	for {
-		if g.local.stale() {
+		stale, weighty := g.local.stale()
+		if stale || again {
 			if err := g.list.UpdateNode(updateTimeout); err != nil {
 				g.log.Debug("meta not yet sent", zap.Error(err))
 			}
 		}
+		if weighty {
+			repeat.Reset(jitter(repeatAfter, g.repeatRng))
+		}
+		again = false
 		select {
 		case <-ctx.Done():
 			return
 		case <-g.publishNow:
+		case <-repeat.C:
+			again = true
 		case <-tick.C:
 		}
 	}
