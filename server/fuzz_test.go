@@ -51,7 +51,7 @@ func FuzzClientPort(f *testing.F) {
 		fx.keys.put("k", 3, 10)
 		fx.others.answer.Result = wire.AppendEmptyResult(nil)
 		name := clientMethods()[int(which)%len(clientMethods())]
-		m, found := fx.server.clientMethod(name)
+		m, found := fx.server.methods[name]
 		if !found {
 			t.Fatalf("%s is not served", name)
 		}

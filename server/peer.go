@@ -22,9 +22,47 @@ type Replica interface {
 	Scan(*wire.ScanRequest) wire.ScanReply
 }
 
-// peerWork answers a call of a peer and then calls leave, now or later; where it returns
-// an error it has done neither.
-type peerWork func(ctx context.Context, call *rpc.Call, leave func()) error
+// peerMethod is how calls of one name are answered.
+type peerMethod struct {
+	// work answers the job's call and then leaves, now or later; where it returns an error
+	// it has done neither.
+	work func(*peerJob) error
+	gate *gate
+}
+
+// peerMethods are the methods of the peer port, and the gates that their calls pass: what
+// a peer forwards is a client's request.
+func (s *Server) peerMethods() map[string]peerMethod {
+	return map[string]peerMethod{
+		wire.MethodStore:   {s.peerStore, s.peers},
+		wire.MethodRead:    {s.peerRead, s.peers},
+		wire.MethodScan:    {s.peerScan, s.peers},
+		wire.MethodForward: {s.peerForward, s.requests},
+	}
+}
+
+// peerJob is a peer's call on its way to its answer.
+type peerJob struct {
+	server *Server
+	ctx    context.Context
+	call   *rpc.Call
+	method peerMethod
+	size   int // as the gate counts it
+}
+
+func (j *peerJob) run() {
+	if err := j.method.work(j); err != nil {
+		j.fail(err)
+		j.leave()
+	}
+}
+
+func (j *peerJob) leave() { j.method.gate.leave(j.size) }
+
+func (j *peerJob) fail(err error) {
+	req := &request{method: string(j.call.Method)}
+	j.call.ReplyError(j.server.errorText(req, err))
+}
 
 // introduced is the state of a connection whose hello was accepted.
 type introduced struct{}
@@ -32,10 +70,10 @@ type introduced struct{}
 // handlePeer is called for each request of a peer, on its connection's goroutine. What
 // may read the disk goes on in a goroutine of its own.
 func (s *Server) handlePeer(ctx context.Context, call *rpc.Call) {
-	req := &request{method: string(call.Method), arrived: time.Now()}
-	if req.method == wire.MethodPeerHello {
+	j := &peerJob{server: s, ctx: ctx, call: call, size: len(call.Params)}
+	if string(call.Method) == wire.MethodPeerHello {
 		if err := s.peerHello(call); err != nil {
-			call.ReplyError(s.errorText(req, err))
+			j.fail(err)
 		}
 		return
 	}
@@ -44,46 +82,22 @@ func (s *Server) handlePeer(ctx context.Context, call *rpc.Call) {
 			wire.MethodPeerHello+" first, and goes away where that is refused"))
 		return
 	}
-	work, through := s.peerMethod(req.method)
-	if work == nil {
+	var found bool
+	if j.method, found = s.works[string(call.Method)]; !found {
 		call.ReplyError(unknownMethod(call.Method))
 		return
 	}
-	size := len(call.Params)
-	if err := through.enter(size); err != nil {
-		call.ReplyError(s.errorText(req, err))
+	if err := j.method.gate.enter(j.size); err != nil {
+		j.fail(err)
 		return
 	}
-	s.working.Go(func() {
-		leave := func() { through.leave(size) }
-		if err := work(ctx, call, leave); err != nil {
-			call.ReplyError(s.errorText(req, err))
-			leave()
-		}
-	})
-}
-
-// peerMethod finds a method of the peer port, and the gate that its requests pass: what
-// a peer forwards is a client's request.
-func (s *Server) peerMethod(name string) (peerWork, *gate) {
-	switch name {
-	case wire.MethodStore:
-		return s.peerStore, s.peers
-	case wire.MethodRead:
-		return s.peerRead, s.peers
-	case wire.MethodScan:
-		return s.peerScan, s.peers
-	case wire.MethodForward:
-		return s.peerForward, s.requests
-	default:
-		return nil, nil
-	}
+	s.workers.start(j)
 }
 
 // peerStore merges a copy that a peer sends. It answers from the store's commit.
-func (s *Server) peerStore(_ context.Context, call *rpc.Call, leave func()) error {
+func (s *Server) peerStore(j *peerJob) error {
 	// One exact copy, which the store may keep: key and values alias it (I3).
-	params := bytes.Clone(call.Params)
+	params := bytes.Clone(j.call.Params)
 	req := &wire.StoreRequest{}
 	if err := wire.DecodeStoreRequest(params, req); err != nil {
 		return err
@@ -91,50 +105,50 @@ func (s *Server) peerStore(_ context.Context, call *rpc.Call, leave func()) erro
 	s.parts.Replica.Store(replica.StoreRequest{
 		StoreRequest: req, Deadline: deadlineOf(&req.Target),
 		Done: func(reply wire.StoreReply) {
-			call.Reply(func(dst []byte) []byte { return wire.AppendStoreReply(dst, &reply) })
-			leave()
+			j.call.Reply(func(dst []byte) []byte { return wire.AppendStoreReply(dst, &reply) })
+			j.leave()
 		},
 	})
 	return nil
 }
 
 // peerRead sends this node's copy of a key.
-func (s *Server) peerRead(_ context.Context, call *rpc.Call, leave func()) error {
+func (s *Server) peerRead(j *peerJob) error {
 	var req wire.ReadRequest
-	if err := wire.DecodeReadRequest(call.Params, &req); err != nil {
+	if err := wire.DecodeReadRequest(j.call.Params, &req); err != nil {
 		return err
 	}
 	reply := s.parts.Replica.Read(&req)
-	call.Reply(func(dst []byte) []byte { return wire.AppendReadReply(dst, &reply) })
-	leave()
+	j.call.Reply(func(dst []byte) []byte { return wire.AppendReadReply(dst, &reply) })
+	j.leave()
 	return nil
 }
 
 // peerScan sends a page of this node's keys.
-func (s *Server) peerScan(_ context.Context, call *rpc.Call, leave func()) error {
+func (s *Server) peerScan(j *peerJob) error {
 	var req wire.ScanRequest
-	if err := wire.DecodeScanRequest(call.Params, &req); err != nil {
+	if err := wire.DecodeScanRequest(j.call.Params, &req); err != nil {
 		return err
 	}
 	reply := s.parts.Replica.Scan(&req)
-	call.Reply(func(dst []byte) []byte { return wire.AppendScanReply(dst, &reply) })
-	leave()
+	j.call.Reply(func(dst []byte) []byte { return wire.AppendScanReply(dst, &reply) })
+	j.leave()
 	return nil
 }
 
 // peerForward coordinates a client's write that a peer can not.
-func (s *Server) peerForward(ctx context.Context, call *rpc.Call, leave func()) error {
+func (s *Server) peerForward(j *peerJob) error {
 	var q wire.ForwardRequest
-	if err := wire.DecodeForwardRequest(call.Params, &q); err != nil {
+	if err := wire.DecodeForwardRequest(j.call.Params, &q); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(q.RemainingMS)*time.Millisecond)
+	ctx, cancel := context.WithTimeout(j.ctx, time.Duration(q.RemainingMS)*time.Millisecond)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
 	req := &request{method: q.Method, params: q.Params, arrived: time.Now(), forwarded: true}
 	reply := s.coordinate(ctx, req)
-	call.Reply(func(dst []byte) []byte { return wire.AppendForwardReply(dst, &reply) })
-	leave()
+	j.call.Reply(func(dst []byte) []byte { return wire.AppendForwardReply(dst, &reply) })
+	j.leave()
 	return nil
 }
 

@@ -27,47 +27,38 @@ type encoder func(dst []byte) []byte
 
 // method is how requests of one name are answered.
 type method struct {
+	name   string
 	handle func(context.Context, *request) (encoder, error)
 	// quick ones never wait: they are answered where they were read, and are not counted
 	// among the requests under way, so that a busy node still says who it is.
 	quick bool
 }
 
-// clientMethod finds a method of the client port.
-func (s *Server) clientMethod(name string) (method, bool) {
-	switch name {
-	case wire.MethodGet:
-		return method{handle: s.handleGet}, true
-	case wire.MethodPut:
-		return method{handle: s.handlePut}, true
-	case wire.MethodDelete:
-		return method{handle: s.handleDelete}, true
-	case wire.MethodGetMany:
-		return method{handle: s.handleGetMany}, true
-	case wire.MethodKeyScan:
-		return method{handle: s.handleScan}, true
-	case wire.MethodHello:
-		return method{handle: s.handleHello, quick: true}, true
-	case wire.MethodPing:
-		return method{handle: s.handlePing, quick: true}, true
-	case wire.MethodClusterInfo:
-		return method{handle: s.handleClusterInfo, quick: true}, true
-	case wire.MethodClusterStatus:
-		return method{handle: s.handleClusterStatus, quick: true}, true
-	case wire.MethodBucketGet:
-		return method{handle: s.handleBucketGet, quick: true}, true
-	case wire.MethodBucketList:
-		return method{handle: s.handleBucketList, quick: true}, true
+// clientMethods are the methods of the client port.
+func (s *Server) clientMethods() map[string]method {
+	list := []method{
+		{name: wire.MethodGet, handle: s.handleGet},
+		{name: wire.MethodPut, handle: s.handlePut},
+		{name: wire.MethodDelete, handle: s.handleDelete},
+		{name: wire.MethodGetMany, handle: s.handleGetMany},
+		{name: wire.MethodKeyScan, handle: s.handleScan},
+		{name: wire.MethodHello, handle: s.handleHello, quick: true},
+		{name: wire.MethodPing, handle: s.handlePing, quick: true},
+		{name: wire.MethodClusterInfo, handle: s.handleClusterInfo, quick: true},
+		{name: wire.MethodClusterStatus, handle: s.handleClusterStatus, quick: true},
+		{name: wire.MethodBucketGet, handle: s.handleBucketGet, quick: true},
+		{name: wire.MethodBucketList, handle: s.handleBucketList, quick: true},
 	}
 	if s.parts.Control != nil {
-		switch name {
-		case wire.MethodNodeStop:
-			return method{handle: s.handleNodeStop}, true
-		case wire.MethodNodeStart:
-			return method{handle: s.handleNodeStart}, true
-		}
+		list = append(list,
+			method{name: wire.MethodNodeStop, handle: s.handleNodeStop},
+			method{name: wire.MethodNodeStart, handle: s.handleNodeStart})
 	}
-	return method{}, false
+	methods := make(map[string]method, len(list))
+	for _, m := range list {
+		methods[m.name] = m
+	}
+	return methods
 }
 
 // begin bounds ctx by the time that the request has, which runs since it arrived. One

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -134,7 +133,9 @@ type Server struct {
 	life   context.Context
 	cutOff context.CancelFunc
 
-	working sync.WaitGroup // requests in goroutines
+	methods map[string]method     // of the client port
+	works   map[string]peerMethod // of the peer port, but for its hello
+	workers *workers              // run what may wait
 }
 
 // New returns a server. It starts nothing.
@@ -146,7 +147,9 @@ func New(cfg Config, parts Parts, log *zap.Logger) (*Server, error) {
 		cfg: cfg, parts: parts, log: log,
 		requests: newGate(cfg.MaxRequests, cfg.MaxBytes),
 		peers:    newGate(cfg.MaxPeerRequests, cfg.MaxPeerBytes),
+		workers:  newWorkers(),
 	}
+	s.methods, s.works = s.clientMethods(), s.peerMethods()
 	s.life, s.cutOff = context.WithCancel(context.Background())
 	var err error
 	s.client, err = rpc.NewServer(cfg.Client, rpc.HandlerFunc(s.handleClient), log.Named("client"))
@@ -197,48 +200,59 @@ func (s *Server) DrainPeers(ctx context.Context) error {
 }
 
 // Wait waits for every goroutine of the server. Both ports must have ended.
-func (s *Server) Wait() { s.working.Wait() }
+func (s *Server) Wait() { s.workers.wait() }
 
 // Open is how many client requests are under way; Refused how many were refused because
 // there were too many.
 func (s *Server) Open() int       { open, _ := s.requests.counts(); return open }
 func (s *Server) Refused() uint64 { _, refused := s.requests.counts(); return refused }
 
+// clientJob is a client's request on its way to its answer.
+type clientJob struct {
+	server *Server
+	ctx    context.Context
+	call   *rpc.Call
+	method method
+	request
+}
+
 // handleClient is called for each client request, on its connection's goroutine.
 func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
-	m, found := s.clientMethod(string(call.Method))
+	m, found := s.methods[string(call.Method)]
 	if !found {
 		call.ReplyError(unknownMethod(call.Method))
 		return
 	}
-	req := &request{
-		method: string(call.Method), params: call.Params, arrived: time.Now(),
+	j := &clientJob{
+		server: s, ctx: ctx, call: call, method: m,
+		request: request{method: m.name, params: call.Params, arrived: time.Now()},
 	}
 	if m.quick {
-		s.answer(ctx, call, m, req)
+		j.answer()
 		return
 	}
-	size := len(call.Params)
-	if err := s.requests.enter(size); err != nil {
-		call.ReplyError(s.errorText(req, err))
+	if err := s.requests.enter(len(j.params)); err != nil {
+		call.ReplyError(s.errorText(&j.request, err))
 		return
 	}
-	s.working.Go(func() {
-		defer s.requests.leave(size)
-		s.answer(ctx, call, m, req)
-	})
+	s.workers.start(j)
 }
 
-func (s *Server) answer(ctx context.Context, call *rpc.Call, m method, req *request) {
-	result, err := m.handle(ctx, req)
+func (j *clientJob) run() {
+	defer j.server.requests.leave(len(j.params))
+	j.answer()
+}
+
+func (j *clientJob) answer() {
+	result, err := j.method.handle(j.ctx, &j.request)
 	if err != nil {
-		text := s.errorText(req, err)
-		s.logDone(req, text)
-		call.ReplyError(text)
+		text := j.server.errorText(&j.request, err)
+		j.server.logDone(&j.request, text)
+		j.call.ReplyError(text)
 		return
 	}
-	s.logDone(req, "")
-	call.Reply(result)
+	j.server.logDone(&j.request, "")
+	j.call.Reply(result)
 }
 
 // logDone echoes the client's trace.
