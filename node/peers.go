@@ -154,29 +154,34 @@ func (p *peers) find(node kv.NodeID) *rpc.Peer {
 	return nil
 }
 
-// call sends one request and hears what became of it, for liveness too.
-func (p *peers) call(
-	node kv.NodeID, method string, deadline time.Time,
-	params func([]byte) []byte, done func(result []byte, err error),
+// ask sends one request and hears what became of it, for liveness too.
+func ask[R any](
+	p *peers, node kv.NodeID, method string, deadline time.Time, params rpc.AppendParams,
+	decode func([]byte, *R) error, done func(R, error),
 ) {
 	connections := p.find(node)
 	if connections == nil {
-		done(nil, fmt.Errorf("%w: no such member", coordinator.ErrNotSent))
+		var none R
+		done(none, fmt.Errorf("%w: no such member", coordinator.ErrNotSent))
 		return
 	}
-	append := func(dst []byte, _ uint16) []byte { return params(dst) }
-	connections.Go(method, append, deadline, func(result []byte, err error) {
-		done(result, p.judge(node, err))
+	connections.Go(method, params, deadline, func(result []byte, err error) {
+		var reply R
+		if err = p.judge(node, err); err == nil {
+			err = decode(result, &reply)
+		}
+		done(reply, err)
 	})
 }
 
 // judge feeds liveness, and tells the coordinator what it must know of an error.
 func (p *peers) judge(node kv.NodeID, err error) error {
-	var answered *rpc.RemoteError
-	switch {
-	case err == nil:
+	if err == nil {
 		p.liveness.Succeeded(node, time.Now())
 		return nil
+	}
+	var answered *rpc.RemoteError
+	switch {
 	case errors.As(err, &answered):
 		p.liveness.Succeeded(node, time.Now())
 		return did(answered)
@@ -205,45 +210,31 @@ func did(answered *rpc.RemoteError) error {
 func (p *peers) Store(
 	node kv.NodeID, req *wire.StoreRequest, deadline time.Time, done func(wire.StoreReply, error),
 ) {
-	p.call(node, wire.MethodStore, deadline,
-		func(dst []byte) []byte { return wire.AppendStoreRequest(dst, req) },
-		func(result []byte, err error) {
-			var reply wire.StoreReply
-			if err == nil {
-				err = wire.DecodeStoreReply(result, &reply)
-			}
-			done(reply, err)
-		})
+	ask(p, node, wire.MethodStore, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendStoreRequest(dst, req) },
+		wire.DecodeStoreReply, done)
 }
 
 // Read implements coordinator.Peers.
 func (p *peers) Read(
 	node kv.NodeID, req *wire.ReadRequest, deadline time.Time, done func(wire.ReadReply, error),
 ) {
-	p.call(node, wire.MethodRead, deadline,
-		func(dst []byte) []byte { return wire.AppendReadRequest(dst, req) },
-		func(result []byte, err error) {
-			var reply wire.ReadReply
-			if err == nil {
-				err = wire.DecodeReadReply(clone(result), &reply)
-			}
-			done(reply, err)
-		})
+	ask(p, node, wire.MethodRead, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendReadRequest(dst, req) },
+		func(result []byte, reply *wire.ReadReply) error {
+			return wire.DecodeReadReply(clone(result), reply)
+		}, done)
 }
 
 // Scan implements coordinator.Peers.
 func (p *peers) Scan(
 	node kv.NodeID, req *wire.ScanRequest, deadline time.Time, done func(wire.ScanReply, error),
 ) {
-	p.call(node, wire.MethodScan, deadline,
-		func(dst []byte) []byte { return wire.AppendScanRequest(dst, req) },
-		func(result []byte, err error) {
-			var reply wire.ScanReply
-			if err == nil {
-				err = wire.DecodeScanReply(clone(result), &reply)
-			}
-			done(reply, err)
-		})
+	ask(p, node, wire.MethodScan, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendScanRequest(dst, req) },
+		func(result []byte, reply *wire.ScanReply) error {
+			return wire.DecodeScanReply(clone(result), reply)
+		}, done)
 }
 
 // Forward implements coordinator.Peers.
@@ -251,15 +242,11 @@ func (p *peers) Forward(
 	node kv.NodeID, req *wire.ForwardRequest, deadline time.Time,
 	done func(wire.ForwardReply, error),
 ) {
-	p.call(node, wire.MethodForward, deadline,
-		func(dst []byte) []byte { return wire.AppendForwardRequest(dst, req) },
-		func(result []byte, err error) {
-			var reply wire.ForwardReply
-			if err == nil {
-				err = wire.DecodeForwardReply(clone(result), &reply)
-			}
-			done(reply, err)
-		})
+	ask(p, node, wire.MethodForward, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendForwardRequest(dst, req) },
+		func(result []byte, reply *wire.ForwardReply) error {
+			return wire.DecodeForwardReply(clone(result), reply)
+		}, done)
 }
 
 // clone takes a result out of the connection's buffer, which is used again: what was

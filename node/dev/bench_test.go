@@ -34,6 +34,36 @@ func BenchmarkPut1KiB(b *testing.B) {
 	})
 }
 
+// Each client overwrites a key of its own, whose versions the nodes remember.
+func BenchmarkOverwrite1KiB(b *testing.B) {
+	client := benchCluster(b)
+	value := make([]byte, 1024)
+	var n atomic.Uint64
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.SetParallelism(clients)
+	b.RunParallel(func(pb *testing.PB) {
+		key, seen := fmt.Appendf(nil, "key-%d", n.Add(1)), []byte(nil)
+		for pb.Next() {
+			answer, err := client.Call(context.Background(), wire.MethodPut, func(dst []byte) []byte {
+				req := wire.PutRequest{Key: key, Value: value}
+				req.Context = seen
+				return wire.AppendPutRequest(dst, &req)
+			})
+			var done wire.PutResult
+			if err == nil {
+				err = wire.DecodePutResult(answer, &done)
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			seen = done.Context
+		}
+	})
+	b.StopTimer()
+}
+
 func BenchmarkGet1KiB(b *testing.B) {
 	client := benchCluster(b)
 	const keys = 1000
@@ -57,9 +87,12 @@ func BenchmarkGet1KiB(b *testing.B) {
 	})
 }
 
-// inParallel calls do b.N times, 64 at a time.
+// clients is how many goroutines call, for each processor that the run uses.
+const clients = 32
+
+// inParallel calls do b.N times, by many goroutines.
 func inParallel(b *testing.B, do func() error) {
-	b.SetParallelism(32) // times two cores
+	b.SetParallelism(clients)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := do(); err != nil {
