@@ -79,6 +79,10 @@ func (a *app) dev(ctx context.Context, s settings) (err error) {
 	if err != nil {
 		return usage("%w", err)
 	}
+	memory, err := parseSize(s.MemoryTarget)
+	if err != nil {
+		return usage("memory target: %w", err)
+	}
 	temporary := cfg.Dir == ""
 	if temporary {
 		if cfg.Dir, err = os.MkdirTemp("", "dyno-dev-"); err != nil {
@@ -93,6 +97,7 @@ func (a *app) dev(ctx context.Context, s settings) (err error) {
 		}
 		return storageFault(err)
 	}
+	a.tuneRuntime(len(cluster.Members()), memory)
 	run, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1) // the one result of Run

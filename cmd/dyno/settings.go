@@ -32,6 +32,7 @@ type settings struct {
 	Replicas     int           `koanf:"replicas"`
 	Partitions   int           `koanf:"partitions"`
 	DiskReserve  string        `koanf:"disk_reserve"`
+	MemoryTarget string        `koanf:"memory_target"`
 	DrainTimeout time.Duration `koanf:"drain_timeout"`
 	LogLevel     string        `koanf:"log_level"`
 	LogFormat    string        `koanf:"log_format"`
@@ -39,8 +40,9 @@ type settings struct {
 
 func defaultSettings() settings {
 	return settings{
-		Listen: defaultEndpoint, DiskReserve: "512MiB", DrainTimeout: 10 * time.Second,
-		LogLevel: "warn", LogFormat: "auto",
+		Listen: defaultEndpoint, DiskReserve: "512MiB", MemoryTarget: "256MiB",
+		DrainTimeout: 10 * time.Second,
+		LogLevel:     "warn", LogFormat: "auto",
 	}
 }
 
@@ -58,6 +60,9 @@ var settingTexts = []struct{ key, text string }{
 	{"partitions", "Into how many partitions a new cluster divides its keys: a power of\n" +
 		"two; 0: 128."},
 	{"disk_reserve", "A node refuses writes while its disk has less free space than this."},
+	{"memory_target", "Above this much memory for each node garbage is collected harder, at the\n" +
+		"cost of processor time. Raise it for much more data; 0: no target.\n" +
+		"GOMEMLIMIT in the environment goes before it."},
 	{"drain_timeout", "How long a node that is told to stop waits for requests under way."},
 	{"log_level", "debug, info, warn or error."},
 	{"log_format", "json, console, or auto: console where standard error is a terminal."},
@@ -74,6 +79,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 		"partitions of a new cluster, a power of two (default 128)")
 	f.StringVar(&s.DiskReserve, "disk-reserve", s.DiskReserve,
 		"refuse writes while the disk has less free space")
+	f.StringVar(&s.MemoryTarget, "memory-target", s.MemoryTarget,
+		"collect garbage harder above this much memory for each node; 0: no target")
 	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
 		"how long a node waits for requests under way when it is told to stop")
 	f.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")

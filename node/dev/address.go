@@ -5,7 +5,6 @@ package dev
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
 )
@@ -71,7 +70,7 @@ func freeBase(host string, n int) (int, error) {
 	const lowest, highest, tries = 10_000, 32_000, 200
 	var err error
 	for range tries {
-		base := lowest + rand.IntN((highest-lowest)/portStride-n)*portStride
+		base := lowest + int(random64()%uint64((highest-lowest)/portStride-n))*portStride
 		if err = tryPorts(host, base, n); err == nil {
 			return base, nil
 		}
