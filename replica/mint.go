@@ -116,12 +116,10 @@ func (m *mint) apply(cur storage.Current) storage.Next {
 // repeated answers a retry with the dot that the request was given before (I4).
 func (m *mint) repeated(part *partition, cur storage.Current) (storage.Next, bool) {
 	dot, found := vclock.Dot{}, false
-	if earlier, known := part.requests.find(m.req.Request, m.r.cfg.Now().UnixMilli()); known {
-		if earlier.keyHash != m.keyHash {
-			return m.refused(ErrRequestReused.Error(), ErrRequestReused), true
-		}
+	key := requestKey{id: m.req.Request, keyHash: m.keyHash}
+	if earlier, known := part.requests.find(key, m.r.cfg.Now().UnixMilli()); known {
 		// A dot whose object could not be stored is no answer.
-		dot, found = earlier.dot, cur.Object.Context.Contains(earlier.dot)
+		dot, found = earlier, cur.Object.Context.Contains(earlier)
 	} else if twin, known := findRequest(cur.Object, m.req.Request); known {
 		// Another coordinator minted it, and its write has come here already.
 		dot, found = twin.Dot, true
@@ -164,7 +162,7 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	}
 	var note *wire.JournalEntry
 	if !m.req.Request.IsZero() {
-		part.requests.add(m.req.Request, minted{dot: version.Dot, keyHash: m.keyHash, at: now})
+		part.requests.add(requestKey{id: m.req.Request, keyHash: m.keyHash}, version.Dot, now)
 		note = &wire.JournalEntry{
 			Request: m.req.Request, Dot: version.Dot, KeyHash: m.keyHash, At: now,
 		}

@@ -22,8 +22,6 @@ var (
 	// ErrContext refuses a write whose context claims dots that this owner has not
 	// issued: it is damaged or made up (TRAPS C8).
 	ErrContext = errors.New("replica: the context claims writes that never happened")
-	// ErrRequestReused refuses a request id that was used for another key.
-	ErrRequestReused = errors.New("replica: this request id was used for another key")
 	// ErrMayNotMint refuses to mint where this node is no owner with history.
 	ErrMayNotMint = errors.New("replica: this node may not coordinate writes of the key")
 )
@@ -246,5 +244,5 @@ func (r *Replica) CleanActors() (actors []wire.ActorMark, stamp kv.Stamp) {
 // called before the store's shards run.
 func (r *Replica) Recall(e wire.JournalEntry) {
 	p := ring.PartitionOf(e.KeyHash, len(r.parts))
-	r.parts[p].requests.add(e.Request, minted{dot: e.Dot, keyHash: e.KeyHash, at: e.At})
+	r.parts[p].requests.add(requestKey{id: e.Request, keyHash: e.KeyHash}, e.Dot, e.At)
 }

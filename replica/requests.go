@@ -20,21 +20,27 @@ const (
 	requestsFloor = 64
 )
 
-// minted is what the table remembers of a request: which dot, and of which key.
-type minted struct {
-	dot     vclock.Dot
+// requestKey is a request of one key. A client that uses an id again for another key has
+// made another request.
+type requestKey struct {
+	id      kv.RequestID
 	keyHash uint64
-	at      int64 // Unix milliseconds
-	place   int   // in the table's ring
 }
 
-// requestTable maps the request ids of one partition to the dots minted for them.
+// minted is what the table remembers of a request.
+type minted struct {
+	dot   vclock.Dot
+	at    int64 // Unix milliseconds
+	place int   // in the table's ring
+}
+
+// requestTable maps the requests of one partition to the dots minted for them.
 // It is owned by the partition's shard. The zero value is empty; limit is set at
 // construction.
 type requestTable struct {
 	limit  int
-	byID   map[kv.RequestID]minted
-	oldest []kv.RequestID // a ring in order of insertion: next is overwritten
+	byKey  map[requestKey]minted
+	oldest []requestKey // a ring in order of insertion: next is overwritten
 	next   int
 }
 
@@ -42,34 +48,35 @@ func newRequestTable(partitions int) requestTable {
 	return requestTable{limit: max(requestsFloor, requestsTotal/max(1, partitions))}
 }
 
-// find returns what was minted for id within the window.
-func (t *requestTable) find(id kv.RequestID, now int64) (minted, bool) {
-	m, found := t.byID[id]
+// find returns the dot that was minted for a request within the window.
+func (t *requestTable) find(key requestKey, now int64) (vclock.Dot, bool) {
+	m, found := t.byKey[key]
 	if !found || now-m.at > requestWindow {
-		return minted{}, false
+		return vclock.Dot{}, false
 	}
-	return m, true
+	return m.dot, true
 }
 
-// add remembers what was minted for id; at the bound it forgets the oldest.
-func (t *requestTable) add(id kv.RequestID, m minted) {
-	if id.IsZero() {
+// add remembers what was minted for a request; at the bound it forgets the oldest.
+func (t *requestTable) add(key requestKey, dot vclock.Dot, at int64) {
+	if key.id.IsZero() {
 		return
 	}
-	if t.byID == nil {
-		t.byID = make(map[kv.RequestID]minted)
+	if t.byKey == nil {
+		t.byKey = make(map[requestKey]minted)
 	}
+	m := minted{dot: dot, at: at}
 	if len(t.oldest) < t.limit {
 		m.place = len(t.oldest)
-		t.oldest = append(t.oldest, id)
+		t.oldest = append(t.oldest, key)
 	} else {
 		m.place = t.next
-		// An id that was minted again after its window has a younger place, and stays.
-		if old := t.oldest[t.next]; t.byID[old].place == t.next {
-			delete(t.byID, old)
+		// A request that was minted again after its window has a younger place, and stays.
+		if old := t.oldest[t.next]; t.byKey[old].place == t.next {
+			delete(t.byKey, old)
 		}
-		t.oldest[t.next] = id
+		t.oldest[t.next] = key
 		t.next = (t.next + 1) % t.limit
 	}
-	t.byID[id] = m
+	t.byKey[key] = m
 }

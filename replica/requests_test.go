@@ -4,7 +4,6 @@ package replica
 
 import (
 	"encoding/binary"
-	"errors"
 	"testing"
 	"time"
 
@@ -20,16 +19,18 @@ func requestID(n uint64) (id kv.RequestID) {
 	return id
 }
 
+func requestOf(n uint64) requestKey { return requestKey{id: requestID(n)} }
+
 func TestRequestTableIsBoundedAndForgetsTheOldest(t *testing.T) {
 	table := requestTable{limit: 4}
 	for n := range uint64(10) {
-		table.add(requestID(n), minted{at: int64(n)})
-		if len(table.byID) > table.limit || len(table.oldest) > table.limit {
-			t.Fatalf("%d ids, %d places", len(table.byID), len(table.oldest))
+		table.add(requestOf(n), vclock.Dot{}, int64(n))
+		if len(table.byKey) > table.limit || len(table.oldest) > table.limit {
+			t.Fatalf("%d ids, %d places", len(table.byKey), len(table.oldest))
 		}
 	}
 	for n := range uint64(10) {
-		if _, found := table.find(requestID(n), 10); found != (n >= 6) {
+		if _, found := table.find(requestOf(n), 10); found != (n >= 6) {
 			t.Errorf("id %d found: %v", n, found)
 		}
 	}
@@ -37,14 +38,14 @@ func TestRequestTableIsBoundedAndForgetsTheOldest(t *testing.T) {
 
 func TestRequestTableForgetsAfterTheWindow(t *testing.T) {
 	table := requestTable{limit: 4}
-	table.add(requestID(1), minted{at: 1000})
-	if _, found := table.find(requestID(1), 1000+requestWindow); !found {
+	table.add(requestOf(1), vclock.Dot{}, 1000)
+	if _, found := table.find(requestOf(1), 1000+requestWindow); !found {
 		t.Error("forgotten within the window")
 	}
-	if _, found := table.find(requestID(1), 1001+requestWindow); found {
+	if _, found := table.find(requestOf(1), 1001+requestWindow); found {
 		t.Error("remembered beyond the window")
 	}
-	if table.add(kv.RequestID{}, minted{}); len(table.byID) != 1 {
+	if table.add(requestKey{}, vclock.Dot{}, 0); len(table.byKey) != 1 {
 		t.Error("no request id was remembered as one")
 	}
 }
@@ -53,12 +54,12 @@ func TestRequestTableForgetsAfterTheWindow(t *testing.T) {
 func TestRequestTableKeepsWhatWasMintedAgain(t *testing.T) {
 	table := requestTable{limit: 3}
 	for _, n := range []uint64{1, 2, 1, 3, 4} {
-		table.add(requestID(n), minted{at: int64(n)})
+		table.add(requestOf(n), vclock.Dot{}, int64(n))
 	}
-	if _, found := table.find(requestID(1), 5); !found {
+	if _, found := table.find(requestOf(1), 5); !found {
 		t.Error("the id that was minted again was forgotten first")
 	}
-	if _, found := table.find(requestID(2), 5); found {
+	if _, found := table.find(requestOf(2), 5); found {
 		t.Error("the table is not bounded")
 	}
 }
@@ -184,28 +185,26 @@ func TestTrapC10TwinsCollapseWhereTheyMeet(t *testing.T) {
 	})
 }
 
-func TestARequestIDOfAnotherKeyIsRefused(t *testing.T) {
+func TestARequestIDOfAnotherKeyIsAnotherRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := fresh(t)
-		var same []string // keys of one partition
-		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-			if l.target(key).Partition == l.target("a").Partition {
-				same = append(same, key)
-			}
-		}
-		if len(same) < 2 {
-			t.Fatal("no two of the keys share a partition")
-		}
-		for i, key := range same[:2] {
-			req := l.putting(key, "v", vclock.Context{})
+		keys := []string{"a", "b", "c", "d", "e", "f", "g", "h"} // several to a partition
+		for _, key := range keys {
+			req := l.putting(key, key, vclock.Context{})
 			req.Request = requestID(1)
-			m := l.mint(req)
-			if refused := errors.Is(m.Err, ErrRequestReused); refused != (i == 1) {
-				t.Errorf("key %s: code %d, %v", key, m.Code, m.Err)
+			if m := l.mint(req); m.Code != wire.ReplicaOK || m.Repeat {
+				t.Errorf("key %s: code %d, repeat %v, %v", key, m.Code, m.Repeat, m.Err)
 			}
 		}
-		if !l.object(same[1]).IsZero() {
-			t.Error("the refused write was stored")
+		for _, key := range keys {
+			again := l.putting(key, key, vclock.Context{})
+			again.Request = requestID(1)
+			if m := l.mint(again); m.Code != wire.ReplicaOK || !m.Repeat {
+				t.Errorf("key %s again: code %d, repeat %v, %v", key, m.Code, m.Repeat, m.Err)
+			}
+			if n := len(l.object(key).Versions); n != 1 {
+				t.Errorf("key %s has %d versions", key, n)
+			}
 		}
 	})
 }
