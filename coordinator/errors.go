@@ -47,7 +47,7 @@ func refusal(reply replica.MintReply) error {
 		e.Code = wire.CodeTooLarge
 	case errors.Is(reply.Err, kv.ErrFenced):
 		e.Code = wire.CodeFenced
-	case errors.Is(reply.Err, replica.ErrContext), errors.Is(reply.Err, replica.ErrRequestReused):
+	case errors.Is(reply.Err, replica.ErrContext):
 		e.Code = wire.CodeInvalid
 	case errors.Is(reply.Err, replica.ErrMayNotMint):
 		e.Code = wire.CodeNotReady

@@ -22,7 +22,6 @@ func TestRefusedMintsAreOutcomeNone(t *testing.T) {
 		{"size", replica.MintReply{Code: wire.ReplicaRefused, Err: kv.ErrTooLarge}, wire.CodeTooLarge},
 		{"fence", replica.MintReply{Code: wire.ReplicaRefused, Err: kv.ErrFenced}, wire.CodeFenced},
 		{"context", replica.MintReply{Code: wire.ReplicaRefused, Err: replica.ErrContext}, wire.CodeInvalid},
-		{"request id", replica.MintReply{Code: wire.ReplicaRefused, Err: replica.ErrRequestReused}, wire.CodeInvalid},
 		{"no owner", replica.MintReply{Code: wire.ReplicaRefused, Err: replica.ErrMayNotMint}, wire.CodeNotReady},
 		{"expired", replica.MintReply{Code: wire.ReplicaExpired}, wire.CodeOverloaded},
 		{"overloaded", replica.MintReply{Code: wire.ReplicaOverloaded}, wire.CodeOverloaded},
