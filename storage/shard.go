@@ -51,10 +51,10 @@ func (sh *shard) run() {
 		}
 		if sh.store.failure.Load() != nil {
 			sh.drop(ops)
-			continue
-		}
-		for _, op := range ops {
-			sh.take(op)
+		} else {
+			for _, op := range ops {
+				sh.take(op)
+			}
 		}
 		clear(ops)
 		spare = ops

@@ -98,6 +98,49 @@ func TestAStoreThatNeverRanAnswersAtItsClose(t *testing.T) {
 	}
 }
 
+// TestWhatIsDroppedIsAnsweredOnce is I9 in the moment between a store's failure and the
+// closing of its queues: operations still come in while others are dropped.
+func TestWhatIsDroppedIsAnsweredOnce(t *testing.T) {
+	cfg := testConfig()
+	cfg.Shards = 1
+	r := start(t, cfg, NewMemory())
+	calls := make(map[string]int) // owned by the shard
+	ended := make(chan struct{})
+	visit := func(name string, and func()) {
+		err := r.Visit(0, func(error) {
+			if calls[name]++; calls[name] == 1 && and != nil {
+				and()
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	visit("first", func() {
+		for _, name := range []string{"a", "b", "c"} {
+			visit(name, nil)
+		}
+		visit("d", func() { // the memory of these four is used again from here on
+			failure := ErrFailed
+			r.failure.Store(&failure)
+			visit("e", func() {
+				visit("f", func() {
+					visit("h", nil)
+					visit("i", func() { close(ended) })
+				})
+				visit("g", nil)
+			})
+		})
+	})
+	<-ended
+	_ = r.stop()
+	for _, name := range []string{"first", "a", "b", "c", "d", "e", "f", "g", "h", "i"} {
+		if calls[name] != 1 {
+			t.Errorf("%s was called %d times", name, calls[name])
+		}
+	}
+}
+
 func TestRunRunsOnce(t *testing.T) {
 	r := start(t, testConfig(), NewMemory())
 	mustDo(t, r.overwrite("k", "v"))
