@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -20,11 +19,16 @@ const clockTick = 20 * time.Millisecond
 // syncedDir fsyncs a directory when files were made or removed in it. Looking costs
 // one system call.
 type syncedDir struct {
-	path string
-	file *os.File
+	path  string
+	file  *os.File
+	fsync func() error // the file's; tests put another one here
 
-	mu     sync.Mutex
-	synced time.Time // change time of the directory at the last sync; guarded by mu
+	// turn holds one token; who has it may sync. The kernel tells of a failed sync once,
+	// and whoever synced beside it would take the silence for success.
+	turn chan struct{}
+	// Owned by who has the turn.
+	synced time.Time // change time of the directory at the last sync
+	failed error     // the first failed sync
 }
 
 // openSyncedDir opens a directory that is there and syncs it and the one above.
@@ -36,42 +40,47 @@ func openSyncedDir(path string) (*syncedDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: open directory: %w", err)
 	}
-	d := &syncedDir{path: path, file: file}
+	d := &syncedDir{path: path, file: file, fsync: file.Sync, turn: make(chan struct{}, 1)}
+	d.turn <- struct{}{}
 	if err := d.sync(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return d, nil
 }
 
+// sync syncs, unless an earlier sync has failed: then it is unknown what that one left.
 func (d *syncedDir) sync() error {
-	if err := d.file.Sync(); err != nil {
-		return fmt.Errorf("storage: sync directory %s: %w", d.path, err)
+	if d.failed != nil {
+		return d.failed
 	}
-	return nil
+	if err := d.fsync(); err != nil {
+		d.failed = fmt.Errorf("storage: sync directory %s: %w", d.path, err)
+	}
+	return d.failed
 }
 
 // syncIfChanged syncs the directory if it changed since the last time. A change that
 // is younger than a tick is synced again the next time, for there may be another with
 // the same time.
 func (d *syncedDir) syncIfChanged() error {
+	<-d.turn
+	defer func() { d.turn <- struct{}{} }()
 	info, err := d.file.Stat()
 	if err != nil {
 		return fmt.Errorf("storage: look at directory %s: %w", d.path, err)
 	}
 	changed := info.ModTime()
-	d.mu.Lock()
-	same := changed.Equal(d.synced)
-	d.mu.Unlock()
-	if same {
+	if changed.Equal(d.synced) && d.failed == nil {
 		return nil
 	}
+	// Its age when it was looked at: the sync may take longer than a tick, and does not
+	// cover what is made meanwhile.
+	settled := time.Since(changed) > clockTick
 	if err := d.sync(); err != nil {
 		return err
 	}
-	if age := time.Since(changed); age > clockTick {
-		d.mu.Lock()
+	if settled {
 		d.synced = changed
-		d.mu.Unlock()
 	}
 	return nil
 }
