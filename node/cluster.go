@@ -73,11 +73,15 @@ func (c *cluster) statusOfOther(status *wire.MemberStatus, view gossip.View) {
 	case c.control != nil && c.control.Stopped(status.Name):
 		status.State, status.Reason = wire.StateStopped, "stopped by an operator"
 		return
-	case !known:
+	case !c.alive(status.ID) && !known:
 		status.Reason = "gossip has not heard of it"
 		return
 	case !c.alive(status.ID):
 		status.Reason = "not reachable from here"
+		return
+	case !known:
+		status.State = wire.StateUp
+		status.Reason = "it answers, but gossip does not hear of it"
 		return
 	}
 	status.State, status.RingVersion = wire.StateUp, other.Meta.RingVersion

@@ -23,6 +23,7 @@
 //	store     shards, committer, answers, tending     ends after the ports
 //	ports     clients, peers                          end by draining
 //	peers     connections to the other members        end after the sends
+//	probe     pings members whose liveness is doubted ends with the peers
 //	gossip    memberlist and its loops                ends with the ports
 //	confirm   asks the group about this opening       ends when it has answered
 //	watch     ring and gossip changes                 ends with ctx

@@ -36,11 +36,22 @@ type peers struct {
 	byNode map[kv.NodeID]*peer
 }
 
+const (
+	// probeEvery is how often members are pinged whose liveness is in doubt.
+	probeEvery = time.Second
+	// patience is how long a call must have waited for its silence to tell of the member:
+	// else a client that gives its requests a millisecond each could make every member seem
+	// down, for all other clients too.
+	patience = 500 * time.Millisecond
+)
+
 // peer is one member and the connections to it.
 type peer struct {
 	addr string
 	rpc  *rpc.Peer
 	stop context.CancelFunc // nil before its Run
+	// doubted: a call to it ended without an answer, sooner than patience.
+	doubted bool
 }
 
 var _ coordinator.Peers = (*peers)(nil)
@@ -165,30 +176,39 @@ func ask[R any](
 		done(none, fmt.Errorf("%w: no such member", coordinator.ErrNotSent))
 		return
 	}
+	began := time.Now()
 	connections.Go(method, params, deadline, func(result []byte, err error) {
 		var reply R
-		if err = p.judge(node, err); err == nil {
+		if err = p.judge(node, err, began); err == nil {
 			err = decode(result, &reply)
 		}
 		done(reply, err)
 	})
 }
 
-// judge feeds liveness, and tells the coordinator what it must know of an error.
-func (p *peers) judge(node kv.NodeID, err error) error {
+// judge feeds liveness with the end of a call that began then, and tells the coordinator
+// what it must know of an error.
+func (p *peers) judge(node kv.NodeID, err error, began time.Time) error {
+	now := time.Now()
 	if err == nil {
-		p.liveness.Succeeded(node, time.Now())
+		p.liveness.Succeeded(node, now)
 		return nil
 	}
 	var answered *rpc.RemoteError
 	switch {
 	case errors.As(err, &answered):
-		p.liveness.Succeeded(node, time.Now())
+		p.liveness.Succeeded(node, now)
 		return did(answered)
 	case errors.Is(err, rpc.ErrBusy):
 		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, err)
+	case errors.Is(err, rpc.ErrDown):
+		// Nothing was asked: that there is no connection is known without it, and it shall
+		// not count against the member once there is one.
+	case errors.Is(err, context.DeadlineExceeded) && now.Sub(began) < patience:
+		p.doubt(node)
+	default:
+		p.liveness.Failed(node, now)
 	}
-	p.liveness.Failed(node, time.Now())
 	if errors.Is(err, rpc.ErrNotSent) {
 		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, err)
 	}

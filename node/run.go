@@ -41,6 +41,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Go(func() error { return n.tendControl(disk) })
 	group.Go(func() error { return n.gossip.Run(links) })
 	group.Go(func() error { return n.peers.run(links) })
+	group.Go(func() error { return n.peers.probe(links, n.gossip.Alive) })
 	group.Go(func() error { return n.watch(links) })
 	group.Go(func() error { return n.confirm(links) })
 	group.Go(func() error { return n.server.ServePeers(ports, n.peerPort) })
