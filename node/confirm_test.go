@@ -60,6 +60,56 @@ func TestStoreServesWithoutItsGroupButNotStrictly(t *testing.T) {
 	}
 }
 
+// Whichever of store and group has written the opening down when the process dies, the
+// next one is accepted, also after several such ends and in any order.
+func TestProcessThatDiesBetweenStoreAndGroupIsAcceptedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		must(t, r.members[0].client().put(strict("k", "value of k")))
+		m := r.members[2]
+		for i, mood := range []groupMood{
+			groupFails, groupMute, groupMute, groupFails, groupFails, groupMute, groupFails,
+		} {
+			m.kill(i%2 == 0)
+			r.group.become(mood)
+			m.start()
+			time.Sleep(2500 * time.Millisecond) // it asks a few times
+			if s := m.life.node.Status(); s.Confirmed || s.Refused {
+				t.Fatalf("after end %d: %+v", i, s)
+			}
+		}
+		m.kill(false)
+		r.group.become(groupAnswers)
+		m.start()
+		r.awaitReady()
+		r.demand([]string{"k"})
+	})
+}
+
+// The same where the directory is new: it may have been accepted by a group whose answer
+// never came.
+func TestNewStoreThatDiesBeforeItHearsOfItsConfirmationIsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, mood := range []groupMood{groupFails, groupMute} {
+			r := newRig(t, 1, 1)
+			r.group.become(mood)
+			m := r.members[0]
+			for range 3 {
+				m.start()
+				time.Sleep(2500 * time.Millisecond)
+				m.kill(true)
+			}
+			r.group.become(groupAnswers)
+			m.start()
+			r.awaitReady()
+			must(t, m.client().put(strict("k", "v")))
+			must(t, m.stop())
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 func TestEmptyStoreServesNothingBeforeTheGroupHasBeenAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 3)

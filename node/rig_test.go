@@ -288,6 +288,7 @@ const (
 	groupAnswers groupMood = iota
 	groupFails             // at once
 	groupHangs             // until whoever asks gives up
+	groupMute              // remembers what it is told, and its answer is lost
 )
 
 var (
@@ -342,6 +343,9 @@ func (g *groupInMemory) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []w
 	verdict := replica.JudgeOpens(g.opens[id], opens)
 	if verdict == replica.VerdictConfirmed {
 		g.opens[id] = opens[len(opens)-1]
+	}
+	if g.mood == groupMute {
+		return replica.VerdictUnknown, errNoGroup
 	}
 	return verdict, nil
 }
