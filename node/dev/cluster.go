@@ -188,6 +188,9 @@ func (c *Cluster) openStores(dir string, log *zap.Logger) (*node.Stores, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkRoom(d); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	boot, err := d.BootID()
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -203,6 +206,20 @@ func (c *Cluster) openStores(dir string, log *zap.Logger) (*node.Stores, error) 
 	return &node.Stores{
 		Data: data, Control: control, Boot: boot, FreeBytes: d.FreeBytes, Release: d.Close,
 	}, nil
+}
+
+// checkRoom refuses to open engines on a disk below its reserve. They write when they are
+// opened, and one that writes to a full disk takes the process with it.
+func (c *Cluster) checkRoom(d *storage.Dir) error {
+	free, err := d.FreeBytes()
+	if err != nil {
+		return err
+	}
+	if reserve := c.cfg.Node.Storage.LowWater; free < reserve {
+		return fmt.Errorf("%w: %d bytes are free, and a reserve of %d is kept",
+			storage.ErrDiskFull, free, reserve)
+	}
+	return nil
 }
 
 // random48 returns 48 cryptographic random bits, never 0.

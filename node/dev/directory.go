@@ -19,13 +19,8 @@ const lockName = "LOCK"
 // prepareDir makes the directory of a cluster where there is none, durably, and refuses
 // one that holds something of others before anything is written into it.
 func prepareDir(dir string) error {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("dev: make directory: %w", err)
-		}
-		if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
-			return fmt.Errorf("dev: make directory: %w", err)
-		}
+	if err := makeDir(dir); err != nil {
+		return fmt.Errorf("dev: make directory: %w", err)
 	}
 	_, err := os.Stat(filepath.Join(dir, fileName))
 	switch {
@@ -36,6 +31,22 @@ func prepareDir(dir string) error {
 	default:
 		return nil
 	}
+}
+
+// makeDir makes a directory where there is nothing, with all above it, and their names
+// durable: a name that is lost takes with it all that was synced below.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what stands there is seen when it is used
+	}
+	parent := filepath.Dir(filepath.Clean(dir))
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
 }
 
 // checkEmpty refuses a directory that holds something of others.

@@ -200,11 +200,11 @@ func replaceFile(path string, content []byte) error {
 		return err
 	}
 	_, err = out.Write(content)
-	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return err
+	if err = errors.Join(err, out.Sync(), out.Close()); err == nil {
+		err = os.Rename(temporary, path)
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary))
 	}
 	return syncDir(filepath.Dir(path))
 }

@@ -5,7 +5,6 @@ package dev
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
@@ -26,9 +25,6 @@ type group struct {
 	// writing waits for the disk.
 	turn chan struct{}
 	file *file
-
-	mu     sync.Mutex // guards broken
-	broken error      // the first failed write: what the file holds is unknown
 }
 
 var _ node.Group = (*group)(nil)
@@ -75,11 +71,13 @@ func (g *group) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open
 	if verdict != replica.VerdictConfirmed {
 		return verdict, nil
 	}
+	before := *member
 	member.setOpen(opens[len(opens)-1])
 	if err := g.file.save(g.dir); err != nil {
-		g.mu.Lock()
-		g.broken = err
-		g.mu.Unlock()
+		// Whichever of the two openings the disk has now, the store's list has both, since
+		// it drops the older ones only once it hears that this one is confirmed. So it may
+		// ask again, when there is room perhaps.
+		*member = before
 		return replica.VerdictUnknown, err
 	}
 	return verdict, nil
@@ -87,12 +85,6 @@ func (g *group) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open
 
 // member takes the turn and finds a member in the file; release gives the turn back.
 func (g *group) member(ctx context.Context, id kv.NodeID) (*fileMember, func(), error) {
-	g.mu.Lock()
-	broken := g.broken
-	g.mu.Unlock()
-	if broken != nil {
-		return nil, nil, broken
-	}
 	select {
 	case <-g.turn:
 	case <-ctx.Done():

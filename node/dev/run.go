@@ -234,19 +234,29 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	}
 	defer c.waiting.Done()
 	n, err := node.Open(ctx, c.nodeConfig(name), c.log.Named(name))
+	switch {
+	case err != nil:
+		c.adopt(name, nil)
+		return fmt.Errorf("dev: start %s: %w", name, err)
+	case !c.adopt(name, &running{id: member.ID, node: n}):
+		return errors.Join(errEnding, n.Close())
+	default:
+		return nil
+	}
+}
+
+// adopt puts a node that was opened into the place that was kept for it, and runs it,
+// unless the cluster ends. Without a node the place is given up.
+func (c *Cluster) adopt(name string, r *running) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.running, name)
-	if err != nil {
-		return fmt.Errorf("dev: start %s: %w", name, err)
+	if r == nil || c.base == nil {
+		return false
 	}
-	if c.base == nil {
-		return errors.Join(errEnding, n.Close())
-	}
-	r := &running{id: member.ID, node: n}
 	c.running[name] = r
 	c.launch(name, r)
-	return nil
+	return true
 }
 
 // beginStart keeps a node's place until it is open, and Run waiting until then.
@@ -298,9 +308,31 @@ func (c *Cluster) Ready(ctx context.Context) ([]NotReady, error) {
 		case <-c.over:
 			return nil, fmt.Errorf("dev: not ready: %w", errEnding)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("dev: the cluster is not ready: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("dev: the cluster is not ready: %w%s", context.Cause(ctx),
+				c.laggards())
 		}
 	}
+}
+
+// laggards says of each node that does not serve yet what it waits for.
+func (c *Cluster) laggards() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []string
+	for name, r := range c.running {
+		if r.node == nil {
+			all = append(all, "; "+name+": it is being opened")
+			continue
+		}
+		switch status := r.node.Status(); {
+		case !status.Ready:
+			all = append(all, "; "+name+": "+status.Reason)
+		case !status.Confirmed:
+			all = append(all, "; "+name+": its start could not be written to the cluster file")
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
 }
 
 func (c *Cluster) ready() (refused []NotReady, all bool) {
