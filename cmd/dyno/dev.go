@@ -107,8 +107,8 @@ func (a *app) dev(ctx context.Context, s settings) (err error) {
 		stop()
 	}
 	err = <-ended
-	if ctx.Err() != nil && err == nil {
-		return nil
+	if ctx.Err() != nil {
+		told = nil // that it was not ready yet is no error: somebody wanted it to end
 	}
 	return errors.Join(told, storageFault(err))
 }
@@ -192,6 +192,9 @@ func (a *app) devConfig(s settings) (dev.Config, *zap.Logger, error) {
 	// Writes come back only when a quarter more is free, so that a disk at its limit does
 	// not take and refuse them in turn.
 	cfg.Node.Storage.LowWater, cfg.Node.Storage.HighWater = reserve, reserve+reserve/4
+	if s.DrainTimeout <= 0 {
+		return cfg, nil, fmt.Errorf("drain timeout %v: must be above 0", s.DrainTimeout)
+	}
 	level, err := s.level()
 	if err != nil {
 		return cfg, nil, err

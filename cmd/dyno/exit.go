@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/dyno-kv/dyno/client"
 	"github.com/dyno-kv/dyno/node"
@@ -147,12 +148,18 @@ func storageFault(err error) error {
 }
 
 // describe is the one line that tells an error to people. Names of packages say nothing
-// to them.
+// to them; what a terminal would take for a command (files have such names) is left out.
 func describe(err error) string {
 	text := err.Error()
 	for _, name := range []string{"client", "dev", "node", "storage", "gossip", "rpc", "ring"} {
 		text = strings.TrimPrefix(text, name+": ")
 		text = strings.ReplaceAll(text, ": "+name+": ", ": ")
 	}
-	return strings.ReplaceAll(text, "\n", "; ")
+	text = strings.ReplaceAll(text, "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dyno-kv/dyno/kv"
 )
@@ -32,8 +33,9 @@ type item struct {
 type source = iter.Seq2[item, error]
 
 // dirSource walks a directory: a key for each regular file, its path relative to dir with
-// slashes after prefix.
+// slashes after prefix. Where dir is a symbolic link it is followed; others are not.
 func dirSource(dir, prefix string) source {
+	dir = filepath.Clean(dir) + string(filepath.Separator)
 	return func(yield func(item, error) bool) {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			switch {
@@ -57,7 +59,7 @@ func dirSource(dir, prefix string) source {
 }
 
 func fileItem(dir, prefix, path string, d fs.DirEntry, err error) item {
-	it := item{where: path}
+	it := item{where: shown([]byte(path))}
 	relative, relErr := filepath.Rel(dir, path)
 	it.key = []byte(prefix + filepath.ToSlash(relative))
 	fail := func(err error) item {
@@ -179,6 +181,9 @@ func parseNDJSON(line []byte) (key, value []byte, err error) {
 		name
 		blob
 		Siblings []blob `json:"siblings"`
+	}
+	if !utf8.Valid(line) { // the decoder would put other bytes in the place of what is not
+		return nil, nil, errors.New("it is not UTF-8; write such bytes as key_base64, value_base64")
 	}
 	if err := json.Unmarshal(line, &doc); err != nil {
 		return nil, nil, err

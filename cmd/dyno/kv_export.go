@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,7 +88,7 @@ type exporter struct {
 // write does one key.
 func (exp *exporter) write(e *client.Entry) {
 	where := shown(e.Key)
-	if n := len(e.Siblings); n > 1 {
+	if n := len(e.Siblings); n != 1 {
 		exp.tally.failed(where, failWith(exitConflict, "it has %d values; settle them first "+
 			"('dyno kv get' shows them)", n))
 		return
@@ -120,10 +121,6 @@ func checkPath(relative string) error {
 	}
 }
 
-// temporaryName is where a file is written before it gets its name, so that none is ever
-// there by half.
-const temporaryName = ".dyno-export.tmp"
-
 // writeFile writes one file. same says that it was there, with this content.
 func (exp *exporter) writeFile(relative string, value []byte) (same bool, err error) {
 	if err := checkPath(relative); err != nil {
@@ -139,13 +136,29 @@ func (exp *exporter) writeFile(relative string, value []byte) (same bool, err er
 		}
 		return false, err
 	}
-	if err := exp.root.WriteFile(temporaryName, value, 0o644); err != nil {
+	temporary, err := exp.writeTemporary(value)
+	if err != nil {
 		return false, err
 	}
-	if err := exp.root.Rename(temporaryName, name); err != nil {
-		return false, errors.Join(err, exp.root.Remove(temporaryName))
+	if err := exp.root.Rename(temporary, name); err != nil {
+		return false, errors.Join(err, exp.root.Remove(temporary))
 	}
 	return false, nil
+}
+
+// writeTemporary writes a file before it gets its name, so that none is ever there by
+// half. Until then its name is one that no key can have by chance, and no file has.
+func (exp *exporter) writeTemporary(value []byte) (name string, err error) {
+	name = ".dyno-export-" + rand.Text()
+	file, err := exp.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(value)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, exp.root.Remove(name))
+	}
+	return name, nil
 }
 
 // compare looks at what has the name already. An error says that it must stay.

@@ -48,7 +48,8 @@ func (a *app) importCommand() *cobra.Command {
 
 A key that is there is overwritten: after the import it has the imported value only. A
 file over 512 KiB, or a key over 4 KiB, is too large; it and whatever else can not be
-stored is reported, the rest is stored, and the exit code is not 0.
+stored is reported, the rest is stored, and the exit code is not 0. Of a key that comes
+twice the last value stays. Times at which values expire are not taken over.
 
 --resume reads each key first and leaves alone those that have the same content already,
 so that an import that was interrupted, or had failures, goes on where it was. Nothing but
@@ -140,31 +141,7 @@ func (a *app) importAll(ctx context.Context, f *importFlags, from source, total 
 	imp := &importer{
 		bucket: c.Bucket(f.bucket), flags: f, tally: a.newTally("import", total), giveUp: giveUp,
 	}
-	items := make(chan item) // no buffer: a source is not read ahead of the workers
-	var workers sync.WaitGroup
-	for range f.parallel {
-		workers.Go(func() {
-			for it := range items {
-				imp.store(ctx, it)
-			}
-		})
-	}
-	var broken error
-	for it, err := range from {
-		if err != nil {
-			broken = err
-			break
-		}
-		select {
-		case items <- it:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	close(items)
-	workers.Wait()
+	broken := imp.storeAll(ctx, from)
 	if ctx.Err() != nil {
 		broken = context.Cause(ctx)
 		a.say("dyno: the import is not complete; --resume goes on with it")
@@ -178,6 +155,56 @@ type importer struct {
 	flags  *importFlags
 	tally  *tally
 	giveUp context.CancelCauseFunc
+}
+
+// storeAll does all items, several at a time, but those of one key one after another: of
+// a key that comes twice the last value stays. It returns what ended the source early.
+func (imp *importer) storeAll(ctx context.Context, from source) error {
+	items := make(chan item)      // no buffer: a source is not read ahead of the workers
+	finished := make(chan []byte) // keys that are done
+	var workers sync.WaitGroup
+	for range imp.flags.parallel {
+		workers.Go(func() {
+			for it := range items {
+				imp.store(ctx, it)
+				finished <- it.key
+			}
+		})
+	}
+	busy := make(map[string]bool) // the keys that are under way
+	give := func(it item) {
+		for ctx.Err() == nil {
+			open := items
+			if busy[string(it.key)] {
+				open = nil // not before the other one is done
+			}
+			select {
+			case open <- it:
+				busy[string(it.key)] = true
+				return
+			case key := <-finished:
+				delete(busy, string(key))
+			case <-ctx.Done():
+			}
+		}
+	}
+	var broken error
+	for it, err := range from {
+		if broken = err; err != nil {
+			break
+		}
+		if give(it); ctx.Err() != nil {
+			break
+		}
+	}
+	close(items)
+	go func() { // ends with the workers
+		workers.Wait()
+		close(finished)
+	}()
+	for range finished { // until all have ended
+	}
+	return broken
 }
 
 // store does one item.

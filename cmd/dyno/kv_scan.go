@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -125,7 +126,7 @@ func (a *app) printEntry(t *table, e *client.Entry) error {
 	case t == nil:
 		return a.printf("%s\n", shown(e.Key))
 	}
-	bytes, last := 0, e.Siblings[0].Written
+	bytes, last := 0, time.Time{}
 	for i := range e.Siblings {
 		bytes += len(e.Siblings[i].Value)
 		if w := e.Siblings[i].Written; w.After(last) {

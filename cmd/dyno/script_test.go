@@ -59,6 +59,9 @@ func TestScripts(t *testing.T) {
 			"freeport":   cmdFreePort,
 			"dynoin":     cmdDynoIn,
 			"bigfile":    cmdBigFile,
+			"oddtree":    cmdOddTree,
+			"oddbig":     cmdOddBig,
+			"badlines":   cmdBadLines,
 		},
 		RequireUniqueNames: true,
 	})
