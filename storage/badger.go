@@ -54,10 +54,18 @@ type Badger struct {
 	limits Limits
 	// entries are used again by every commit. Owned by the one committer.
 	entries []badger.Entry
+	failure *badgerFailure
+	log     *zap.Logger
+
 	// real is the directory's path without links, as /proc names it.
-	real    string
-	trimmed time.Time // owned by the goroutine that calls Tend
-	closed  bool
+	real     string
+	maps     string    // the file that lists this process's memory maps
+	resident uint64    // above how many bytes of mapped files they are given back
+	trimmed  time.Time // owned by the goroutine that calls Tend
+
+	closed     bool
+	closeBound time.Duration
+	ended      chan struct{} // closed when Badger has closed; made by Close
 }
 
 var _ Engine = (*Badger)(nil)
@@ -72,18 +80,23 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 	if err := dropLeftovers(cfg.Dir); err != nil {
 		return nil, err
 	}
-	db, err := badger.OpenManaged(badgerOptions(cfg, log))
+	failure := newBadgerFailure()
+	db, err := badger.OpenManaged(badgerOptions(cfg, badgerLog{log, failure}))
 	if err != nil {
 		if strings.Contains(err.Error(), "Cannot acquire directory lock") {
 			return nil, fmt.Errorf("%w: %s: %w", ErrLocked, cfg.Dir, err)
 		}
 		return nil, fmt.Errorf("storage: open %s: %w", cfg.Dir, err)
 	}
-	b := &Badger{db: db, limits: Limits{
-		Bytes: int(db.MaxBatchSize()) * 9 / 10,
-		Count: int(db.MaxBatchCount()) * 9 / 10,
-		Value: min(badgerValue-1, int(db.MaxBatchSize())*9/10-4096),
-	}}
+	b := &Badger{
+		db: db, failure: failure, log: log, closeBound: closeBound,
+		maps: "/proc/self/maps", resident: residentBound,
+		limits: Limits{
+			Bytes: int(db.MaxBatchSize()) * 9 / 10,
+			Count: int(db.MaxBatchCount()) * 9 / 10,
+			Value: min(badgerValue-1, int(db.MaxBatchSize())*9/10-4096),
+		},
+	}
 	if b.dir, err = openSyncedDir(cfg.Dir); err == nil {
 		b.real, err = realPath(cfg.Dir)
 	}
@@ -95,10 +108,10 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 
 // badgerOptions departs from Badger's defaults in what PERFORMANCE measured, and where
 // a small footprint asks for it.
-func badgerOptions(cfg BadgerConfig, log *zap.Logger) badger.Options {
+func badgerOptions(cfg BadgerConfig, log badgerLog) badger.Options {
 	threshold := min(int64(badgerValue), cfg.Memtable*15/100)
 	return badger.DefaultOptions(cfg.Dir).
-		WithLogger(badgerLog{log}).
+		WithLogger(log).
 		WithSyncWrites(true).
 		WithDetectConflicts(false). // every key has one writer: its shard (TRAPS B7)
 		WithNumVersionsToKeep(1).
@@ -144,8 +157,22 @@ func (b *Badger) Get(key []byte, ts uint64) (value []byte, found bool, err error
 	return value, true, nil
 }
 
-// Commit implements Engine.
+// Commit implements Engine. After a failed write or sync, one of Badger's own goroutines
+// included, nothing is committed any more.
 func (b *Badger) Commit(ts uint64, writes []Write) error {
+	if err := b.failure.get(); err != nil {
+		return err
+	}
+	if err := b.commit(ts, writes); err != nil {
+		if !errors.Is(err, ErrTooBig) {
+			b.failure.set(err)
+		}
+		return err
+	}
+	return b.failure.get() // the sync of the value log, for one, is not returned
+}
+
+func (b *Badger) commit(ts uint64, writes []Write) error {
 	txn := b.db.NewTransactionAt(math.MaxUint64, true)
 	defer txn.Discard()
 	if cap(b.entries) < len(writes) {
@@ -223,21 +250,25 @@ func (b *Badger) Limits() Limits { return b.limits }
 // Tend implements Engine.
 func (b *Badger) Tend() error {
 	if err := b.dir.syncIfChanged(); err != nil {
-		return err
+		b.failure.set(err)
 	}
-	return b.trimResident()
+	if err := b.trimResident(); err != nil {
+		b.log.Warn("pages of tables are not given back", zap.Error(err))
+	}
+	return b.failure.get()
 }
 
 // Size implements Engine: what the files have, without their holes.
 func (b *Badger) Size() int64 { return diskUsage(b.dir.path) }
 
-// Close implements Engine. Closing again does nothing.
+// Close implements Engine. Closing again does nothing. After a failure it may return
+// before Badger has ended: then the directory stays locked while the process lives.
 func (b *Badger) Close() error {
 	if b.closed {
 		return nil
 	}
 	b.closed = true
-	err := b.db.Close()
+	err := b.closeBadger()
 	if err == nil {
 		err = b.dir.sync()
 	}

@@ -31,7 +31,7 @@ const (
 // ever touched, so the process would grow to the size of its data. The pages stay in
 // the kernel's cache, where a read finds them again.
 func (b *Badger) trimResident() error {
-	if time.Since(b.trimmed) < residentPause || mappedFileBytes() < residentBound {
+	if time.Since(b.trimmed) < residentPause || mappedFileBytes() < b.resident {
 		return nil
 	}
 	b.trimmed = time.Now()
@@ -55,7 +55,7 @@ func (b *Badger) dropPages() error {
 			delete(held, name)
 		}
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile(b.maps)
 	if err != nil {
 		return fmt.Errorf("storage: list memory maps: %w", err)
 	}

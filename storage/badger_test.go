@@ -149,7 +149,7 @@ func TestATooSmallMemtableIsRefused(t *testing.T) {
 
 func TestBadgersLogGoesToZap(t *testing.T) {
 	core, logs := observer.New(zapcore.InfoLevel)
-	l := badgerLog{zap.New(core)}
+	l := badgerLog{zap.New(core), newBadgerFailure()}
 	l.Errorf("no room on %s\n", "disk")
 	l.Warningf("slow %d", 7)
 	l.Infof("chatter")

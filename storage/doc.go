@@ -56,7 +56,9 @@
 //	power loss   the same: whoever is answered has been synced, and the directory with
 //	             it when a log file was new
 //	failed sync  what was answered before it; the process has to end, because what the
-//	             kernel kept of the rest is only known after a restart
+//	             kernel kept of the rest is only known after a restart. Failed writes of
+//	             tables and manifests, which Badger only logs, count as well, but for
+//	             those of a compaction's tables, of which it says nothing at all
 //
 // # Goroutines
 //
@@ -68,14 +70,15 @@
 //	tender       started and awaited by Run; ends with its context
 //	closer       started and awaited by Run; closes the queues when the context ends,
 //	             then the pipe when all shards have ended
-//	Badger's     started by OpenBadger, ended by Close
+//	Badger's     started by OpenBadger, ended by Close; after a failed write they may
+//	             outlive it, for Badger tries for ever to write its memtables
 //
-// Locks: an overlay's, a queue's, the pipe's, a directory's; none is held over another,
-// or over a wait.
+// Locks: an overlay's, a queue's, the pipe's; none is held over another, or over a wait.
 //
 // # What it does not do
 //
 // It mints no dots and merges nothing. It does not repair what is unreadable. It does
 // not notice a damaged block of Badger's tables in which a key can not be found any
-// more: Badger calls that absent, and only a scrub against the peers tells.
+// more, nor a table that a compaction could not write and left out: Badger calls such
+// keys absent, and only a scrub against the peers tells (docs/adr/0011).
 package storage
