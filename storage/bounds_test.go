@@ -88,6 +88,46 @@ func TestAnOperationLargerThanTheQueueIsLetInWhenItIsAlone(t *testing.T) {
 	mustDo(t, <-done)
 }
 
+// TestWhatWasReadForWaitingOperationsIsBoundedToo: operations that bring little wait
+// with large objects that were read for them.
+func TestWhatWasReadForWaitingOperationsIsBoundedToo(t *testing.T) {
+	cfg := testConfig()
+	cfg.Shards, cfg.CacheBytes, cfg.QueueBytes = 1, 0, 1<<20
+	r := start(t, cfg, NewMemory())
+	const ops, size = 100, 60 << 10
+	for i := range ops {
+		mustDo(t, r.overwrite(fmt.Sprint(i), big("x", size)))
+	}
+	release := holdShard(t, r)
+	seen := make([]Current, ops)
+	var done []<-chan Result
+	for i := range ops {
+		done = append(done, r.later(t, fmt.Sprint(i), look(&seen[i])))
+	}
+	q, held := r.shards[0].queue, 0
+	q.mu.Lock()
+	for _, op := range q.waiting {
+		held += len(op.turn.fetched.current.Encoded)
+	}
+	if held > cfg.QueueBytes {
+		t.Errorf("%d bytes were read; the bound is %d", held, cfg.QueueBytes)
+	}
+	if held < cfg.QueueBytes/2 {
+		t.Errorf("%d bytes were read; there is room for more", held)
+	}
+	q.mu.Unlock()
+	release()
+	for i, d := range done {
+		mustDo(t, <-d)
+		if !seen[i].Full || len(seen[i].Object.Versions[0].Value) != size {
+			t.Errorf("operation %d saw %s, full %t", i, seen[i].State, seen[i].Full)
+		}
+	}
+	if q.ops != 0 || q.bytes != 0 || q.held != 0 {
+		t.Errorf("still counted: %d operations of %d bytes, %d read", q.ops, q.bytes, q.held)
+	}
+}
+
 func TestAnExpiredOperationIsDroppedBeforeItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := testConfig()

@@ -17,7 +17,8 @@ type Config struct {
 	// cores gain little.
 	Shards int
 	// QueueOps and QueueBytes bound what waits in front of all shards together. Over
-	// either of them operations are refused with ErrOverloaded.
+	// either of them operations are refused with ErrOverloaded. What is read ahead for
+	// them may take QueueBytes once more; what is beyond is read when their turn comes.
 	QueueOps   int
 	QueueBytes int
 	// BatchOps and BatchBytes bound one commit. Larger ones serve more waiters with one

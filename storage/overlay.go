@@ -197,10 +197,17 @@ func (o *overlay) unlink(e *entry) {
 
 // weight is about how much memory the entry takes.
 func (e *entry) weight() int {
-	const perEntry, perDot, perVersion = 320, 16, 112
-	object := e.durable.current.Object
-	return perEntry + len(e.key) + perDot*object.Context.Entries() +
-		perVersion*len(object.Versions)
+	const perEntry = 320
+	return perEntry + len(e.key) + e.durable.weight()
+}
+
+// weight is about how much memory the state takes, the encoding that it points into
+// included.
+func (s stored) weight() int {
+	const perDot, perVersion = 16, 112
+	object := s.current.Object
+	return perDot*object.Context.Entries() + perVersion*len(object.Versions) +
+		len(s.current.Encoded)
 }
 
 // cached is how many bytes the entries that may be dropped take, about.

@@ -16,6 +16,7 @@ type queue struct {
 	waiting []*Op
 	ops     int // reserved or waiting
 	bytes   int // of these
+	held    int // bytes that were read for what waits
 	closed  error
 }
 
@@ -39,12 +40,19 @@ func (q *queue) reserve(bytes int) error {
 	return nil
 }
 
-// push hands over an operation whose room is reserved.
+// push hands over an operation whose room is reserved. What was read for it is kept as
+// long as all of that fits maxBytes once more; else the shard reads it again.
 func (q *queue) push(op *Op) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed != nil {
 		return q.closed
+	}
+	if held := op.turn.fetched.weight(); q.held+held <= q.maxBytes {
+		q.held += held
+		op.turn.held = held
+	} else {
+		op.turn.fetched = fetched{}
 	}
 	q.waiting = append(q.waiting, op)
 	signal(q.wake)
@@ -63,6 +71,7 @@ func (q *queue) take(spare []*Op) []*Op {
 			for _, op := range taken {
 				q.ops--
 				q.bytes -= op.turn.bytes
+				q.held -= op.turn.held
 			}
 		}
 		q.mu.Unlock()

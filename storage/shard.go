@@ -12,6 +12,7 @@ type turn struct {
 	at      place
 	shard   *shard
 	bytes   int // that the queue counts
+	held    int // bytes of fetched that the queue counts
 	fetched fetched
 	visit   func(error) // instead of Apply and Done
 }
