@@ -52,8 +52,16 @@ func (s *Store) Scan(
 			if d != bareObject {
 				record = bytes.Clone(record) // it was lent; values will point into it
 			}
-			got := s.decode(at, record, ts, d)
-			size -= len(key) + len(record) + got.separate()
+			got := s.decode(at, record, ts, min(d, oneRecord))
+			need := len(key) + len(record)
+			if d == wholeObject && got.split {
+				if need += got.separate(); len(entries) > 0 && size < need {
+					more = true
+					return false
+				}
+				got = s.decode(at, record, ts, d)
+			}
+			size -= need
 			entries = append(entries, Entry{Key: at.key, Current: got.current})
 			return true
 		})
@@ -63,13 +71,10 @@ func (s *Store) Scan(
 	return entries, more, nil
 }
 
-// separate is how many bytes of values were read from records of their own.
+// separate is how many bytes of values stand in records of their own.
 func (s stored) separate() (bytes int) {
-	if !s.split || !s.current.Full {
-		return 0
-	}
 	for _, v := range s.current.Object.Versions {
-		bytes += len(v.Value)
+		bytes += int(v.Size)
 	}
 	return bytes
 }

@@ -85,6 +85,38 @@ func TestScanStopsAtItsBytesButReturnsOneEntryAtLeast(t *testing.T) {
 	}
 }
 
+// TestScanCountsValuesThatHaveTheirOwnRecords: what the object's record says of their
+// size counts before they are read.
+func TestScanCountsValuesThatHaveTheirOwnRecords(t *testing.T) {
+	r := start(t, testConfig(), NewMemory())
+	const size = 200 << 10
+	for _, key := range []string{"a", "b", "c"} {
+		done := make(chan Result, 1)
+		err := r.Do(&Op{
+			Partition: 5, Bucket: 1, Key: []byte(key),
+			Apply: r.write(big(key, size)), Done: func(res Result) { done <- res },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustDo(t, <-done)
+	}
+	for room, want := range map[int]int{1: 1, size: 1, 2*size - 1: 1, 2*size + 4<<10: 2, 4 * size: 3} {
+		entries, more, err := r.Scan(5, 1, nil, nil, 99, room, ModeFull)
+		if err != nil || len(entries) != want || more != (want < 3) {
+			t.Errorf("%d bytes: %d entries, more %t, %v; want %d", room, len(entries), more, err, want)
+		}
+		for _, e := range entries {
+			if !e.Full || string(e.Object.Versions[0].Value) != big(string(e.Key), size) {
+				t.Errorf("%d bytes: %q is not whole", room, e.Key)
+			}
+		}
+	}
+	if entries, _, err := r.Scan(5, 1, nil, nil, 99, size, ModeBare); err != nil || len(entries) != 3 {
+		t.Errorf("bare: %d entries, %v; want all, values do not count", len(entries), err)
+	}
+}
+
 func TestFoldShowsEveryObjectOnce(t *testing.T) {
 	onEngines(t, func(t *testing.T, _ engineCase, e Engine) {
 		var keys, want []string
