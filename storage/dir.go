@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dgraph-io/badger/v4"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +34,9 @@ var (
 	ErrForeign = errors.New("storage: the directory is not empty and holds no dyno store")
 	// ErrFormat refuses a directory that another version of dyno wrote.
 	ErrFormat = errors.New("storage: the directory has another format")
+	// ErrMissing refuses a directory of ours of which a part is gone: an empty one in its
+	// place would answer that nothing was ever stored.
+	ErrMissing = errors.New("storage: a part of the directory is missing; is its disk mounted?")
 )
 
 // DirConfig says how a node's directory is opened.
@@ -64,8 +68,8 @@ type Dir struct {
 
 // OpenDir opens a node's directory, or makes one where there is nothing or an empty
 // directory. It returns ErrLocked where another process has it open, ErrForeign where
-// something else is in it, and ErrFormat where its format is not known. A directory
-// that it refuses is left as it was.
+// something else is in it, ErrFormat where its format is not known, and ErrMissing where
+// a part of it is gone. A directory that it refuses is left as it was.
 func OpenDir(path string, cfg DirConfig) (*Dir, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
@@ -89,13 +93,28 @@ func (d *Dir) prepare() (err error) {
 	if d.fresh, err = inspect(d.path); err != nil {
 		return err
 	}
+	if !d.fresh {
+		return checkParts(d.path)
+	}
 	for _, name := range []string{dataDir, controlDir} {
 		if err := makeDir(filepath.Join(d.path, name)); err != nil {
 			return err
 		}
 	}
-	if d.fresh {
-		return writeFormat(d.path)
+	return writeFormat(d.path)
+}
+
+// checkParts looks for what a directory with a format has. The engine of the data is
+// made before that of the control records.
+func checkParts(path string) error {
+	parts := []string{dataDir, controlDir}
+	if _, err := os.Stat(filepath.Join(path, controlDir, badger.ManifestFilename)); err == nil {
+		parts = append(parts, filepath.Join(dataDir, badger.ManifestFilename))
+	}
+	for _, name := range parts {
+		if _, err := os.Stat(filepath.Join(path, name)); err != nil {
+			return fmt.Errorf("%w: %w", ErrMissing, err)
+		}
 	}
 	return nil
 }
@@ -115,7 +134,8 @@ func (d *Dir) OpenData(log *zap.Logger) (*Badger, error) {
 	}, log)
 }
 
-// OpenControl opens the control records.
+// OpenControl opens the control records. OpenData comes first: once there are control
+// records, data that are gone are missed.
 func (d *Dir) OpenControl(log *zap.Logger) (*Control, error) {
 	engine, err := OpenBadger(BadgerConfig{
 		Dir:      filepath.Join(d.path, controlDir),

@@ -131,6 +131,60 @@ func TestAFirstOpenThatWasCutOffIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestADirectoryOfWhichAPartIsGoneIsRefused: opened anew, an empty one would say of all
+// that was stored that it never was.
+func TestADirectoryOfWhichAPartIsGoneIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "node")
+	d := openDir(t, path)
+	data, err := d.OpenData(zapTest(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	control, err := d.OpenControl(zapTest(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(control.Close(), data.Close(), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{dataDir, controlDir} {
+		part, aside := filepath.Join(path, name), filepath.Join(path, "aside")
+		if err := os.Rename(part, aside); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenDir(path, killDirConfig()); !errors.Is(err, ErrMissing) {
+			t.Errorf("without %s: %v, want ErrMissing", name, err)
+		}
+		if _, err := os.Stat(part); err == nil {
+			t.Errorf("%s was made", name)
+		}
+		if err := os.Rename(aside, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The mount point of a disk that is not mounted.
+	aside := filepath.Join(path, "aside")
+	if err := os.Rename(filepath.Join(path, dataDir), aside); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(path, dataDir), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDir(path, killDirConfig()); !errors.Is(err, ErrMissing) {
+		t.Errorf("with empty data: %v, want ErrMissing", err)
+	}
+	// A first open that was cut off before there were control records lacks nothing.
+	if err := os.RemoveAll(filepath.Join(path, controlDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(path, controlDir), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := openDir(t, path).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFileIsNoDirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
