@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,6 +101,9 @@ func (a *app) dev(ctx context.Context, s settings) (err error) {
 	}
 	a.tuneRuntime(len(cluster.Members()), memory)
 	run, stop := context.WithCancel(ctx)
+	var trimming sync.WaitGroup
+	trimming.Go(func() { trimWhenIdle(run, allocatedBytes, debug.FreeOSMemory) })
+	defer trimming.Wait()
 	defer stop()
 	ended := make(chan error, 1) // the one result of Run
 	go func() { ended <- cluster.Run(run) }()

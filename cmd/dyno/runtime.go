@@ -3,9 +3,12 @@
 package main
 
 import (
+	"context"
 	"math"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 )
 
 // processors is how many threads may run Go code at once where n nodes share the
@@ -32,4 +35,41 @@ func (a *app) tuneRuntime(n int, memory uint64) {
 	if a.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(memory, n))
 	}
+}
+
+const (
+	// idlePeriod is how long a process has to be idle before its memory is given back.
+	idlePeriod = 10 * time.Second
+	// idleBytes is what an idle process may allocate in that time: gossip, timers, and a
+	// request now and then.
+	idleBytes = 16 << 20
+)
+
+// trimWhenIdle gives memory back to the system once after each time of work, until ctx
+// ends. By itself Go would keep what a burst needed for minutes, since an idle process
+// collects no garbage.
+func trimWhenIdle(ctx context.Context, allocated func() uint64, trim func()) {
+	tick := time.NewTicker(idlePeriod)
+	defer tick.Stop()
+	before, trimmed := allocated(), false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := allocated()
+		idle := now-before < idleBytes
+		if idle && !trimmed {
+			trim()
+		}
+		before, trimmed = now, idle
+	}
+}
+
+// allocatedBytes counts what was allocated on the heap since the process began.
+func allocatedBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"context"
 	"math"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestNodesShareTheProcess(t *testing.T) {
@@ -23,4 +26,25 @@ func TestNodesShareTheProcess(t *testing.T) {
 			t.Errorf("three nodes of %d bytes: %d, want %d", c.each, got, c.want)
 		}
 	}
+}
+
+func TestMemoryIsGivenBackOnceAfterEachTimeOfWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		total, trims := uint64(0), 0
+		go trimWhenIdle(ctx, func() uint64 { return total }, func() { trims++ })
+		synctest.Wait()
+		for _, work := range []struct {
+			bytes uint64
+			want  int // trims so far
+		}{{idleBytes, 0}, {idleBytes * 9, 0}, {100, 1}, {0, 1}, {5000, 1}, {idleBytes, 1}, {1, 2}, {0, 2}} {
+			total += work.bytes
+			time.Sleep(idlePeriod)
+			synctest.Wait()
+			if trims != work.want {
+				t.Fatalf("%d trims after %d bytes, want %d", trims, work.bytes, work.want)
+			}
+		}
+	})
 }

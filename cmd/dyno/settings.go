@@ -40,7 +40,7 @@ type settings struct {
 
 func defaultSettings() settings {
 	return settings{
-		Listen: defaultEndpoint, DiskReserve: "512MiB", MemoryTarget: "256MiB",
+		Listen: defaultEndpoint, DiskReserve: "512MiB", MemoryTarget: "512MiB",
 		DrainTimeout: 10 * time.Second,
 		LogLevel:     "warn", LogFormat: "auto",
 	}
