@@ -35,7 +35,11 @@ fuzz: ## every fuzz target in turn, FUZZTIME each
 	GO="$(GO)" tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## the Go benchmarks of every package (BENCH=regexp)
+bench: ## all that docs/performance.md shows, in one run (15 minutes on a quiet machine)
+	bench/run.sh
+
+.PHONY: bench-go
+bench-go: ## the Go benchmarks of every package (BENCH=regexp)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS)
 
 .PHONY: mutants
