@@ -16,12 +16,12 @@ func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Conte
 	del := *req
 	del.Kind, del.Value = kv.KindTombstone, nil
 	if del.Seen.IsEmpty() {
-		owners, err := c.ownersForDelete(req)
+		r, pr, err := c.levelsForDelete(req)
 		if err != nil {
 			return vclock.Context{}, err
 		}
 		got, err := c.read(ctx, &GetRequest{
-			Bucket: req.Bucket, Key: req.Key, R: kv.LevelQuorum, PR: owners, MetaOnly: true,
+			Bucket: req.Bucket, Key: req.Key, R: r, PR: pr, MetaOnly: true,
 		})
 		if err != nil {
 			return vclock.Context{}, err
@@ -32,6 +32,12 @@ func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Conte
 		del.Seen = got.object.Context
 	}
 	done, err := c.Put(ctx, &del)
+	if done.Repeat {
+		// The tombstone is an earlier try's. What was written since then stands beside it, and
+		// this try has read it: a context that covered it would let the client's next write
+		// drop what neither was deleted nor ever shown to anybody.
+		return req.Seen.Add(done.Dot), nil
+	}
 	return done.Context, err
 }
 
@@ -52,16 +58,25 @@ func (c *Coordinator) worthDeleting(got *found, id kv.RequestID) bool {
 	return false
 }
 
-// ownersForDelete is how many owners the read of a delete needs: as many as any read of
-// the bucket, to see what was acknowledged, and as many as the delete itself, so that
-// finding nothing is worth as much as a tombstone.
-func (c *Coordinator) ownersForDelete(req *PutRequest) (kv.Level, error) {
+// levelsForDelete is how many replicas, and owners among them, the read of a delete needs:
+// as many as any read of the bucket, to see what was acknowledged, and as many as the
+// delete itself, so that finding nothing is worth as much as a tombstone.
+func (c *Coordinator) levelsForDelete(req *PutRequest) (r, pr kv.Level, err error) {
+	bucket := &req.Bucket
+	if r, err = c.highest(kv.LevelQuorum, bucket.R, req.W.Or(bucket.W)); err == nil {
+		pr, err = c.highest(bucket.PR, req.PW.Or(bucket.PW))
+	}
+	return r, pr, err
+}
+
+// highest is the level that needs as many replicas as the strictest of those given.
+func (c *Coordinator) highest(levels ...kv.Level) (kv.Level, error) {
 	current := c.cfg.Ring()
 	if current == nil {
 		return 0, notFormed()
 	}
 	most := 0
-	for _, level := range [2]kv.Level{req.Bucket.PR, req.PW.Or(req.Bucket.PW)} {
+	for _, level := range levels {
 		n, err := level.Resolve(current.Replicas())
 		if err != nil {
 			return 0, invalid(err)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
@@ -118,18 +120,22 @@ func TestARetriedDeleteCountsAfresh(t *testing.T) {
 	})
 }
 
-// The read of a delete sees as many owners as any read of the bucket would, and as the
-// delete's own pw.
+// The read of a delete sees as many replicas and owners as any read of the bucket would,
+// and as the delete's own w and pw.
 func TestDeletesReadAsStrictlyAsTheyWrite(t *testing.T) {
+	type levels struct{ r, w, pr, pw kv.Level }
 	cases := []struct {
-		name   string
-		bucket kv.Level // pr
-		pw     kv.Level
-		asks   int // remote replicas
+		name        string
+		bucket, own levels
+		asks        int // remote replicas
 	}{
-		{"sloppy", kv.LevelZero, kv.LevelUnset, 1},
-		{"pw of all", kv.LevelZero, kv.LevelAll, 2},
-		{"a bucket whose reads see all", kv.LevelAll, kv.LevelUnset, 2},
+		{"sloppy", levels{}, levels{}, 1},
+		{"w of one", levels{}, levels{w: kv.LevelOne}, 1},
+		{"w of all", levels{}, levels{w: kv.LevelAll}, 2},
+		{"pw of all", levels{}, levels{pw: kv.LevelAll}, 2},
+		{"a bucket whose reads see all", levels{r: kv.LevelAll}, levels{}, 2},
+		{"a bucket whose reads see all owners", levels{pr: kv.LevelAll}, levels{}, 2},
+		{"a bucket that writes to all", levels{w: kv.LevelAll}, levels{}, 2},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,7 +145,10 @@ func TestDeletesReadAsStrictlyAsTheyWrite(t *testing.T) {
 					s.holding(node, kv.Object{})
 				}
 				req := putting("")
-				req.Bucket.PR, req.PW = c.bucket, c.pw
+				req.Bucket.R = c.bucket.r.Or(req.Bucket.R)
+				req.Bucket.W = c.bucket.w.Or(req.Bucket.W)
+				req.Bucket.PR = c.bucket.pr.Or(req.Bucket.PR)
+				req.W, req.PW = c.own.w, c.own.pw
 				if _, err := s.delete(req); err != nil {
 					t.Error(err)
 				}
@@ -149,6 +158,39 @@ func TestDeletesReadAsStrictlyAsTheyWrite(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A delete that is tried again is answered with its first tombstone. What was written in
+// between stands beside that, and a write with the context of the delete must not drop it.
+func TestARetriedDeleteCoversNothingThatCameInBetween(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 1)
+		at := c.hosts[nodeA].coord
+		write := func(value string, seen vclock.Context) {
+			t.Helper()
+			req := putting(value)
+			req.Seen = seen
+			if _, err := at.Put(within(t), req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("old", vclock.Context{})
+		del := putting("")
+		del.Request = kv.RequestID{9}
+		if _, err := at.Delete(within(t), del); err != nil { // and the answer is lost
+			t.Fatal(err)
+		}
+		write("in between", vclock.Context{})
+		covers, err := at.Delete(within(t), del)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("next", covers)
+		got, err := at.Get(within(t), getting())
+		if want := []string{"in between", "next"}; err != nil || !cmp.Equal(values(got), want) {
+			t.Errorf("%q, %v, want %q", values(got), err, want)
+		}
+	})
 }
 
 func TestDeletesThatCanNotRead(t *testing.T) {

@@ -33,6 +33,9 @@ type PutResult struct {
 	Context vclock.Context
 	// Object is the key at the coordinating owner right after the write.
 	Object kv.Object
+	// Dot is the write's. Repeat says that an earlier try of the same request was given it.
+	Dot    vclock.Dot
+	Repeat bool
 }
 
 // put is one write under way.
@@ -224,12 +227,15 @@ func (w *put) answer(err error) (PutResult, error) {
 		return PutResult{}, err
 	}
 	w.c.traceAcknowledged(w)
-	if w.mint.Repeat {
-		return PutResult{Context: w.req.Seen.Add(w.mint.Dot), Object: w.mint.Object}, nil
+	m := &w.mint
+	result := PutResult{
+		Context: m.Object.WriterContext(w.req.Seen, m.Dot), Object: m.Object, Dot: m.Dot,
+		Repeat: m.Repeat,
 	}
-	return PutResult{
-		Context: w.mint.Object.WriterContext(w.req.Seen, w.mint.Dot), Object: w.mint.Object,
-	}, nil
+	if w.mint.Repeat {
+		result.Context = w.req.Seen.Add(m.Dot) // the object may have gone on since
+	}
+	return result, nil
 }
 
 // expiry is the absolute time at which the new version expires, set once, here, so that
