@@ -8,8 +8,9 @@
 //
 // # Invariants
 //
-//   - I1 A put is minted by an owner that may coordinate, here or, forwarded once, at
-//     another; it is never forwarded twice (TRAPS C10).
+//   - I1 A put is minted by an owner that may coordinate, here or, forwarded over one
+//     hop, at another. It goes to a further owner only where the one before certainly did
+//     nothing with it (TRAPS C10).
 //   - I2 Neither the answer nor the client's deadline cancels the sends: they have their
 //     own deadline, and [Coordinator.Drain] waits for them. Whatever gets a dot is sent.
 //   - I3 Replies are counted, never plans: role, placement version, instance and

@@ -45,8 +45,8 @@ func (c *Coordinator) Route(bucket kv.Bucket, key []byte) (Route, error) {
 }
 
 // Forward hands a client's write to one owner, who coordinates it. Another owner is
-// tried only where the request certainly never reached the one before: a write that
-// two coordinate leaves two versions (TRAPS C10).
+// tried only where the one before certainly did nothing with it, for it was not reached,
+// or its store does not serve: a write that two coordinate leaves two versions (TRAPS C10).
 func (c *Coordinator) Forward(
 	ctx context.Context, route Route, req *wire.ForwardRequest,
 ) (wire.ForwardReply, error) {
@@ -54,11 +54,15 @@ func (c *Coordinator) Forward(
 	// The caller's buffer is its own again when it is answered; a call may last longer.
 	params := bytes.Clone(req.Params)
 	var last error
+	var declined *wire.ForwardReply
 	for _, node := range route.Owners {
 		reply, err := c.forwardTo(ctx, node, &wire.ForwardRequest{
 			Method: req.Method, Params: params, RemainingMS: remainingUntil(deadline),
 		}, deadline)
 		switch {
+		case err == nil && declines(reply.Error):
+			declined = &reply
+			continue
 		case err == nil:
 			return reply, nil
 		case ctx.Err() != nil:
@@ -71,11 +75,25 @@ func (c *Coordinator) Forward(
 		}
 		last = err
 	}
+	if declined != nil {
+		return *declined, nil
+	}
 	text := "no owner of the key could be reached"
 	if last != nil {
 		text += ": " + last.Error()
 	}
 	return wire.ForwardReply{}, &Error{Code: wire.CodeUnavailable, Text: text, Err: last}
+}
+
+// declines reports an owner's refusal that concerns its store, not the request, and that
+// comes before anything is stored anywhere: its record of the key is damaged, it drains,
+// or the whole store is not ready.
+func declines(failure string) bool {
+	if failure == "" {
+		return false
+	}
+	code, _ := wire.ParseError(failure)
+	return code == wire.CodeNotReady || code == wire.CodeShuttingDown
 }
 
 func (c *Coordinator) forwardTo(

@@ -70,11 +70,14 @@ func (s *stage) forward(ctx context.Context, params []byte) *begun[wire.ForwardR
 	})
 }
 
-// A write goes to one owner; another is tried only where the first certainly never heard
-// of it, for two coordinators would leave two versions (TRAPS C10).
+// A write goes to one owner; another is tried only where the first certainly did nothing
+// with it, for two coordinators would leave two versions (TRAPS C10).
 func TestTrapC10ForwardsGoToOneOwnerOnly(t *testing.T) {
 	answer := wire.ForwardReply{Result: []byte("ok")}
-	refused := wire.ForwardReply{Error: "NOT_READY: forming"}
+	refused := wire.ForwardReply{Error: "TOO_MANY_SIBLINGS: 101"}
+	busy := wire.ForwardReply{Error: "OVERLOADED: try again in 50 ms"}
+	notReady := wire.ForwardReply{Error: "NOT_READY: its record of this key is damaged"}
+	draining := wire.ForwardReply{Error: "SHUTTING_DOWN: this node is draining"}
 	cases := []struct {
 		name   string
 		first  func(*call)
@@ -84,6 +87,9 @@ func TestTrapC10ForwardsGoToOneOwnerOnly(t *testing.T) {
 	}{
 		{"answered", func(c *call) { c.onForward(answer, nil) }, false, "", answer},
 		{"refused by its coordinator", func(c *call) { c.onForward(refused, nil) }, false, "", refused},
+		{"busy", func(c *call) { c.onForward(busy, nil) }, false, "", busy},
+		{"not ready", func(c *call) { c.onForward(notReady, nil) }, true, "", answer},
+		{"draining", func(c *call) { c.onForward(draining, nil) }, true, "", answer},
 		{"not sent", func(c *call) { c.fail(errNotSent) }, true, "", answer},
 		{"lost", func(c *call) { c.fail(errLost) }, false, wire.CodeQuorum, wire.ForwardReply{}},
 	}
@@ -114,6 +120,22 @@ func TestForwardsThatReachNobodyLeaveNothing(t *testing.T) {
 		_, err := s.forward(within(t), nil).wait()
 		if codeIn(err) != wire.CodeUnavailable {
 			t.Error(err)
+		}
+	})
+}
+
+// What the last of them said is what the client hears.
+func TestForwardsThatAllOwnersDecline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t, func(c *Config) { c.Node = nodeD })
+		last := wire.ForwardReply{Error: "NOT_READY: starting"}
+		s.auto[nodeB] = func(c *call) {
+			c.onForward(wire.ForwardReply{Error: "SHUTTING_DOWN: this node is draining"}, nil)
+		}
+		s.auto[nodeC] = func(c *call) { c.onForward(last, nil) }
+		reply, err := s.forward(within(t), nil).wait()
+		if err != nil || !cmp.Equal(reply, last) {
+			t.Errorf("%+v, %v", reply, err)
 		}
 	})
 }
