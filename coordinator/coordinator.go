@@ -59,6 +59,9 @@ type Config struct {
 	MaxRepairs int
 	// MaxFanOut bounds the keys of one get_many that are read at the same time.
 	MaxFanOut int
+	// MaxReads bounds the reads that all get_manys together have under way, beside one of
+	// each: else each would be as heavy as MaxFanOut of the requests that were admitted.
+	MaxReads int
 	// ScanTime bounds one page of a scan; what is there by then is the page.
 	ScanTime time.Duration
 	// Trace hears of answers; nil in a product build.
@@ -68,7 +71,8 @@ type Config struct {
 // DefaultConfig has the values that suit a cluster in one place.
 func DefaultConfig() Config {
 	return Config{
-		SendTimeout: 5 * time.Second, MaxRepairs: 256, MaxFanOut: 32, ScanTime: 2 * time.Second,
+		SendTimeout: 5 * time.Second, MaxRepairs: 256, MaxFanOut: 32, MaxReads: 256,
+		ScanTime: 2 * time.Second,
 	}
 }
 
@@ -82,9 +86,9 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("coordinator: send timeout %v and scan time %v must be "+
 			"above 0", c.SendTimeout, c.ScanTime))
 	}
-	if c.MaxRepairs < 1 || c.MaxFanOut < 1 {
-		faults = append(faults, fmt.Errorf("coordinator: %d repairs and %d reads at a time must be "+
-			"at least 1", c.MaxRepairs, c.MaxFanOut))
+	if c.MaxRepairs < 1 || c.MaxFanOut < 1 || c.MaxReads < 1 {
+		faults = append(faults, fmt.Errorf("coordinator: %d repairs, %d reads of a get_many and %d "+
+			"of all at a time must be at least 1", c.MaxRepairs, c.MaxFanOut, c.MaxReads))
 	}
 	return errors.Join(faults...)
 }
@@ -103,6 +107,7 @@ type Coordinator struct {
 	repairing atomic.Int64 // repairs under way. Invariant: <= MaxRepairs
 	repairs   atomic.Uint64
 	skipped   atomic.Uint64 // repairs that were not made, at the bound
+	reading   atomic.Int64  // reads beside those of requests. Invariant: <= MaxReads
 
 	mu    sync.Mutex // guards tries; never held over a wait
 	tries map[kv.NodeID]*latency

@@ -46,6 +46,10 @@ type found struct {
 }
 
 func (c *Coordinator) read(ctx context.Context, req *GetRequest) (found, error) {
+	if ctx.Err() != nil {
+		// Such as the rest of a get_many. Nobody is asked for what nobody waits for.
+		return found{}, overdue(ctx, "the time was up before the key was read")
+	}
 	plan, err := c.planFor(req.Bucket, req.Key, req.R.Or(req.Bucket.R), req.PR.Or(req.Bucket.PR))
 	if err != nil {
 		return found{}, err

@@ -22,7 +22,7 @@ type Got struct {
 	Err    error
 }
 
-// GetMany reads each key as Get does, MaxFanOut at a time, and calls each with the
+// GetMany reads each key as Get does, up to MaxFanOut at a time, and calls each with the
 // answers in the order of the keys, one after another, as soon as they are there. Where
 // each returns false it stops: what would not fit the reply need not be read.
 func (c *Coordinator) GetMany(ctx context.Context, req *GetManyRequest, each func(int, Got) bool) {
@@ -42,9 +42,18 @@ func (c *Coordinator) getSome(ctx context.Context, like GetRequest, keys [][]byt
 	for i, key := range keys {
 		one := like
 		one.Key = key
-		group.Go(func() error {
+		read := func() error {
 			answers[i].Object, answers[i].Err = c.Get(ctx, &one)
 			return nil // each key has its own answer
+		}
+		if c.reading.Add(1) > int64(c.cfg.MaxReads) {
+			c.reading.Add(-1)
+			_ = read() // never an error; the others go on meanwhile
+			continue
+		}
+		group.Go(func() error {
+			defer c.reading.Add(-1)
+			return read()
 		})
 	}
 	_ = group.Wait() // no member returns an error
