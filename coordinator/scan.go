@@ -74,7 +74,10 @@ func (c *Coordinator) Scan(ctx context.Context, req *ScanRequest) (ScanPage, err
 			part, page.Complete = partPage{}, false
 		}
 		for _, e := range part.entries {
-			size += len(e.Key) + e.Object.Size()
+			size += len(e.Key)
+			if !req.KeysOnly { // values that stay where they are take no room
+				size += e.Object.Size()
+			}
 		}
 		page.Entries = append(page.Entries, part.entries...)
 		if part.more {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -261,6 +262,28 @@ func TestScansAcrossPurgeEpochsAreNotMerged(t *testing.T) {
 		}
 		if got, complete := s.all(&ScanRequest{Bucket: bucket(), Limit: 10}); complete || len(got) > 0 {
 			t.Errorf("%q, complete %v", got, complete)
+		}
+	})
+}
+
+// Values that are not sent take no room in a page.
+func TestPagesOfKeysDoNotEndForTheSizeOfValues(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		all := shelf{}
+		for i := range 40 {
+			key := fmt.Sprint(i)
+			all[key] = version(nodeB, uint64(i+1), strings.Repeat(key, scanBytes/20))
+		}
+		s.shelves(all, all, all)
+		req := &ScanRequest{Bucket: bucket(), Limit: 100, KeysOnly: true}
+		page, err := s.c.Scan(within(t), req)
+		if err != nil || page.More || len(page.Entries) != len(all) {
+			t.Errorf("%d keys, more %v, %v", len(page.Entries), page.More, err)
+		}
+		req.KeysOnly = false
+		if page, err = s.c.Scan(within(t), req); err != nil || !page.More {
+			t.Errorf("%d keys with their values in one page; %v", len(page.Entries), err)
 		}
 	})
 }
