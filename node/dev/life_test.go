@@ -87,6 +87,23 @@ func TestNodeWhoseDiskFailsEndsTheCluster(t *testing.T) {
 	}
 }
 
+func TestNodeThatStopsItselfCanBeStartedAtOnce(t *testing.T) {
+	l := start(t, testConfig(t.TempDir()))
+	own := &control{cluster: l.cluster, self: "n2"}
+	for range 3 {
+		if err := own.StopNode(t.Context(), "n2"); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.cluster.StartNode(t.Context(), "n2"); err != nil {
+			t.Fatalf("right after it was told to stop: %v", err)
+		}
+	}
+	if err := l.cluster.StartNode(t.Context(), "n2"); !errors.Is(err, server.ErrRefused) {
+		t.Errorf("it runs: %v", err)
+	}
+	awaitReady(t, l)
+}
+
 func TestOfThreeNodesThatAreStoppedAtOnceOneStays(t *testing.T) {
 	l := start(t, testConfig(t.TempDir()))
 	var stops sync.WaitGroup

@@ -223,14 +223,26 @@ func (c *Cluster) serving() int {
 	return count
 }
 
-// StartNode starts a node that was stopped.
+// StartNode starts a node that was stopped. Where it is still stopping, as one does that
+// was asked to stop itself, that is waited for.
 func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	member, known := c.group.ring.MemberByName(name)
 	if !known {
 		return c.unknown(name)
 	}
-	if err := c.beginStart(name); err != nil {
-		return err
+	for {
+		stopping, err := c.beginStart(name)
+		if err != nil {
+			return err
+		}
+		if stopping == nil {
+			break
+		}
+		select {
+		case <-stopping:
+		case <-ctx.Done():
+			return fmt.Errorf("dev: %s is still stopping: %w", name, context.Cause(ctx))
+		}
 	}
 	defer c.waiting.Done()
 	n, err := node.Open(ctx, c.nodeConfig(name), c.log.Named(name))
@@ -259,19 +271,23 @@ func (c *Cluster) adopt(name string, r *running) bool {
 	return true
 }
 
-// beginStart keeps a node's place until it is open, and Run waiting until then.
-func (c *Cluster) beginStart(name string) error {
+// beginStart keeps a node's place until it is open, and Run waiting until then. Where the
+// node is stopping it keeps nothing, and returns what is closed at its end.
+func (c *Cluster) beginStart(name string) (stopping <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.base == nil:
-		return errEnding
-	case c.running[name] != nil:
-		return refuse("dev: %s runs already, or is still stopping", name)
+	if c.base == nil {
+		return nil, errEnding
+	}
+	if r := c.running[name]; r != nil {
+		if r.asked && r.done != nil {
+			return r.done, nil
+		}
+		return nil, refuse("dev: %s runs already, or is being started", name)
 	}
 	c.running[name] = &running{asked: true, stop: func() {}}
 	c.waiting.Add(1)
-	return nil
+	return nil, nil
 }
 
 // Stopped reports whether a node was stopped, or has not been started again yet.
