@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TMPDIR", env.WorkDir)
 			// Else each program that was built with the race detector ends a second late.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
-			return nil
+			return copyReadme(env)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"dev":        cmdDev,
@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"occupy":     cmdOccupy,
 			"freeport":   cmdFreePort,
 			"dynoin":     cmdDynoIn,
+			"readme":     cmdReadme,
 			"bigfile":    cmdBigFile,
 			"oddtree":    cmdOddTree,
 			"oddbig":     cmdOddBig,
