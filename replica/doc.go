@@ -18,8 +18,8 @@
 //   - I2 An answer says stored only after the commit on which it rests is durable.
 //   - I3 A store that is refused, or a record that is damaged, never answers
 //     not-found and never mints.
-//   - I4 A request id that this store minted within its window is never minted again
-//     here; the same dot is answered.
+//   - I4 A request id of a key that this store minted, and remembers (for its window, as
+//     long as its table has room), is never minted again here; the same dot is answered.
 //   - I5 Replies state role, placement version, instance, confirmation and purge
 //     epoch as they are when the reply is made, not when the request was planned.
 //   - I6 Merging never refuses for size or siblings; only client writes do.
