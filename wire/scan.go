@@ -87,11 +87,13 @@ func (s *Scanner) Scan(buf []byte) (n int, done bool, err error) {
 			return s.next + s.open, false, nil
 		}
 		h := readHead(buf[s.next:])
+		// The same for a head that is there and for one that is cut, so that the reason
+		// does not depend on how the bytes arrived.
+		n = s.next + h.size + s.open - 1
+		if n > maxBytes {
+			return 0, false, ErrTooLong
+		}
 		if h.kind == headShort {
-			n = s.next + h.size + s.open - 1
-			if n > maxBytes {
-				return 0, false, ErrTooLong
-			}
 			return n, false, nil
 		}
 		if err := s.step(h, maxBytes, maxDepth); err != nil {

@@ -134,6 +134,7 @@ func TestScanHoldsItsLimitsToTheByte(t *testing.T) {
 		{"one byte too long", ScanLimits{Bytes: 11}, msg, ErrTooLong},
 		{"count of one too many", ScanLimits{Bytes: 4}, unhex(t, "dc 0002"), ErrCount},
 		{"head that can not fit", ScanLimits{Bytes: 4}, unhex(t, "dd 00"), ErrTooLong},
+		{"head that does not fit", ScanLimits{Bytes: 4}, unhex(t, "dd 7fffffff"), ErrTooLong},
 		{"as deep as allowed", ScanLimits{}, nested, nil},
 		{"one level too deep", ScanLimits{Depth: 15}, nested, ErrDepth},
 		{"levels that ended", ScanLimits{Depth: 4}, siblings, nil},
@@ -188,6 +189,7 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte("\x94\x00\x01\xa4ping\x90"), uint16(1))
 	f.Add([]byte("\x94\x00\xcd\x01\x00\xa6kv.get\x91\x81\xa3key\xc4\x01k"), uint16(5))
 	f.Add([]byte("\x92\xd4\x01\x00\xc9\x00\x00\x00\x01\x01\xff"), uint16(2))
+	f.Add([]byte("\xdc\xff\xfc\xdd0000"), uint16(3)) // a head beyond the limit, cut and whole
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		limits := ScanLimits{Bytes: 1 << 16}
 		whole := Scanner{Limits: limits}
