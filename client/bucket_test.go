@@ -171,6 +171,19 @@ func TestRequestsThatThisSideCanTellAreWrongAreNotSent(t *testing.T) {
 	}
 }
 
+func TestAnErrorKeepsItsKeyWhenTheCallerUsesTheBufferAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, 1).client(nil)
+		key := []byte("key")
+		_, err := c.Bucket("default").Get(t.Context(), key, WithLimit(1))
+		copy(key, "xxx")
+		var told *Error
+		if !errors.As(err, &told) || string(told.Key) != "key" {
+			t.Errorf("got %v, want the key as it was", err)
+		}
+	})
+}
+
 func TestTheNodesOwnLimitsHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, 1)

@@ -149,7 +149,7 @@ func (c *Client) deadline(ctx context.Context, o *options) time.Time {
 
 func invalidError(method, bucket string, key []byte, why string) *Error {
 	return &Error{
-		Op: method, Bucket: bucket, Key: key, Code: wire.CodeInvalid, Text: why,
+		Op: method, Bucket: bucket, Key: clone(key), Code: wire.CodeInvalid, Text: why,
 		Outcome: OutcomeNone,
 	}
 }
