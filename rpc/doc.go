@@ -25,7 +25,8 @@
 //     TOO_LARGE included, unless its connection ends first.
 //   - I5 All that a connection holds is bounded by its [Limits]: bytes read and not
 //     handled, calls open, bytes unsent. A full bound stops the reading of that
-//     connection, and of no other.
+//     connection, and of no other. What all of a server hold together is bounded by
+//     [ServerConfig].Held: above it the one that holds most is closed.
 //   - I6 Nobody but a connection's writer waits for its socket to accept bytes: Go,
 //     Reply and Notify never wait, whatever the other side does.
 //   - I7 No mutex is held over a wait, no channel, pool or limiter lives at package

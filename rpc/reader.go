@@ -43,6 +43,10 @@ type reader struct {
 	// started says that the first byte of the connection has been checked.
 	started bool
 
+	// resized is told the length of the buffer where that is, or was, above readBuffer;
+	// nil: nobody asks.
+	resized func(bytes int)
+
 	idle, messageTimeout time.Duration
 	// halfSince is when a message was first seen to be incomplete; zero where none
 	// is. deadline is what the socket was last told.
@@ -112,7 +116,7 @@ func (r *reader) fill(need int) error {
 	case have == 0:
 		r.begin, r.end = 0, 0
 		if len(r.buf) > readBuffer {
-			r.buf = nil
+			r.moveTo(make([]byte, smallBuffer))
 		}
 		if r.buf == nil {
 			r.buf = make([]byte, smallBuffer)
@@ -158,7 +162,11 @@ func (r *reader) growForNext() {
 
 func (r *reader) moveTo(buf []byte) {
 	n := copy(buf, r.buf[r.begin:r.end])
+	before := len(r.buf)
 	r.buf, r.begin, r.end = buf, 0, n
+	if r.resized != nil && len(buf) != before && max(len(buf), before) > readBuffer {
+		r.resized(len(buf))
+	}
 }
 
 // setDeadline tells the socket how long to wait: for the rest of a message, or

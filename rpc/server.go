@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,6 +49,11 @@ type ServerConfig struct {
 	// Limits.InFlight calls open, so that a thousand are more than a node can serve
 	// at once; the number only bounds what strangers can hold.
 	Conns int
+	// Held is how many bytes all connections together may hold beside their open calls:
+	// long messages that are half read, and answers that nobody has read yet. Each has
+	// bounds of its own, but a thousand of them are more than a machine has. Above it the
+	// connection that holds most is closed. At least Limits.Message.
+	Held int
 	// Auth restricts connections until [ServerConn.Lift]. nil: never.
 	Auth *AuthLimits
 	// AnswerPing answers wire.MethodPeerPing before the handler sees it, also while
@@ -60,14 +66,19 @@ type ServerConfig struct {
 // DefaultConns is the default of [ServerConfig.Conns].
 const DefaultConns = 1024
 
+// DefaultHeld is the default of [ServerConfig.Held].
+const DefaultHeld = 512 << 20
+
 // DefaultServerConfig is that of the client port, without authentication and TLS.
 func DefaultServerConfig() ServerConfig {
-	return ServerConfig{Limits: ClientPortLimits(), Conns: DefaultConns}
+	return ServerConfig{Limits: ClientPortLimits(), Conns: DefaultConns, Held: DefaultHeld}
 }
 
 // DefaultPeerServerConfig is that of the peer port, without TLS.
 func DefaultPeerServerConfig() ServerConfig {
-	return ServerConfig{Limits: PeerLimits(), Conns: DefaultConns, AnswerPing: true}
+	return ServerConfig{
+		Limits: PeerLimits(), Conns: DefaultConns, Held: DefaultHeld, AnswerPing: true,
+	}
 }
 
 // Validate returns all that is wrong with c, joined.
@@ -75,6 +86,10 @@ func (c ServerConfig) Validate() error {
 	errs := []error{c.Limits.Validate()}
 	if c.Conns < 1 {
 		errs = append(errs, fmt.Errorf("rpc: Conns is %d, must be at least 1", c.Conns))
+	}
+	if c.Held < max(1, c.Limits.Message) {
+		errs = append(errs, fmt.Errorf("rpc: Held is %d, must be at least Message, %d",
+			c.Held, c.Limits.Message))
 	}
 	if a := c.Auth; a != nil && (a.Message < 1 || a.Message > c.Limits.Message || a.Timeout <= 0) {
 		errs = append(errs, fmt.Errorf(
@@ -92,6 +107,7 @@ type Server struct {
 	log     *zap.Logger
 	notices *rate.Limiter
 	buffers buffers
+	held    atomic.Int64 // sum of the connections' counted
 
 	mu sync.Mutex // guards what follows
 	// conns holds the open connections and the listener that each came from.
@@ -229,7 +245,7 @@ func (s *Server) noteEnd(remote zap.Field, why error) {
 				zap.Error(why))
 		}
 	case errors.Is(why, ErrSlowConsumer), errors.Is(why, ErrProtocol), isScanError(why),
-		errors.Is(why, errNotAuthenticated):
+		errors.Is(why, errNotAuthenticated), errors.Is(why, errHeldTooMuch):
 		if s.notices.Allow() {
 			s.log.Info("connection closed for a fault of the other side", remote, zap.Error(why))
 		}

@@ -293,7 +293,7 @@ func TestNotificationsAreSentToWhoAskedForThem(t *testing.T) {
 
 func TestConfigsSayAllThatIsWrongWithThem(t *testing.T) {
 	err := ServerConfig{Auth: &AuthLimits{}}.Validate()
-	for _, word := range []string{"Message", "Depth", "InFlight", "Unsent", "Conns", "Auth"} {
+	for _, word := range []string{"Message", "Depth", "InFlight", "Unsent", "Conns", "Held", "Auth"} {
 		if err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("nothing is said about %s: %v", word, err)
 		}

@@ -36,6 +36,9 @@ type ServerConn struct {
 	// Invariant: window + parked >= len(open); a call leaves open before its answer
 	// is added, and the count after it.
 	window, parked int
+	// reading is the length of the reader's buffer; counted is what the server's sum has
+	// of this connection.
+	reading, counted int
 }
 
 func newServerConn(srv *Server, nc net.Conn) *ServerConn {
@@ -47,6 +50,7 @@ func newServerConn(srv *Server, nc net.Conn) *ServerConn {
 		open:   make(map[uint64]struct{}),
 	}
 	c.reader = newReader(nc, l, c.flushed)
+	c.reader.resized = c.bufferIs
 	c.quiet = func() bool { return c.window+c.parked == 0 }
 	if a := srv.cfg.Auth; a != nil {
 		c.restricted.Store(true)
@@ -116,6 +120,7 @@ func (c *ServerConn) run(ctx context.Context) {
 	writer.Go(c.writeLoop)
 	c.fail(c.read(ctx))
 	writer.Wait()
+	c.count() // it holds nothing any more
 }
 
 var errNotAuthenticated = errors.New("rpc: the other side did not authenticate in time")
@@ -191,6 +196,9 @@ func (c *ServerConn) chunk(ctx context.Context, h wire.Header) error {
 
 func (c *ServerConn) request(ctx context.Context, h wire.Header, msg []byte, owned bool) error {
 	if c.srv.cfg.AnswerPing && string(h.Method) == wire.MethodPeerPing {
+		if err := c.awaitOutbox(); err != nil {
+			return err
+		}
 		c.send(func(dst []byte) []byte {
 			return wire.AppendPeerPing(wire.AppendResponseHeader(dst, h.MsgID))
 		})

@@ -3,6 +3,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -46,6 +47,42 @@ func TestAClientThatDoesNotReadIsCutOffAndHarmsNobody(t *testing.T) {
 			t.Errorf("%d log entries", n)
 		}
 	})
+}
+
+func TestAnswersOutsideTheWindowAreBoundedToo(t *testing.T) {
+	cases := []struct {
+		name, method string
+		drain        bool
+	}{
+		{"pings", wire.MethodPeerPing, false},
+		{"refusals of a draining server", "new", true},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.AnswerPing, cfg.Limits.Unsent = true, 4<<10
+				l := newLater()
+				r := newRig(t, cfg, l.handle)
+				c := r.raw()
+				c.request(1, "open") // keeps the connection while the server drains
+				call := l.next(t)
+				if tc.drain {
+					go func() { _ = r.srv.Shutdown(t.Context()) }()
+					synctest.Wait()
+				}
+				one := append(wire.AppendRequestHeader(nil, 2, tc.method), 0x90)
+				go func() { // nobody reads the answers: the server must stop reading
+					_, _ = c.nc.Write(bytes.Repeat(one, 200_000))
+				}()
+				synctest.Wait()
+				if got := r.srv.Stats().Unsent; got < 4<<10 || got > 5<<10 {
+					t.Errorf("%d bytes are unsent, want about the bound of %d", got, 4<<10)
+				}
+				call.Reply(nil)
+			})
+		})
+	}
 }
 
 func TestAStuckSocketDoesNotKeepTheWindowShut(t *testing.T) {

@@ -30,6 +30,25 @@ func (c *ServerConn) admit(id uint64) error {
 	}
 }
 
+// awaitOutbox waits until one more answer may be added to the outbox, for one that takes
+// no place in the window: whoever reads no answers must not be read either.
+func (c *ServerConn) awaitOutbox() error {
+	for !c.outboxHasRoom() {
+		select {
+		case <-c.room:
+		case <-c.done:
+			return c.reason()
+		}
+	}
+	return nil
+}
+
+func (c *ServerConn) outboxHasRoom() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.unsent < c.srv.cfg.Limits.Unsent
+}
+
 func (c *ServerConn) tryAdmit(id uint64) (ok bool, err error) {
 	limits := &c.srv.cfg.Limits
 	window := limits.InFlight
@@ -41,10 +60,12 @@ func (c *ServerConn) tryAdmit(id uint64) (ok bool, err error) {
 	if _, twice := c.open[id]; twice {
 		return false, fmt.Errorf("%w: msgid %d is in flight already", ErrProtocol, id)
 	}
-	if c.closing != closingNot {
+	switch {
+	case c.out.unsent >= limits.Unsent: // refusals are answers too
+		return false, nil
+	case c.closing != closingNot:
 		return false, errDraining
-	}
-	if c.window >= window || c.out.unsent >= limits.Unsent {
+	case c.window >= window:
 		return false, nil
 	}
 	c.open[id] = struct{}{}
@@ -108,11 +129,15 @@ func (c *ServerConn) closeCall(call *Call) {
 		c.window--
 	}
 	behind := c.out.unsent > c.hardUnsent
+	recount := c.held() > c.counted
 	c.mu.Unlock()
 	signal(c.wake)
 	signal(c.room)
 	if behind {
 		c.fail(ErrSlowConsumer)
+	}
+	if recount {
+		c.count()
 	}
 }
 
