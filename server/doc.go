@@ -23,7 +23,8 @@
 //   - I7 A request whose time is over when its work would begin has done nothing, and is
 //     told so by a code that says that.
 //   - I8 Once DrainClients has returned nothing is coordinated here, not even for peers.
-//   - I9 From a peer whose hello was not accepted nothing else is taken.
+//   - I9 From a peer whose hello was not accepted nothing else is taken: messages of at
+//     most 16 KiB, for 5 s.
 //
 // What it does not do: TLS and authentication have their place (rpc takes a TLS config,
 // hello an auth map) and come with their own feature; the page and metrics come later.

@@ -56,17 +56,17 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 			return nil, err
 		}
 	}
-	result, _ := s.getResult(object, binding, after, q.MetaOnly)
+	result, _ := s.getResult(object, binding, after, q.MetaOnly, s.room())
 	result.RingVersion = current.Version()
 	return func(dst []byte) []byte { return wire.AppendGetResult(dst, &result) }, nil
 }
 
 // getResult shows an object's live versions after a dot, and then its context, as far as
-// a message has room; what comes first is there always. size is about how many bytes the
+// there is room; what comes first is there always. size is about how many bytes the
 // result takes, and never less.
-func (s *Server) getResult(object kv.Object, b vclock.Binding, after vclock.Dot, metaOnly bool) (
-	result wire.GetResult, size int,
-) {
+func (s *Server) getResult(
+	object kv.Object, b vclock.Binding, after vclock.Dot, metaOnly bool, room int,
+) (result wire.GetResult, size int) {
 	live := object.Live(s.parts.Now().UnixMilli())
 	result.Found, size = len(live) > 0, siblingOverhead
 	for _, v := range live {
@@ -77,7 +77,7 @@ func (s *Server) getResult(object kv.Object, b vclock.Binding, after vclock.Dot,
 		if !metaOnly {
 			takes += len(v.Value)
 		}
-		if size+takes > s.room() && len(result.Siblings) > 0 {
+		if size+takes > room && len(result.Siblings) > 0 {
 			result.More, result.Skip = true, wire.AppendSkip(nil, after, object.Context)
 			return result, size
 		}
@@ -86,7 +86,7 @@ func (s *Server) getResult(object kv.Object, b vclock.Binding, after vclock.Dot,
 		after = v.Dot
 	}
 	takes := vclock.TokenSize(object.Context)
-	if size+takes > s.room() && len(result.Siblings) > 0 {
+	if size+takes > room && len(result.Siblings) > 0 {
 		// The last page has the context alone.
 		result.More, result.Skip = true, wire.AppendSkip(nil, after, object.Context)
 		return result, size
@@ -132,9 +132,10 @@ func (s *Server) handleGetMany(ctx context.Context, req *request) (encoder, erro
 		many.Keys[i] = bytes.Clone(key)
 		result.Results[i].Error = wire.FormatError(wire.CodeTooLarge, "ask again")
 	}
-	room := s.room() - siblingOverhead*len(q.Keys)
+	all := s.room() - siblingOverhead*len(q.Keys)
+	room := all
 	s.parts.Coordinator.GetMany(ctx, many, func(i int, got coordinator.Got) bool {
-		entry, size := s.getManyEntry(req, many, i, got)
+		entry, size := s.getManyEntry(req, many, i, got, all)
 		if size > room && i > 0 {
 			return room > 0 // a later key may fit
 		}
@@ -145,10 +146,10 @@ func (s *Server) handleGetMany(ctx context.Context, req *request) (encoder, erro
 	return func(dst []byte) []byte { return wire.AppendGetManyResult(dst, &result) }, nil
 }
 
-// getManyEntry is one answer of several, and about how many bytes it takes beside what
-// every entry takes.
+// getManyEntry is one answer of several, in a result that has room for so many bytes
+// beside what every entry takes, and about how many of them it takes.
 func (s *Server) getManyEntry(
-	req *request, many *coordinator.GetManyRequest, i int, got coordinator.Got,
+	req *request, many *coordinator.GetManyRequest, i int, got coordinator.Got, room int,
 ) (wire.GetManyEntry, int) {
 	if got.Err != nil {
 		text := s.errorText(req, got.Err)
@@ -159,7 +160,7 @@ func (s *Server) getManyEntry(
 		text := s.errorText(req, err)
 		return wire.GetManyEntry{Error: text}, len(text)
 	}
-	result, size := s.getResult(got.Object, binding, vclock.Dot{}, many.MetaOnly)
+	result, size := s.getResult(got.Object, binding, vclock.Dot{}, many.MetaOnly, room)
 	result.RingVersion = current.Version()
 	return wire.GetManyEntry{GetResult: result}, size
 }

@@ -182,6 +182,23 @@ func TestGetManyAnswersInTheOrderOfItsKeysAndSaysWhatToAskAgain(t *testing.T) {
 	})
 }
 
+func TestGetManyOfAKeyThatFillsAMessageHasRoomForTheOthers(t *testing.T) {
+	inBubble(t, shape{change: smallMessages}, func(t *testing.T, f *fixture) {
+		f.keys.put("big", 5, 11_000) // all but fills a message alone
+		q := wire.GetManyRequest{Keys: [][]byte{[]byte("big")}}
+		for i := range 450 { // "ask again", so many times, takes more than what is left
+			q.Keys = append(q.Keys, fmt.Appendf(nil, "other-%d", i))
+		}
+		b, err := call(f.client(), wire.MethodGetMany, wire.AppendGetManyRequest(nil, &q))
+		must(t, err)
+		var result wire.GetManyResult
+		must(t, wire.DecodeGetManyResult(b, &result))
+		if first := result.Results[0]; len(first.Siblings) == 0 || !first.More {
+			t.Errorf("the first key: %d siblings, more %t", len(first.Siblings), first.More)
+		}
+	})
+}
+
 func TestScanPagesFitTheMessageAndLeaveNothingOut(t *testing.T) {
 	inBubble(t, shape{partitions: 4, change: smallMessages}, func(t *testing.T, f *fixture) {
 		var want []string

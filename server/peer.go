@@ -204,6 +204,7 @@ func (s *Server) peerHello(call *rpc.Call) error {
 	}
 	ours.Min, ours.Max = uint32(version), uint32(version)
 	call.Conn().SetState(introduced{})
+	call.Conn().Lift()
 	call.Reply(func(dst []byte) []byte { return wire.AppendPeerHello(dst, &ours) })
 	return nil
 }

@@ -86,6 +86,31 @@ func TestHelloOfAStrangerIsRefused(t *testing.T) {
 	})
 }
 
+func TestAStrangerCostsThePeerPortFewBytesAndSeconds(t *testing.T) {
+	inBubble(t, shape{}, func(t *testing.T, f *fixture) {
+		long := append([]byte{0x91, 0xc6, 0x00, 0x10, 0x00, 0x00}, make([]byte, 1<<20)...)
+		chatty, silent, member := f.peer(nil), f.peer(nil), f.peer(f.hello())
+		began := time.Now()
+		if _, err := call(chatty, wire.MethodStore, long); err == nil {
+			t.Error("a mebibyte of a stranger was answered")
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it was taken for %v", took)
+		}
+		select {
+		case <-silent.Ended():
+		case <-time.After(time.Minute):
+		}
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("a silent stranger was suffered for %v", took)
+		}
+		_, err := call(member, wire.MethodStore, long)
+		if code, text := codeOf(err); code != wire.CodeInvalid || !strings.Contains(text, "store") {
+			t.Errorf("a member's long message: %v", err)
+		}
+	})
+}
+
 func TestWriteOfAKeyOfOthersIsForwardedWithTheTimeThatIsLeft(t *testing.T) {
 	inBubble(t, shape{members: 2, partitions: 16}, func(t *testing.T, f *fixture) {
 		key := f.elsewhere()

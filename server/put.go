@@ -58,7 +58,7 @@ func (s *Server) putResult(
 	if !siblings {
 		return result
 	}
-	shown, size := s.getResult(done.Object, b, vclock.Dot{}, false)
+	shown, size := s.getResult(done.Object, b, vclock.Dot{}, false, s.room())
 	if !shown.More && size <= s.room() {
 		result.Siblings, result.Context = shown.Siblings, shown.Context
 	}

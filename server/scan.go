@@ -90,7 +90,7 @@ func (s *Server) scanEntry(bucket kv.Bucket, e wire.ScanEntry, keysOnly bool) (
 	if err != nil {
 		return shown, 0, err
 	}
-	got, takes := s.getResult(e.Object, binding, vclock.Dot{}, false)
+	got, takes := s.getResult(e.Object, binding, vclock.Dot{}, false, s.room())
 	if !got.More && size+takes <= s.room() {
 		shown.Siblings, shown.Context = got.Siblings, got.Context
 		size += takes

@@ -50,8 +50,16 @@ func DefaultConfig() Config {
 		MaxRequests: 4096, MaxBytes: 128 << 20,
 		MaxPeerRequests: 16384, MaxPeerBytes: 256 << 20,
 		MaxTimeout: time.Minute, Version: "dev",
-		Client: rpc.DefaultServerConfig(), Peer: rpc.DefaultPeerServerConfig(),
+		Client: rpc.DefaultServerConfig(), Peer: peerConfig(),
 	}
+}
+
+// peerConfig is that of the peer port. Before its hello was accepted a connection is a
+// stranger's (I9): it may send little, for a short time.
+func peerConfig() rpc.ServerConfig {
+	cfg := rpc.DefaultPeerServerConfig()
+	cfg.Auth = &rpc.AuthLimits{Message: 16 << 10, Timeout: 5 * time.Second}
+	return cfg
 }
 
 // Validate returns every fault of c, joined.
