@@ -169,6 +169,30 @@ func TestWipedStoreIsRefusedAndTheOthersSeeIt(t *testing.T) {
 	})
 }
 
+// The incarnations that a clean mark keeps must not go on without what they wrote: a blind
+// write would cover what the others still have.
+func TestStoreWhoseDataAloneIsGoneIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		m := r.members[0]
+		must(t, m.client().put(strict("k", "value of k")))
+		must(t, m.stop())
+		m.data = storage.NewMemory()
+		for range 3 { // each time anew
+			m.start()
+			eventually(t, 5*time.Second, "it is refused", func() bool {
+				return m.life.node.Status().Refused
+			})
+			got, err := m.client().get(strictly("k"))
+			if err != nil || len(got.Siblings) != 1 {
+				t.Errorf("a read through it: %+v, %v", got, err)
+			}
+			must(t, m.stop())
+		}
+	})
+}
+
 func TestWriteThroughANodeThatOwnsNothingOfItIsForwardedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 5, 3)

@@ -33,18 +33,19 @@ type opening struct {
 // begin reads what the directory tells of its past. Of a store that existed, the new
 // opening is made durable, and the clean mark removed, before anything else can happen
 // (I2); nothing is written into an empty one until the group says that it may be empty.
-func begin(control *storage.Control, want wire.Identity, boot string, nonce uint64) (
-	*opening, error,
-) {
+// empty says that there is no data: where the clean mark tells of writes, that is an empty
+// store, and the marked incarnations must not go on without what they wrote (TRAPS C5).
+func begin(
+	control *storage.Control, want wire.Identity, boot string, nonce uint64, empty bool,
+) (*opening, error) {
 	o := &opening{control: control, identity: want, boot: boot}
 	record, found, err := control.Get(wire.KeyIdentity)
 	if err != nil {
 		return nil, fmt.Errorf("node: read identity: %w", err)
 	}
+	fresh := replica.Past{Stop: replica.StopNone, Opens: []wire.Open{{Seq: 1, Nonce: nonce}}}
 	if !found {
-		o.past = replica.Past{
-			Stop: replica.StopNone, Opens: []wire.Open{{Seq: 1, Nonce: nonce}},
-		}
+		o.past = fresh
 		return o, nil
 	}
 	if err := o.checkIdentity(record); err != nil {
@@ -52,6 +53,10 @@ func begin(control *storage.Control, want wire.Identity, boot string, nonce uint
 	}
 	if err := o.readPast(); err != nil {
 		return nil, err
+	}
+	if empty && len(o.past.Marks) > 0 {
+		o.past = fresh
+		return o, nil
 	}
 	next := wire.Open{Seq: o.past.Present().Seq + 1, Nonce: nonce}
 	o.past.Opens = append(o.past.Opens, next)
@@ -134,7 +139,7 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 	if !o.written {
 		last, err := group.LastOpen(ctx, o.identity.Node)
 		if err != nil {
-			log.Warn("group not reached", zap.Error(err))
+			warnOf(log, err)
 			return replica.VerdictUnknown, nil
 		}
 		if v := replica.JudgeOpens(last, nil); v != replica.VerdictConfirmed {
@@ -146,13 +151,21 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 	}
 	verdict, err := group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
 	if err != nil {
-		log.Warn("group not reached", zap.Error(err))
+		warnOf(log, err)
 		return replica.VerdictUnknown, nil
 	}
 	if verdict == replica.VerdictConfirmed {
 		return verdict, o.write(true)
 	}
 	return verdict, nil
+}
+
+// warnOf tells that the group was not reached, unless it was this node that gave up since
+// it ends.
+func warnOf(log *zap.Logger, err error) {
+	if !errors.Is(err, context.Canceled) {
+		log.Warn("group not reached", zap.Error(err))
+	}
 }
 
 // leaveCleanMark is the last write of a store that was stopped in order.
