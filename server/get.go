@@ -50,6 +50,7 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.reads.observe(object.Size())
 	var after vclock.Dot
 	if len(q.Skip) > 0 {
 		if after, err = wire.OpenSkip(q.Skip, object.Context); err != nil {

@@ -29,19 +29,29 @@ type encoder func(dst []byte) []byte
 type method struct {
 	name   string
 	handle func(context.Context, *request) (encoder, error)
+	reads  reads
 	// quick ones never wait: they are answered where they were read, and are not counted
 	// among the requests under way, so that a busy node still says who it is.
 	quick bool
 }
 
+// reads says how much of the store a request holds until it is answered.
+type reads uint8
+
+const (
+	readsNothing reads = iota
+	readsOne           // an object
+	readsPage          // a page of objects
+)
+
 // clientMethods are the methods of the client port.
 func (s *Server) clientMethods() map[string]method {
 	list := []method{
-		{name: wire.MethodGet, handle: s.handleGet},
+		{name: wire.MethodGet, handle: s.handleGet, reads: readsOne},
 		{name: wire.MethodPut, handle: s.handlePut},
 		{name: wire.MethodDelete, handle: s.handleDelete},
-		{name: wire.MethodGetMany, handle: s.handleGetMany},
-		{name: wire.MethodKeyScan, handle: s.handleScan},
+		{name: wire.MethodGetMany, handle: s.handleGetMany, reads: readsPage},
+		{name: wire.MethodKeyScan, handle: s.handleScan, reads: readsPage},
 		{name: wire.MethodHello, handle: s.handleHello, quick: true},
 		{name: wire.MethodPing, handle: s.handlePing, quick: true},
 		{name: wire.MethodClusterInfo, handle: s.handleClusterInfo, quick: true},

@@ -24,8 +24,9 @@ type Config struct {
 	// goroutine and up to a message of memory; beyond the number that saturates disk and
 	// cores more of them only wait.
 	MaxRequests int
-	// MaxBytes bounds the params of those requests together: a put holds its value until
-	// enough owners have it. Above it requests are refused as above MaxRequests.
+	// MaxBytes bounds what those requests hold together: a put its value, until enough
+	// owners have it; a get about as much as those before it did; what answers with a page
+	// 1 MiB. Above it requests are refused as above MaxRequests.
 	MaxBytes int
 	// MaxPeerRequests and MaxPeerBytes bound what peers ask of this node's replica. Each
 	// peer may have rpc.PeerLimits().InFlight calls open.
@@ -134,6 +135,7 @@ type Server struct {
 	client *rpc.Server
 	peer   *rpc.Server
 
+	reads    readSize
 	requests *gate // those of clients, forwarded ones included
 	peers    *gate // those of peers to this node's replica
 	// life ends, by cutOff, when a drain is cut short. The contexts of connections do not
@@ -221,6 +223,7 @@ type clientJob struct {
 	ctx    context.Context
 	call   *rpc.Call
 	method method
+	size   int // as the gate counts it
 	request
 }
 
@@ -239,7 +242,14 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 		j.answer()
 		return
 	}
-	if err := s.requests.enter(len(j.params)); err != nil {
+	j.size = len(j.params)
+	switch m.reads {
+	case readsOne:
+		j.size += s.reads.guess()
+	case readsPage:
+		j.size += pageRead
+	}
+	if err := s.requests.enter(j.size); err != nil {
 		call.ReplyError(s.errorText(&j.request, err))
 		return
 	}
@@ -247,7 +257,7 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 }
 
 func (j *clientJob) run() {
-	defer j.server.requests.leave(len(j.params))
+	defer j.server.requests.leave(j.size)
 	j.answer()
 }
 
