@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,18 +33,19 @@ func TestMemoryIsGivenBackOnceAfterEachTimeOfWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		total, trims := uint64(0), 0
-		go trimWhenIdle(ctx, func() uint64 { return total }, func() { trims++ })
+		var total atomic.Uint64
+		var trims atomic.Int64
+		go trimWhenIdle(ctx, total.Load, func() { trims.Add(1) })
 		synctest.Wait()
 		for _, work := range []struct {
 			bytes uint64
-			want  int // trims so far
+			want  int64 // trims so far
 		}{{idleBytes, 0}, {idleBytes * 9, 0}, {100, 1}, {0, 1}, {5000, 1}, {idleBytes, 1}, {1, 2}, {0, 2}} {
-			total += work.bytes
+			total.Add(work.bytes)
 			time.Sleep(idlePeriod)
 			synctest.Wait()
-			if trims != work.want {
-				t.Fatalf("%d trims after %d bytes, want %d", trims, work.bytes, work.want)
+			if got := trims.Load(); got != work.want {
+				t.Fatalf("%d trims after %d bytes, want %d", got, work.bytes, work.want)
 			}
 		}
 	})
