@@ -171,7 +171,11 @@ func TestUnusableDirectoriesAreRefusedAndLeftAlone(t *testing.T) {
 }
 
 func TestTakenPortIsNamed(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	layout, err := addresses("127.0.0.1:0", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", layout[0].client)
 	if err != nil {
 		t.Fatal(err)
 	}
