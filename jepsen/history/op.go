@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dyno-kv/dyno/kv"
+)
+
+// Kind is what an operation asks for.
+type Kind uint8
+
+const (
+	// Get reads the siblings of a key into Op.Read.
+	Get Kind = 1 + iota
+	// Put writes Op.Value over what Op.Context lists.
+	Put
+	// Delete removes what Op.Context lists, or, if it is Op.Blind, what the store finds.
+	// It has an Op.Value too, as a name: a write may be sent with a delete's context.
+	Delete
+	// Add puts the element Op.Value into the set that the key stands for, by any number of
+	// requests to the store.
+	Add
+	// Members reads that set into Op.Read.
+	Members
+	// Increment adds Op.Delta to the counter that the key stands for.
+	Increment
+	// Total reads that counter into Op.Total.
+	Total
+)
+
+var kindNames = [...]string{"get", "put", "delete", "add", "members", "increment", "total"}
+
+// Writes reports whether the kind changes the store.
+func (k Kind) Writes() bool { return k == Put || k == Delete || k == Add || k == Increment }
+
+func (k Kind) String() string { return nameOf(kindNames[:], uint8(k)) }
+
+// MarshalText gives the kind's name.
+func (k Kind) MarshalText() ([]byte, error) { return marshal(kindNames[:], uint8(k)) }
+
+// UnmarshalText takes the kind's name.
+func (k *Kind) UnmarshalText(text []byte) error {
+	n, err := unmarshal(kindNames[:], text)
+	*k = Kind(n)
+	return err
+}
+
+// Outcome is what became of an operation, as far as its client knows.
+type Outcome uint8
+
+const (
+	// OK says that the store acknowledged it.
+	OK Outcome = 1 + iota
+	// Fail says that certainly nothing was done, and never will be.
+	Fail
+	// Info says that nobody knows: it may have been done, or be done later, or never.
+	Info
+)
+
+var outcomeNames = [...]string{"ok", "fail", "info"}
+
+func (o Outcome) String() string { return nameOf(outcomeNames[:], uint8(o)) }
+
+// MarshalText gives the outcome's name.
+func (o Outcome) MarshalText() ([]byte, error) { return marshal(outcomeNames[:], uint8(o)) }
+
+// UnmarshalText takes the outcome's name.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	n, err := unmarshal(outcomeNames[:], text)
+	*o = Outcome(n)
+	return err
+}
+
+// Op is one operation. What a kind does not have is zero.
+type Op struct {
+	// Process is the session: what runs one operation at a time. Its guarantees are those
+	// of one session of the store.
+	Process int    `json:"p"`
+	Kind    Kind   `json:"kind"`
+	Key     string `json:"key"`
+	Invoked int64  `json:"from"`
+	// Completed is when the answer was there, or was given up.
+	Completed int64   `json:"to"`
+	Outcome   Outcome `json:"outcome"`
+	// Value is what is written, unique in the run; of puts, deletes and adds.
+	Value Value `json:"value,omitzero"`
+	// Context lists the writes that the context which was sent came from: the siblings of
+	// that read; or that write, and the siblings that it returned.
+	Context []Value `json:"context,omitempty"`
+	// Blind says that no context was sent. A context may list nothing and not be blind: of
+	// a key that was deleted.
+	Blind bool `json:"blind,omitempty"`
+	// Read is what an ok read found: siblings of a Get, elements of Members, and of a Put
+	// that asked for siblings those after it. In the order in which they came, and as often.
+	Read []Value `json:"read,omitempty"`
+	// Delta and Total are of counters.
+	Delta int64 `json:"delta,omitempty"`
+	Total int64 `json:"total,omitempty"`
+	// TTL is the time to live of a put in nanoseconds; 0: it stays.
+	TTL int64 `json:"ttl,omitempty"`
+	// R, W, PR and PW are the levels, resolved to numbers of replicas; 0 where there is none.
+	R  uint8 `json:"r,omitempty"`
+	W  uint8 `json:"w,omitempty"`
+	PR uint8 `json:"pr,omitempty"`
+	PW uint8 `json:"pw,omitempty"`
+	// Atomic marks a read that was asked for as one.
+	Atomic bool `json:"atomic,omitempty"`
+	// Moved says that an attempt of unknown outcome may have gone to another coordinator: the
+	// write may then be there twice, under two dots.
+	Moved bool `json:"moved,omitempty"`
+	// Final is the round of final reads that the read belongs to, from 1 on: of all
+	// replicas, when every fault is healed and the cluster is quiet. 0: a read of the run.
+	Final uint8 `json:"final,omitempty"`
+	// Node is who served it.
+	Node string `json:"node,omitempty"`
+	// Error says why it is not ok, for people.
+	Error string `json:"error,omitempty"`
+}
+
+// Bounds of one operation; [Writer] and [Recorder] cut a longer error, and refuse anything else.
+const (
+	MaxKey    = 1 << 10
+	MaxNode   = 256
+	MaxError  = 512
+	MaxValues = 1 << 16 // elements of a set, or siblings
+	MaxLevel  = kv.MaxLevel
+)
+
+// Strict reports whether a read that begins after the write's acknowledgement meets at
+// least one replica that has it: n replicas, and fallbacks among them if sloppy.
+func Strict(write, read *Op, n int, sloppy bool) bool {
+	if sloppy {
+		return int(write.PW)+int(read.PR) > n
+	}
+	return int(max(write.W, write.PW))+int(max(read.R, read.PR)) > n
+}
+
+func (o *Op) String() string {
+	s := fmt.Sprintf("process %d %s %s", o.Process, o.Kind, o.Key)
+	switch {
+	case !o.Value.IsZero():
+		s += " " + o.Value.String()
+	case o.Kind == Increment:
+		s += fmt.Sprintf(" by %d", o.Delta)
+	case o.Kind == Total && o.Outcome == OK:
+		s += fmt.Sprintf(" = %d", o.Total)
+	}
+	if o.Outcome == OK && (o.Kind == Get || o.Kind == Members) {
+		s += " = " + list(o.Read)
+	}
+	if len(o.Context) > 0 {
+		s += " over " + list(o.Context)
+	}
+	return fmt.Sprintf("%s: %s, %d to %d", s, o.Outcome, o.Invoked, o.Completed)
+}
+
+// list prints values, not too many.
+func list(values []Value) string {
+	const most = 8
+	if len(values) <= most {
+		return fmt.Sprint(values)
+	}
+	return fmt.Sprintf("%v and %d more", values[:most], len(values)-most)
+}
+
+func nameOf(names []string, n uint8) string {
+	if n == 0 || int(n) > len(names) {
+		return fmt.Sprintf("?%d", n)
+	}
+	return names[n-1]
+}
+
+func marshal(names []string, n uint8) ([]byte, error) {
+	if n == 0 || int(n) > len(names) {
+		return nil, fmt.Errorf("%w: %d is none of %v", ErrInvalid, n, names)
+	}
+	return []byte(names[n-1]), nil
+}
+
+func unmarshal(names []string, text []byte) (uint8, error) {
+	i := slices.Index(names, string(text))
+	if i < 0 {
+		return 0, fmt.Errorf("%w: %.40q is none of %v", ErrInvalid, text, names)
+	}
+	return uint8(i + 1), nil
+}
