@@ -78,10 +78,11 @@ func sideRooms() []Room {
 		{Path: "jepsen/real", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/report", Row: side, Imports: append(pure, "jepsen/checker")},
 		{
+			// ring, replica and wire are words of node.Group, in whose place sim stands.
 			Path: "sim", Row: side,
 			Imports: []string{
 				"node", "client", "gossip", "storage", "rpc/memnet", "kv", "vclock",
-				"jepsen/history", "jepsen/workload", "jepsen/checker",
+				"ring", "replica", "wire", "jepsen/history", "jepsen/workload", "jepsen/checker",
 			},
 		},
 		{
