@@ -59,13 +59,15 @@ func (c *conn) tryRead(p []byte) (int, waiting, error) {
 	case past(c.readBy, now):
 		return 0, waiting{}, os.ErrDeadlineExceeded
 	}
-	n, at, err := c.in.get(p, now)
-	return n, waiting{
-		stream: c.in.changed.c,
-		link:   c.in.link.changed.c,
-		own:    c.moved.c,
-		until:  earlier(at, c.readBy),
-	}, err
+	var at time.Time
+	if !c.in.link.toPaused {
+		n, then, err := c.in.get(p, now)
+		if n > 0 || err != nil {
+			return n, waiting{}, err
+		}
+		at = then
+	}
+	return 0, c.waiting(c.in, earlier(at, c.readBy)), nil
 }
 
 // Write puts the bytes on the wire, and waits while that is full.
@@ -95,7 +97,7 @@ func (c *conn) tryWrite(p []byte) (int, waiting, error) {
 		return 0, waiting{}, c.out.broken
 	case c.out.ended:
 		return 0, waiting{}, syscall.EPIPE
-	case c.out.gone && !c.in.link.faults.Cut:
+	case c.out.gone && !c.in.link.holds():
 		return 0, waiting{}, syscall.EPIPE
 	}
 	n := min(len(p), maxSegment, streamBytes-c.out.size)
@@ -103,13 +105,18 @@ func (c *conn) tryWrite(p []byte) (int, waiting, error) {
 		if err := c.out.put(append([]byte(nil), p[:n]...)); err != nil {
 			return 0, waiting{}, err
 		}
+		return n, waiting{}, nil
 	}
-	return n, waiting{
-		stream: c.out.changed.c,
-		link:   c.in.link.changed.c,
-		own:    c.moved.c,
-		until:  c.writeBy,
-	}, nil
+	return 0, c.waiting(c.out, c.writeBy), nil
+}
+
+// waiting is for a change of a stream, of the link that brings news of the other
+// end, or of this end itself.
+func (c *conn) waiting(s *stream, until time.Time) waiting {
+	return waiting{
+		stream: s.changed.next(), link: c.in.link.changed.next(), own: c.moved.next(),
+		until: until,
+	}
 }
 
 // CloseWrite tells the other side that no more bytes come.

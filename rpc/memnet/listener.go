@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// backlog is how many connections wait to be accepted.
+const backlog = 128
+
 // listener is an open address. Guarded by the network's mutex but for n and addr.
 type listener struct {
 	n    *Network
@@ -38,12 +41,14 @@ func (l *listener) tryAccept() (*conn, <-chan struct{}, error) {
 	if l.closed {
 		return nil, nil, net.ErrClosed
 	}
-	if len(l.waiting) == 0 {
-		return nil, l.arrived.c, nil
+	if len(l.waiting) == 0 || l.n.paused[host(l.addr)] {
+		return nil, l.arrived.next(), nil
 	}
 	c := l.waiting[0]
+	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
 	l.arrived.all()
+	l.n.deliver(KindConnect, string(c.remote), l.addr, nil)
 	return c, nil, nil
 }
 

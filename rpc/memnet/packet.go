@@ -5,6 +5,7 @@ package memnet
 import (
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -18,9 +19,11 @@ const (
 
 // packet is under way, or has arrived at, when at is past.
 type packet struct {
-	at    time.Time
-	from  string
-	bytes []byte
+	at       time.Time
+	link     *link
+	number   uint64 // on its link
+	from, to string
+	bytes    []byte
 }
 
 // packetConn is a packet socket. Guarded by the network's mutex but for n, addr.
@@ -29,7 +32,9 @@ type packetConn struct {
 	addr string
 
 	// queue holds what is under way to it, the earliest first.
-	queue   []packet
+	queue []packet
+	// latest is, for each link, the highest number that was read.
+	latest  map[*link]uint64
 	changed wake
 	closed  bool
 	readBy  time.Time
@@ -37,52 +42,64 @@ type packetConn struct {
 
 var _ net.PacketConn = (*packetConn)(nil)
 
-// ListenPacket opens addr, "host:port", for packets. It fails where it is open.
-func (n *Network) ListenPacket(addr string) (net.PacketConn, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if _, open := n.packets[addr]; open {
-		return nil, opError("listen", addr, syscall.EADDRINUSE)
-	}
-	p := &packetConn{n: n, addr: addr, changed: newWake()}
-	n.packets[addr] = p
-	return p, nil
-}
-
 // WriteTo sends a packet. Whether it comes, the sender does not learn.
 func (p *packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	if len(b) > maxPacket {
 		return 0, opError("write", to.String(), syscall.EMSGSIZE)
 	}
-	p.n.mu.Lock()
-	defer p.n.mu.Unlock()
+	n := p.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if p.closed {
 		return 0, opError("write", to.String(), net.ErrClosed)
 	}
-	n := p.n
 	l := n.link(host(p.addr), host(to.String()))
 	l.sent++
 	n.stats.Packets++
-	d := n.draw(l, 0, l.sent) // streams have numbers from 1 on
+	if l.fromPaused || l.toPaused {
+		n.stats.PacketsPaused++
+	}
+	k := packet{
+		link: l, number: l.sent, from: p.addr, to: to.String(), bytes: append([]byte(nil), b...),
+	}
 	switch {
-	case l.faults.Cut:
-		n.stats.PacketsCut++
-		return len(b), nil
-	case d.losses > 0:
-		n.stats.PacketsLost++
-		return len(b), nil
-	}
-	target := n.packets[to.String()]
-	if target == nil {
-		return len(b), nil
-	}
-	now := time.Now()
-	target.put(packet{now.Add(d.delay), p.addr, append([]byte(nil), b...)})
-	if d.twice {
-		n.stats.PacketsTwice++
-		target.put(packet{now.Add(d.again), p.addr, append([]byte(nil), b...)})
+	case !l.fromPaused:
+		n.carry(k)
+	case len(l.parked) < packetQueue:
+		l.parked = append(l.parked, k)
+	default:
+		n.stats.PacketsOverrun++
 	}
 	return len(b), nil
+}
+
+// carry lets a packet meet its link.
+func (n *Network) carry(k packet) {
+	l := k.link
+	d := l.draw(0, k.number) // connections have numbers from 1 on
+	target := n.packets[k.to]
+	switch {
+	case l.cut:
+		n.stats.PacketsCut++
+		return
+	case d.losses > 0:
+		n.stats.PacketsLost++
+		return
+	case target == nil:
+		n.stats.PacketsRefused++
+		return
+	}
+	if d.slow {
+		n.stats.Slowed++
+	}
+	left := l.depart(time.Now(), len(k.bytes))
+	k.at = left.Add(d.delay + d.late)
+	target.put(k)
+	if d.twice {
+		n.stats.PacketsTwice++
+		k.at = left.Add(d.again)
+		target.put(k)
+	}
 }
 
 // put sorts a packet in, behind those of the same time.
@@ -95,10 +112,19 @@ func (p *packetConn) put(k packet) {
 	for i > 0 && k.at.Before(p.queue[i-1].at) {
 		i--
 	}
-	p.queue = append(p.queue, packet{})
-	copy(p.queue[i+1:], p.queue[i:])
-	p.queue[i] = k
+	p.queue = slices.Insert(p.queue, i, k)
 	p.changed.all()
+}
+
+// dropFlying drops the packets that a cut meets on their way.
+func (n *Network) dropFlying(l *link, now time.Time) {
+	for _, p := range n.packets { // the order makes no difference
+		before := len(p.queue)
+		p.queue = slices.DeleteFunc(p.queue, func(k packet) bool {
+			return k.link == l && k.at.After(now)
+		})
+		n.stats.PacketsCut += uint64(before - len(p.queue))
+	}
 }
 
 // ReadFrom waits for a packet; what does not fit b is cut off.
@@ -124,20 +150,24 @@ func (p *packetConn) tryRead() (*packet, waiting, error) {
 		return nil, waiting{}, net.ErrClosed
 	case past(p.readBy, now):
 		return nil, waiting{}, os.ErrDeadlineExceeded
+	case len(p.queue) == 0 || p.n.paused[host(p.addr)]:
+		return nil, waiting{own: p.changed.next(), until: p.readBy}, nil
 	}
-	w := waiting{own: p.changed.c, until: p.readBy}
-	if len(p.queue) == 0 {
-		return nil, w, nil
+	k := p.queue[0]
+	if k.at.After(now) {
+		return nil, waiting{own: p.changed.next(), until: earlier(k.at, p.readBy)}, nil
 	}
-	if k := p.queue[0]; !k.at.After(now) {
-		p.queue[0] = packet{}
-		p.queue = p.queue[1:]
-		return &k, w, nil
+	p.queue[0] = packet{}
+	p.queue = p.queue[1:]
+	if k.number < p.latest[k.link] {
+		p.n.stats.PacketsReordered++
 	}
-	w.until = earlier(p.queue[0].at, p.readBy)
-	return nil, w, nil
+	p.latest[k.link] = max(p.latest[k.link], k.number)
+	p.n.deliver(KindPacket, k.from, p.addr, k.bytes)
+	return &k, waiting{}, nil
 }
 
+// Close closes the socket; what it holds is lost.
 func (p *packetConn) Close() error {
 	p.n.mu.Lock()
 	defer p.n.mu.Unlock()

@@ -99,7 +99,7 @@ func TestPacketsDoNotPassACut(t *testing.T) {
 		if got := drain(t, b); got != nil {
 			t.Errorf("got %v", got)
 		}
-		if n.Faults("b", "c").Cut || !n.Faults("c", "a").Cut {
+		if n.IsCut("b", "c") || !n.IsCut("c", "a") {
 			t.Error("the partition cut other links than those between its groups")
 		}
 		n.Heal()

@@ -8,79 +8,114 @@ import (
 	"time"
 )
 
+// streamBytes is how much one direction of a stream holds before writers wait.
+const streamBytes = 256 << 10
+
 // segment is what one Write put on the wire. No bytes: the end of the stream.
 type segment struct {
+	// at is when it arrives, unless it waits to be sent; delay is what was drawn.
 	at    time.Time
+	delay time.Duration
+	waits bool
+	// begun: some of it was read.
+	begun bool
 	bytes []byte
 }
 
+// landed reports whether the segment has arrived by now.
+func (g *segment) landed(now time.Time) bool { return !g.waits && !g.at.After(now) }
+
+// cable is what both directions of a connection share.
+type cable struct{ reset bool }
+
 // stream is one direction of a connection. Guarded by the network's mutex.
 type stream struct {
-	n      *Network
-	link   *link
-	number uint64
-	sent   uint64
+	// Immutable.
+	n        *Network
+	link     *link
+	number   uint64
+	from, to Addr
+	cable    *cable
 
-	// queue holds what is under way, in order; at never falls within it.
+	sent uint64
+	// queue holds what is under way, in order; at never falls within it, and what
+	// waits is at its end.
 	queue []segment
 	size  int
-	// landed counts the segments at the front that had arrived when the link was
-	// cut: they can be read although it is.
-	landed int
 	// changed wakes readers and writers.
 	changed wake
 
 	// ended: the writer closed, nothing more is written.
 	ended bool
 	// broken is set where the stream was reset; readers get it when they have read
-	// what landed, from brokenAt on and while the link passes.
-	broken   error
-	brokenAt time.Time
+	// what landed. reset is the message that tells them.
+	broken error
+	reset  segment
+	// told: the reader has seen the end, or the reset.
+	told bool
 	// gone: the reader has closed; a writer learns of it by its next segment.
 	gone bool
-}
-
-func newStream(n *Network, l *link, number uint64) *stream {
-	s := &stream{n: n, link: l, number: number, changed: newWake()}
-	l.open[s] = struct{}{}
-	return s
 }
 
 // put takes a segment; the caller has checked that there is room.
 func (s *stream) put(b []byte) error {
 	s.sent++
-	s.n.stats.Segments++
-	now := time.Now()
-	d := s.n.draw(s.link, s.number, s.sent)
+	stats := &s.n.stats
+	stats.Segments++
+	d := s.link.draw(s.number, s.sent)
 	if d.reset {
-		s.n.stats.Resets++
+		stats.ResetsDrawn++
 		s.abort(syscall.ECONNRESET)
 		return syscall.ECONNRESET
 	}
-	at := now.Add(d.delay)
+	g := segment{bytes: b, delay: d.delay, waits: s.link.holds()}
+	if d.slow {
+		stats.Slowed++
+	}
 	if d.losses > 0 {
-		s.n.stats.Stalls++
-		at = at.Add(s.link.faults.stall(d.losses))
+		stats.Stalls++
+		g.delay += s.link.faults.stall(d.losses)
 	}
-	if n := len(s.queue); n > 0 && at.Before(s.queue[n-1].at) {
-		at = s.queue[n-1].at
+	if s.link.cut {
+		stats.CutBytes += uint64(len(b))
 	}
-	s.queue = append(s.queue, segment{at: at, bytes: b})
+	if s.link.fromPaused || s.link.toPaused {
+		stats.PausedBytes += uint64(len(b))
+	}
+	s.queue = append(s.queue, g)
 	s.size += len(b)
+	if !g.waits {
+		s.depart(len(s.queue)-1, time.Now())
+	}
 	s.changed.all()
 	return nil
+}
+
+// depart sends the i-th segment, behind those before it.
+func (s *stream) depart(i int, now time.Time) {
+	g := &s.queue[i]
+	g.waits = false
+	g.at = s.link.depart(now, len(g.bytes)).Add(g.delay)
+	if i > 0 && g.at.Before(s.queue[i-1].at) {
+		g.at = s.queue[i-1].at
+	}
 }
 
 // get reads what has arrived by now. Where nothing has, n and err are zero and
 // wait says when the next segment comes; zero: nobody knows.
 func (s *stream) get(p []byte, now time.Time) (n int, wait time.Time, err error) {
-	for n < len(p) && len(s.queue) > 0 && s.arrived(now) {
+	for n < len(p) && len(s.queue) > 0 && s.queue[0].landed(now) {
 		head := &s.queue[0]
 		if len(head.bytes) == 0 { // the end
 			if n == 0 {
+				s.tell(KindEnd)
 				return 0, time.Time{}, io.EOF
 			}
 			break
+		}
+		if !head.begun {
+			head.begun = true
+			s.n.deliver(KindBytes, string(s.from), string(s.to), head.bytes)
 		}
 		c := copy(p[n:], head.bytes)
 		head.bytes = head.bytes[c:]
@@ -94,37 +129,58 @@ func (s *stream) get(p []byte, now time.Time) (n int, wait time.Time, err error)
 		s.changed.all()
 		return n, time.Time{}, nil
 	}
-	cut := s.link.faults.Cut
+	next := &s.reset
+	if len(s.queue) > 0 {
+		next = &s.queue[0]
+	}
 	switch {
-	case len(s.queue) > 0 && !cut:
-		return 0, s.queue[0].at, nil
-	case len(s.queue) > 0 || s.broken == nil || cut:
+	case len(s.queue) == 0 && s.broken == nil, next.waits:
 		return 0, time.Time{}, nil
-	case s.brokenAt.After(now):
-		return 0, s.brokenAt, nil
-	default:
+	case next == &s.reset && next.landed(now):
+		s.tell(KindReset)
 		return 0, time.Time{}, s.broken
+	default:
+		return 0, next.at, nil
 	}
 }
 
-// arrived reports whether the first segment can be read.
-func (s *stream) arrived(now time.Time) bool {
-	return s.landed > 0 || (!s.link.faults.Cut && !s.queue[0].at.After(now))
+// tell says once how the stream ended for its reader.
+func (s *stream) tell(kind Kind) {
+	if !s.told {
+		s.told = true
+		s.n.deliver(kind, string(s.from), string(s.to), nil)
+	}
 }
 
 func (s *stream) pop() {
 	s.queue[0] = segment{}
 	s.queue = s.queue[1:]
-	s.landed = max(0, s.landed-1)
 	if len(s.queue) == 0 {
 		s.queue = nil
 	}
 }
 
-// settle counts what has arrived when the link is cut.
-func (s *stream) settle(now time.Time) {
-	for s.landed < len(s.queue) && !s.queue[s.landed].at.After(now) {
-		s.landed++
+// recall takes back what is under way when the link is cut.
+func (s *stream) recall(now time.Time) {
+	for i := range s.queue {
+		if g := &s.queue[i]; !g.waits && !g.landed(now) {
+			g.waits = true
+			s.n.stats.CutBytes += uint64(len(g.bytes))
+		}
+	}
+	s.reset.waits = s.broken != nil && !s.reset.landed(now)
+}
+
+// release sends what waited for the link.
+func (s *stream) release(now time.Time) {
+	for i := range s.queue {
+		if s.queue[i].waits {
+			s.depart(i, now)
+		}
+	}
+	if s.reset.waits {
+		s.reset.waits = false
+		s.reset.at = now.Add(s.reset.delay)
 	}
 }
 
@@ -137,29 +193,41 @@ func (s *stream) end() {
 	_ = s.put(nil) // a reset that is drawn here ends the stream as well
 }
 
-// abort resets the stream: what has not landed is lost.
-func (s *stream) abort(why error) {
+// abort resets the stream: what has not landed is lost. It reports whether that is
+// what ended the connection.
+func (s *stream) abort(why error) bool {
 	if s.broken != nil {
-		return
+		return false
 	}
 	now := time.Now()
-	if !s.link.faults.Cut {
-		s.settle(now)
+	keep := 0
+	for keep < len(s.queue) && s.queue[keep].landed(now) {
+		keep++
 	}
-	for _, lost := range s.queue[s.landed:] {
+	ended := s.ended && keep == len(s.queue)
+	for _, lost := range s.queue[keep:] {
 		s.size -= len(lost.bytes)
 	}
-	s.queue = s.queue[:s.landed]
+	clear(s.queue[keep:])
+	s.queue = s.queue[:keep]
 	s.ended = true
 	s.broken = why
-	s.brokenAt = now.Add(s.n.draw(s.link, s.number, s.sent).delay)
+	s.reset.delay = s.link.draw(s.number, s.sent).delay
+	s.reset.at = now.Add(s.reset.delay)
+	s.reset.waits = s.link.holds()
 	s.changed.all()
+	if ended || s.cable.reset {
+		return false
+	}
+	s.cable.reset = true
+	s.n.stats.Resets++
+	return true
 }
 
 // readerGone drops what nobody will read, and lets the writer learn of it.
 func (s *stream) readerGone() {
 	s.gone = true
-	s.queue, s.size, s.landed = nil, 0, 0
-	delete(s.link.open, s)
+	s.queue, s.size = nil, 0
+	s.link.forget(s)
 	s.changed.all()
 }
