@@ -31,7 +31,8 @@
 //
 // # Goroutines
 //
-// A client's request runs in a goroutine of its own and ends by its deadline; those that
-// never wait (hello, ping, what is told of the cluster) run where they were read. Peers'
-// reads and writes run like requests. [Server.Wait] waits for all.
+// A client's request has a goroutine to itself and ends by its deadline; up to 256 of
+// these are kept for the next request, for their stacks. Those that never wait (hello,
+// ping, what is told of the cluster) run where they were read. Peers' reads and writes
+// run like requests. [Server.Wait] waits for all.
 package server
