@@ -83,11 +83,13 @@ func sideRooms() []Room {
 			Imports: []string{
 				"node", "client", "gossip", "storage", "rpc/memnet", "kv", "vclock",
 				"ring", "replica", "wire", "jepsen/history", "jepsen/workload", "jepsen/checker",
+				"sim/overlay",
 			},
 		},
+		{Path: "sim/overlay", Row: side, Open: true},
 		{
 			Path: "cmd/dyno-jepsen", Row: side, Open: true,
-			Imports: []string{"sim", "jepsen", "jepsen/..."},
+			Imports: []string{"sim", "sim/overlay", "jepsen", "jepsen/..."},
 		},
 		{Path: "bench", Row: side, Open: true, Imports: []string{"..."}},
 		{Path: "bench/floor", Row: side},
