@@ -32,7 +32,7 @@ func must(t testing.TB, err error) {
 // so that ends find commits half done. It ends with the test.
 func startCluster(t *testing.T, cfg Config) *Cluster {
 	t.Helper()
-	cfg.Log = zaptest.NewLogger(t, zaptest.Level(zap.FatalLevel))
+	cfg.Log = zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
 	c, err := New(cfg)
 	must(t, err)
 	t.Cleanup(c.Close)
