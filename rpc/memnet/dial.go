@@ -13,8 +13,8 @@ import (
 const (
 	// dialPatience is how long a dial waits whose context has no deadline.
 	dialPatience = 30 * time.Second
-	// The ports of dialers: firstPort and those that follow. They begin again after
-	// the last; they are names only.
+	// The ports of dialers: firstPort and those that follow, for each pair of hosts.
+	// They begin again after the last; they are names only.
 	firstPort, portCount = 40_000, 25_000
 )
 
@@ -127,8 +127,7 @@ func (d *dialing) connect(first bool) (*conn, <-chan struct{}, error) {
 	if len(l.waiting) == backlog {
 		return nil, l.arrived.next(), nil
 	}
-	port := firstPort + n.ports[d.name]%portCount
-	n.ports[d.name]++
+	port := firstPort + (d.numberThere-1)%portCount
 	local := Addr(fmt.Sprintf("%s:%d", d.name, port))
 	dialed, accepted := d.ends(local, Addr(d.to))
 	l.waiting = append(l.waiting, accepted)

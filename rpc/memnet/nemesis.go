@@ -125,6 +125,7 @@ func (n *Network) Kill(name string) {
 	defer n.mu.Unlock()
 	name = host(name)
 	n.lives[name]++
+	resets := n.stats.Resets
 	for _, l := range sorted(n.listeners) {
 		if host(l.addr) == name {
 			n.closeListener(l)
@@ -138,7 +139,7 @@ func (n *Network) Kill(name string) {
 	for _, l := range n.ordered {
 		if l.From == name {
 			l.parked = nil
-			n.stats.ResetsForced += l.resetAll()
+			l.resetAll()
 		}
 		if l.To == name {
 			for _, s := range slices.Clone(l.open) {
@@ -149,6 +150,7 @@ func (n *Network) Kill(name string) {
 			l.changed.all()
 		}
 	}
+	n.stats.ResetsForced += n.stats.Resets - resets
 	n.pause(name, false)
 }
 
@@ -157,21 +159,18 @@ func (n *Network) Kill(name string) {
 func (n *Network) Reset(one, other string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	there, back := n.link(host(one), host(other)), n.link(host(other), host(one))
-	count := there.resetAll() + back.resetAll()
-	n.stats.ResetsForced += count
-	return int(count)
+	resets := n.stats.Resets
+	n.link(host(one), host(other)).resetAll()
+	n.link(host(other), host(one)).resetAll()
+	resets = n.stats.Resets - resets
+	n.stats.ResetsForced += resets
+	return int(resets)
 }
 
-// resetAll resets the streams of a link, and counts the connections that were not
-// reset before.
-func (l *link) resetAll() (count uint64) {
+func (l *link) resetAll() {
 	for _, s := range l.open {
-		if s.abort(syscall.ECONNRESET) {
-			count++
-		}
+		s.abort(syscall.ECONNRESET)
 	}
-	return count
 }
 
 // sorted are the values of a map in the order of their keys.

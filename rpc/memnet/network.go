@@ -23,11 +23,10 @@ type Network struct {
 	defaults  Faults
 	listeners map[string]*listener
 	packets   map[string]*packetConn
-	// lives counts how often each host was killed, ports how often it has dialed.
-	lives, ports map[string]uint64
-	paused       map[string]bool
-	stats        Stats
-	hear         func(Delivery)
+	lives     map[string]uint64 // how often each host was killed
+	paused    map[string]bool
+	stats     Stats
+	hear      func(Delivery)
 }
 
 // New returns a network without faults. seed draws the faults that are set later.
@@ -38,7 +37,6 @@ func New(seed uint64) *Network {
 		listeners: make(map[string]*listener),
 		packets:   make(map[string]*packetConn),
 		lives:     make(map[string]uint64),
-		ports:     make(map[string]uint64),
 		paused:    make(map[string]bool),
 	}
 }

@@ -193,11 +193,10 @@ func (s *stream) end() {
 	_ = s.put(nil) // a reset that is drawn here ends the stream as well
 }
 
-// abort resets the stream: what has not landed is lost. It reports whether that is
-// what ended the connection.
-func (s *stream) abort(why error) bool {
+// abort resets the stream: what has not landed is lost.
+func (s *stream) abort(why error) {
 	if s.broken != nil {
-		return false
+		return
 	}
 	now := time.Now()
 	keep := 0
@@ -216,12 +215,10 @@ func (s *stream) abort(why error) bool {
 	s.reset.at = now.Add(s.reset.delay)
 	s.reset.waits = s.link.holds()
 	s.changed.all()
-	if ended || s.cable.reset {
-		return false
+	if !ended && !s.cable.reset {
+		s.cable.reset = true
+		s.n.stats.Resets++
 	}
-	s.cable.reset = true
-	s.n.stats.Resets++
-	return true
 }
 
 // readerGone drops what nobody will read, and lets the writer learn of it.

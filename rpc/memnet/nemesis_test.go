@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memnet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAGrudgeCutsExactlyItsLinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		hosts := []string{"a", "b", "c"}
+		sockets := make(map[string]net.PacketConn)
+		for _, h := range hosts {
+			p, err := n.ListenPacket(h + ":1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			sockets[h] = p
+		}
+		heard := func() (got []Link) {
+			for _, to := range hosts {
+				for _, from := range hosts {
+					if from != to {
+						mustSend(t, sockets[from], to+":1", from)
+					}
+				}
+				for _, k := range arrive(t, sockets[to], time.Now()) {
+					got = append(got, Link{k.What, to})
+				}
+			}
+			return got
+		}
+		n.Cut("c", "b") // which the grudge replaces
+		n.Grudge(Link{"a", "b"}, Link{"b", "c"}, Link{"c", "a"})
+		n.SetDefaults(Faults{Delay: ms}) // mends nothing
+		want := []Link{{"b", "a"}, {"c", "b"}, {"a", "c"}}
+		if diff := cmp.Diff(want, heard()); diff != "" {
+			t.Errorf("heard (-want +got):\n%s", diff)
+		}
+		wantStats(t, n, "cut", n.Stats().PacketsCut, 3)
+		n.Heal()
+		if got := heard(); len(got) != 6 {
+			t.Errorf("healed, heard %v", got)
+		}
+	})
+}
+
+func TestACutMeetsWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		pa, pb := packetPair(t, n)
+		a, b := connect(t, n)
+		n.SetFaults("a", "b", Faults{Delay: 10 * ms})
+		began := time.Now()
+		mustSend(t, pa, "b:1", "gone")
+		mustWrite(t, a, "kept")
+		time.Sleep(5 * ms)
+		n.Cut("a", "b")
+		mustWrite(t, a, "back")
+		time.Sleep(995 * ms)
+		n.Mend("a", "b")
+		mustRead(t, b, "keptback")
+		if got := time.Since(began); got != 1010*ms {
+			t.Errorf("held bytes came after %v, want one delay after the mending", got)
+		}
+		if got := arrive(t, pb, began); got != nil {
+			t.Errorf("a packet came through a cut: %v", got)
+		}
+		wantStats(t, n, "cut packets", n.Stats().PacketsCut, 1)
+		wantStats(t, n, "cut bytes", n.Stats().CutBytes, 8)
+	})
+}
+
+func TestACutHoldsAReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, _ := connect(t, n)
+		n.SetFaults("b", "a", Faults{Delay: 10 * ms})
+		n.Kill("b")
+		time.Sleep(5 * ms)
+		n.Cut("b", "a")
+		if err := readError(t, a, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a reset came through a cut: %v", err)
+		}
+		n.Mend("b", "a")
+		began := time.Now()
+		if err := readError(t, a, time.Second); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("after mending: %v", err)
+		}
+		if got := time.Since(began); got != 10*ms {
+			t.Errorf("the reset took %v", got)
+		}
+	})
+}
+
+func TestAPausedHostSendsNothingAndReadsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		n.SetDefaults(Faults{Delay: 10 * ms})
+		a, b := connect(t, n)
+		pa, pb := packetPair(t, n)
+		began := time.Now()
+		mustWrite(t, b, "left before")
+		mustSend(t, pb, "a:1", "left")
+		n.Pause("b")
+		mustWrite(t, b, "stays")
+		mustSend(t, pb, "a:1", "stay")
+		mustWrite(t, a, "comes")
+		mustSend(t, pa, "b:1", "come")
+		mustRead(t, a, "left before")
+		if got := time.Since(began); got != 10*ms {
+			t.Errorf("what had left took %v", got)
+		}
+		for _, c := range []net.Conn{a, b} {
+			if err := readError(t, c, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("read while a host was paused: %v", err)
+			}
+		}
+		if got := arrive(t, pa, began); len(got) != 1 || got[0].What != "left" {
+			t.Errorf("packets from a paused host: %v", got)
+		}
+		if got := arrive(t, pb, began); got != nil {
+			t.Errorf("packets read on a paused host: %v", got)
+		}
+		time.AfterFunc(time.Second, func() { n.Resume("b") })
+		began = time.Now()
+		mustRead(t, b, "comes")
+		mustRead(t, a, "stays")
+		if got := time.Since(began); got != 1010*ms {
+			t.Errorf("what was held took %v, want one delay after the pause", got)
+		}
+		if got := arrive(t, pa, began); len(got) != 1 || got[0] != (arrival{"stay", 1010 * ms}) {
+			t.Errorf("packets after the pause: %v", got)
+		}
+		if got := arrive(t, pb, began); len(got) != 1 || got[0].What != "come" {
+			t.Errorf("packets after the pause: %v", got)
+		}
+		s := n.Stats()
+		wantStats(t, n, "paused packets", s.PacketsPaused, 2)
+		wantStats(t, n, "paused bytes", s.PausedBytes, 10)
+		wantStats(t, n, "pauses", s.Pauses, 1)
+	})
+}
+
+func TestTheKernelOfAPausedHostConnects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		ln, err := n.Listen("b:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := n.Listen("a:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		n.Pause("b")
+		if _, err := n.Dial(t.Context(), "a", "b:1"); err != nil || time.Since(began) != 0 {
+			t.Errorf("dial to a paused host: %v after %v", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := n.Dial(ctx, "b", "a:1"); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("dial from a paused host: %v", err)
+		}
+		wantStats(t, n, "held dials", n.Stats().DialsHeld, 1)
+		time.AfterFunc(time.Second, func() { n.Resume("b") })
+		if _, err := ln.Accept(); err != nil || time.Since(began) != 2*time.Second {
+			t.Errorf("accept: %v after %v", err, time.Since(began))
+		}
+		if _, err := n.Dial(t.Context(), "b", "a:1"); err != nil {
+			t.Error(err)
+		}
+		_ = errors.Join(ln.Close(), back.Close())
+	})
+}
+
+func TestAPauseUnderACut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := connect(t, n)
+		pa, pb := packetPair(t, n)
+		n.Pause("a")
+		mustSend(t, pa, "b:1", "into the cut")
+		mustWrite(t, a, "held twice")
+		n.Cut("a", "b")
+		n.Resume("a")
+		if err := readError(t, b, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("bytes passed a cut: %v", err)
+		}
+		n.Pause("a")
+		n.Mend("a", "b")
+		if err := readError(t, b, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("bytes left a paused host: %v", err)
+		}
+		n.Resume("a")
+		mustRead(t, b, "held twice")
+		if got := arrive(t, pb, time.Now()); got != nil {
+			t.Errorf("packets passed a cut: %v", got)
+		}
+	})
+}
+
+func TestAPausedHostHoldsABoundedNumberOfPackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := packetPair(t, n)
+		n.Pause("a")
+		send(t, a, packetQueue+7)
+		wantStats(t, n, "overrun", n.Stats().PacketsOverrun, 7)
+		n.Resume("a")
+		if got := drain(t, b); len(got) != packetQueue {
+			t.Errorf("%d came", len(got))
+		}
+	})
+}
+
+func TestAPauseEndsWithTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		n.SetFaults("b", "a", Faults{Delay: 10 * ms})
+		a, b := connect(t, n)
+		pa, pb := packetPair(t, n)
+		n.Pause("b")
+		mustWrite(t, b, "never left")
+		mustSend(t, pb, "a:1", "never left")
+		reads := make(chan error)
+		go func() {
+			_, err := b.Read(make([]byte, 1))
+			reads <- err
+		}()
+		synctest.Wait()
+		began := time.Now()
+		n.Kill("b")
+		if err := <-reads; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a read on the killed host: %v", err)
+		}
+		if err := readError(t, a, time.Second); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("a read of its peer: %v", err)
+		}
+		if got := time.Since(began); got != 10*ms {
+			t.Errorf("the reset took %v", got)
+		}
+		if got := arrive(t, pa, began); got != nil {
+			t.Errorf("packets of a dead process: %v", got)
+		}
+		a, b = connect(t, n)
+		mustWrite(t, b, "not paused")
+		mustRead(t, a, "not paused")
+	})
+}
+
+func TestADeadProcessHasNoNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		old := n.Host("b")
+		if _, err := old.Listen("c:1"); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Errorf("listen on another host's address: %v", err)
+		}
+		if _, err := n.Listen("a:1"); err != nil {
+			t.Fatal(err)
+		}
+		n.Cut("b", "a")
+		dials := make(chan error)
+		go func() {
+			_, err := old.Dial(t.Context(), "a:1")
+			dials <- err
+		}()
+		time.Sleep(time.Second)
+		began := time.Now()
+		n.Kill("b")
+		n.Heal()
+		if err := <-dials; !errors.Is(err, net.ErrClosed) || time.Since(began) != 0 {
+			t.Errorf("a dial under way: %v after %v", err, time.Since(began))
+		}
+		_, err1 := old.Listen("b:1")
+		_, err2 := old.ListenPacket("b:1")
+		_, err3 := old.Dial(t.Context(), "a:1")
+		for _, err := range []error{err1, err2, err3} {
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("a dead process: %v", err)
+			}
+		}
+		if _, err := n.Host("b").Dial(t.Context(), "a:1"); err != nil {
+			t.Errorf("the next process: %v", err)
+		}
+	})
+}
+
+func TestResetsAreOfTwoHostsAndCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := connect(t, n)
+		other, err := n.Dial(t.Context(), "c", "b:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := n.Reset("b", "a"); got != 1 {
+			t.Errorf("%d were reset", got)
+		}
+		for _, c := range []net.Conn{a, b} {
+			if err := readError(t, c, time.Second); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("read: %v", err)
+			}
+			if _, err := c.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("write: %v", err)
+			}
+		}
+		if got := n.Reset("a", "b"); got != 0 {
+			t.Errorf("%d were reset again", got)
+		}
+		mustWrite(t, other, "whole")
+		n.Kill("b")
+		wantStats(t, n, "resets", n.Stats().Resets, 2)
+		wantStats(t, n, "forced", n.Stats().ResetsForced, 2)
+	})
+}
+
+func TestAConnectionThatHadEndedIsNotCountedAsReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := connect(t, n)
+		_ = b.Close()
+		if err := readError(t, a, time.Second); err != io.EOF {
+			t.Fatal(err)
+		}
+		n.Kill("b")
+		if err := readError(t, a, time.Second); err != io.EOF {
+			t.Errorf("after the kill: %v", err)
+		}
+		wantStats(t, n, "resets", n.Stats().Resets, 0)
+	})
+}
