@@ -61,6 +61,7 @@ type Disk struct {
 	faults   [parts][ops]fault
 	capacity int64
 	syncTime time.Duration
+	rewrite  time.Duration // how long an open takes to write anew what it found
 	limits   storage.Limits
 	stats    DiskStats
 }
@@ -115,7 +116,7 @@ func (d *Disk) handOut(g *gate) (data, control *engine, boot string, err error) 
 		return nil, nil, "", storage.ErrLocked
 	}
 	for p := range parts {
-		d.images[p].replay()
+		d.images[p].replay(d.rewrite)
 		d.handles[p] = &engine{disk: d, part: p, gate: g, image: d.images[p]}
 	}
 	return d.handles[Data], d.handles[Control], fmt.Sprintf("boot %d", d.boots), nil
@@ -278,6 +279,16 @@ func (d *Disk) SetSyncTime(t time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.syncTime = t
+}
+
+// SetRewriteTime is how long, after an open, a power loss still takes what an earlier
+// process had written and failed to sync: until the engine has written it anew. 0, which
+// is the default, is an engine that does so before anybody reads it; Badger flushes what
+// it has replayed in the background.
+func (d *Disk) SetRewriteTime(t time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rewrite = t
 }
 
 // SetLimits replaces the limits of one commit, from the next open on.

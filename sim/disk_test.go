@@ -93,6 +93,37 @@ func TestAFailedSyncLosesAllThatCameAfterIt(t *testing.T) {
 	}
 }
 
+// TestAnOpenDoesNotSaveWhatAFailedSyncLeft: not before the engine had the time to write it
+// anew. What was written since is safe.
+func TestAnOpenDoesNotSaveWhatAFailedSyncLeft(t *testing.T) {
+	for after, want := range map[time.Duration]string{
+		0: "[a=1 d=4]", 999 * time.Millisecond: "[a=1 d=4]", time.Second: "[a=1 b=2 c=3 d=4]",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := NewDisk()
+			d.SetRewriteTime(time.Second)
+			e := openDisk(t, d).Data
+			d.Fail(Data, OpSync, 2)
+			for ts, w := range []storage.Write{set("a", "1"), set("b", "2"), set("c", "3")} {
+				if err := e.Commit(uint64(ts+1), []storage.Write{w}); (err != nil) != (ts == 1) {
+					t.Errorf("commit %d: %v", ts+1, err)
+				}
+			}
+			d.Kill()
+			e = openDisk(t, d).Data
+			must(t, e.Commit(4, []storage.Write{set("d", "4")}))
+			if got := len(list(t, e, 4, "", "")); got != 4 {
+				t.Errorf("%d keys before the power loss", got)
+			}
+			time.Sleep(after)
+			d.LosePower(nil)
+			if got := fmt.Sprint(list(t, openDisk(t, d).Data, 4, "", "")); got != want {
+				t.Errorf("%v after the open %s, want %s", after, got, want)
+			}
+		})
+	}
+}
+
 func TestFailuresComeWhereTheyWereSet(t *testing.T) {
 	d := NewDisk()
 	s := openDisk(t, d)

@@ -22,7 +22,8 @@
 //	                    by chance: the engine's contract knows no part of a commit
 //	failed sync         reads as before until the power goes; then that commit and all
 //	                    that came after it are gone, whatever later syncs said
-//	an open             what is found is synced before anybody reads it
+//	an open             what is found is synced before anybody reads it; what a failed
+//	                    sync left behind only after a while (Disk.SetRewriteTime)
 //
 // # Invariants
 //

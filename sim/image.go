@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dyno-kv/dyno/storage"
 )
@@ -26,6 +27,13 @@ type image struct {
 	discard uint64
 	garbage int // versions that nobody needs any more, about
 	bytes   int64
+
+	// doubt is what an open found behind a failed sync: it is read, and a power loss before
+	// until takes it all the same.
+	doubt struct {
+		from, to uint64
+		until    time.Time
+	}
 }
 
 type version struct {
@@ -62,6 +70,9 @@ func (m *image) put(ts uint64, w storage.Write) {
 
 // durable reports whether a power loss leaves what was written at ts.
 func (m *image) durable(ts uint64) bool {
+	if m.doubt.from <= ts && ts <= m.doubt.to && time.Now().Before(m.doubt.until) {
+		return false
+	}
 	return ts <= m.synced && (m.hole == 0 || ts < m.hole)
 }
 
@@ -78,9 +89,16 @@ func (m *image) sync(ts uint64, err error) error {
 	return nil
 }
 
-// replay is what opening does: what is found is written anew and synced, so that nothing
-// which a reader sees afterwards can vanish.
-func (m *image) replay() { m.synced, m.hole = m.newest, 0 }
+// replay is what opening does: it syncs what it finds. That writes nothing of what a
+// failed sync has left behind, whose pages are clean; it is safe once it has been written
+// anew, which takes an engine the time rewrite.
+func (m *image) replay(rewrite time.Duration) {
+	if m.hole != 0 {
+		m.doubt.from, m.doubt.to = m.hole, m.newest
+		m.doubt.until = time.Now().Add(rewrite)
+	}
+	m.synced, m.hole = m.newest, 0
+}
 
 // losePower drops what is not durable. A commit that was written and whose sync was not
 // over is there whole or not at all, as rng decides (nil: not at all): the engine must
@@ -106,7 +124,7 @@ func (m *image) losePower(rng *rand.Rand) int64 {
 		}
 	}
 	m.discard = min(m.discard, m.newest)
-	m.replay()
+	m.settle()
 	return before - m.bytes
 }
 
@@ -120,9 +138,12 @@ func (m *image) copied() *image {
 		twin.keys[key] = slices.Clone(versions)
 		twin.fresh = append(twin.fresh, key)
 	}
-	twin.replay()
+	twin.settle()
 	return twin
 }
+
+// settle says that all that is there is on the disk.
+func (m *image) settle() { m.synced, m.hole, m.doubt.to = m.newest, 0, 0 }
 
 // flip turns one bit of the newest value of a key that rng draws. It reports which key
 // that is; false where there is no value to damage.
