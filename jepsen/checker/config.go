@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package checker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says what the run promised.
+type Config struct {
+	// Strict says that levels which meet are kept to: no fault of the run took data from
+	// replicas that had acknowledged it. Otherwise rules 3, 5 and 6 hold for final reads
+	// only, and the rest is counted.
+	Strict bool
+	// Final says that each key must have been read in the last round of final reads.
+	Final bool
+	// MaxSiblings is how many siblings a read may show; 0: as many as there are writes. A run
+	// without faults can promise no more than it has writers.
+	MaxSiblings int
+	// Linger is how long a request of unknown outcome may go on behind its client's back;
+	// 0: for ever. A delete without context may cover what was written until then.
+	Linger time.Duration
+	// Skew is how far the clocks of two nodes, and the driver's, may be apart: so much
+	// earlier than by the driver's clock a value with a time to live may be gone.
+	Skew time.Duration
+	// MinAvailable is the share of operations outside of outages that must be ok, of at
+	// least MinOps operations.
+	MinAvailable float64
+	MinOps       int
+	// MaxWrites bounds the writes of one key.
+	MaxWrites int
+	// Keep is how many violations of each checker are told in full.
+	Keep int
+}
+
+// DefaultConfig is for a run that ends with final reads.
+func DefaultConfig() Config {
+	return Config{
+		Strict: true, Final: true, MinAvailable: 0.8, MinOps: 50,
+		MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
+	}
+}
+
+// Validate says all that is wrong with c.
+func (c *Config) Validate() error {
+	var errs []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("checker: "+format, args...))
+		}
+	}
+	refuse(c.MaxSiblings < 0, "MaxSiblings is %d, must not be negative", c.MaxSiblings)
+	refuse(c.Linger < 0 || c.Skew < 0, "Linger and Skew must not be negative")
+	refuse(!(c.MinAvailable >= 0 && c.MinAvailable <= 1),
+		"MinAvailable is %g, must be 0 to 1", c.MinAvailable)
+	refuse(c.MinOps < 1, "MinOps is %d, must be at least 1", c.MinOps)
+	refuse(c.MaxWrites < 1 || c.MaxWrites > 64<<10,
+		"MaxWrites is %d, must be 1 to %d", c.MaxWrites, 64<<10)
+	refuse(c.Keep < 1, "Keep is %d, must be at least 1", c.Keep)
+	return errors.Join(errs...)
+}

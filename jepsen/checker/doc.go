@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package checker judges histories (package history): whether what clients saw is what a
+// store of siblings may show them. [Check] runs all checkers:
+//
+//	causal        keys with get, put and delete: the rules below
+//	session       the same keys: read your writes, monotonic reads
+//	set           keys with add and members: stable, lost, never read, stale
+//	counter       keys with increment and total: bounds
+//	availability  enough of the operations outside of outages were ok
+//
+// Every write has a value of its own, and its context lists the values that it was to
+// overwrite. The ancestors of a write, anc(w), are what its context lists, and their
+// ancestors. With S for what a read shows, the causal rules are (numbers as in
+// the design of the tests):
+//
+//	phantom       1 what is shown was written to this key, before the read returned, and
+//	                did not certainly fail
+//	false-sibling 2 nothing is shown beside what overwrote it
+//	lost-update   3 an acknowledged write is in S or anc(S), or was deleted
+//	explosion     4 nothing is shown twice, and no more than there can be
+//	session       5 a process does not go back behind what it wrote or saw
+//	resurrection  6 what an acknowledged delete covered is not shown any more
+//	divergence    8 final reads of one round agree
+//
+// Rules 3 and 6 hold for a read that begins after the acknowledgement, if the levels of
+// both meet in a replica ([history.Strict]); and for each final read. Monotonic reads
+// that no levels promise are counted, not failed: but an atomic read never goes back
+// behind an earlier one. Rule 7, on dots, needs the nodes' own trace, and is not here.
+//
+// # Invariants
+//
+//   - I1 What can not be decided is [Unknown], never [Valid]: an empty history, a key without
+//     final read, values that are not unique.
+//   - I2 Doubt is in favour of the store. Equal times are concurrent; a delete without
+//     context may have covered all that it might have found, and at least what its own
+//     levels promise; a write that may have been made twice may stay once.
+//   - I3 Time grows as the history does, but for one factor: the writes of one key, squared,
+//     in bits. Config.MaxWrites bounds it; beyond it the verdict is Unknown.
+//   - I4 Verdicts, and the violations kept, depend on the history alone.
+//
+// For its own tests, and for those who want to see that it sees, [Generate] makes valid
+// histories from a model of replicas, and [Corruptors] spoil them.
+package checker
