@@ -65,12 +65,14 @@ func TestACutMeetsWhatIsUnderWay(t *testing.T) {
 		began := time.Now()
 		mustSend(t, pa, "b:1", "gone")
 		mustWrite(t, a, "kept")
+		n.SetFaults("a", "b", Faults{Delay: ms})
+		mustWrite(t, a, "behind")
 		time.Sleep(5 * ms)
 		n.Cut("a", "b")
 		mustWrite(t, a, "back")
 		time.Sleep(995 * ms)
 		n.Mend("a", "b")
-		mustRead(t, b, "keptback")
+		mustRead(t, b, "keptbehindback")
 		if got := time.Since(began); got != 1010*ms {
 			t.Errorf("held bytes came after %v, want one delay after the mending", got)
 		}
@@ -78,7 +80,25 @@ func TestACutMeetsWhatIsUnderWay(t *testing.T) {
 			t.Errorf("a packet came through a cut: %v", got)
 		}
 		wantStats(t, n, "cut packets", n.Stats().PacketsCut, 1)
-		wantStats(t, n, "cut bytes", n.Stats().CutBytes, 8)
+		wantStats(t, n, "cut bytes", n.Stats().CutBytes, 14)
+	})
+}
+
+func TestACutForgetsWhatALinkWasSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := connect(t, n)
+		n.SetFaults("a", "b", Faults{Rate: 1000})
+		half := string(make([]byte, 500))
+		mustWrite(t, a, half)
+		time.Sleep(100 * ms)
+		n.Cut("a", "b")
+		n.Mend("a", "b")
+		began := time.Now()
+		mustRead(t, b, half)
+		if got := time.Since(began); got != 500*ms {
+			t.Errorf("sending it again took %v", got)
+		}
 	})
 }
 
@@ -93,15 +113,36 @@ func TestACutHoldsAReset(t *testing.T) {
 		if err := readError(t, a, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("a reset came through a cut: %v", err)
 		}
-		n.Mend("b", "a")
-		began := time.Now()
-		if err := readError(t, a, time.Second); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("after mending: %v", err)
-		}
-		if got := time.Since(began); got != 10*ms {
-			t.Errorf("the reset took %v", got)
-		}
+		wantResetAfterMending(t, n, a)
 	})
+}
+
+func TestAKillBehindACutIsNotSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, _ := connect(t, n)
+		n.SetFaults("b", "a", Faults{Delay: 10 * ms})
+		n.Cut("b", "a")
+		n.Kill("b")
+		if err := readError(t, a, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a reset came through a cut: %v", err)
+		}
+		wantResetAfterMending(t, n, a)
+	})
+}
+
+// wantResetAfterMending mends the link from b to a; a's end must learn of the reset
+// one delay later.
+func wantResetAfterMending(t *testing.T, n *Network, a net.Conn) {
+	t.Helper()
+	n.Mend("b", "a")
+	began := time.Now()
+	if err := readError(t, a, time.Second); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("after mending: %v", err)
+	}
+	if got := time.Since(began); got != 10*ms {
+		t.Errorf("the reset took %v", got)
+	}
 }
 
 func TestAPausedHostSendsNothingAndReadsNothing(t *testing.T) {
@@ -153,6 +194,20 @@ func TestAPausedHostSendsNothingAndReadsNothing(t *testing.T) {
 	})
 }
 
+func TestAReaderGoesOnWhenItsHostDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := packetPair(t, n)
+		n.Pause("b")
+		mustSend(t, a, "b:1", "wait")
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { n.Resume("b") })
+		if got := arrive(t, b, began); len(got) != 1 || got[0] != (arrival{"wait", time.Second}) {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
 func TestTheKernelOfAPausedHostConnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(1)
@@ -200,15 +255,17 @@ func TestAPauseUnderACut(t *testing.T) {
 			t.Errorf("bytes passed a cut: %v", err)
 		}
 		n.Pause("a")
+		mustSend(t, pa, "b:1", "past")
 		n.Mend("a", "b")
 		if err := readError(t, b, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("bytes left a paused host: %v", err)
 		}
-		n.Resume("a")
-		mustRead(t, b, "held twice")
-		if got := arrive(t, pb, time.Now()); got != nil {
-			t.Errorf("packets passed a cut: %v", got)
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { n.Resume("a") })
+		if got := arrive(t, pb, began); len(got) != 1 || got[0] != (arrival{"past", time.Second}) {
+			t.Errorf("packets: %v", got)
 		}
+		mustRead(t, b, "held twice")
 	})
 }
 
@@ -280,10 +337,10 @@ func TestADeadProcessHasNoNetwork(t *testing.T) {
 		time.Sleep(time.Second)
 		began := time.Now()
 		n.Kill("b")
-		n.Heal()
 		if err := <-dials; !errors.Is(err, net.ErrClosed) || time.Since(began) != 0 {
 			t.Errorf("a dial under way: %v after %v", err, time.Since(began))
 		}
+		n.Heal()
 		_, err1 := old.Listen("b:1")
 		_, err2 := old.ListenPacket("b:1")
 		_, err3 := old.Dial(t.Context(), "a:1")
