@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,7 +126,8 @@ func (e *elements) write(t *testing.T, c *Cluster, n int) (wait func()) {
 func (e *elements) demand(t *testing.T, c *Cluster) {
 	t.Helper()
 	b, ctx := connect(t, c, "reader").Bucket("default"), limit(t)
-	for key, acked := range e.acked {
+	for _, key := range slices.Sorted(maps.Keys(e.acked)) {
+		acked := e.acked[key]
 		for round := range 2 {
 			found, err := b.Get(ctx, []byte(key), client.WithR(client.All))
 			if err != nil {
