@@ -158,7 +158,7 @@ func (s *sweep) show(i int32, op *history.Op) {
 			why = "is a delete"
 		}
 		if why != "" {
-			s.x.violate(s.out, "phantom", s.key.name, s.x.path(j, i),
+			s.x.violate(s.out, "phantom", s.key.name, path(j, i),
 				"%s is shown, which %s", v, why)
 			continue
 		}
@@ -174,10 +174,10 @@ func (s *sweep) show(i int32, op *history.Op) {
 	}
 	s.counts.siblings = max(s.counts.siblings, len(op.Read))
 	if twice >= 0 {
-		s.x.violate(s.out, "explosion", s.key.name, s.x.path(s.writes[twice], i),
+		s.x.violate(s.out, "explosion", s.key.name, path(s.writes[twice], i),
 			"%s is shown more than once", s.op(twice).Value)
 	} else if most := s.x.cfg.MaxSiblings; most > 0 && len(op.Read)-twins > most {
-		s.x.violate(s.out, "explosion", s.key.name, s.x.path(i),
+		s.x.violate(s.out, "explosion", s.key.name, path(i),
 			"%d siblings are shown, there can be %d", len(op.Read), most)
 	}
 	s.falseSiblings(i)
@@ -192,7 +192,7 @@ func (s *sweep) falseSiblings(i int32) {
 		return
 	}
 	by := s.overwriter(w, s.shown)
-	s.x.violate(s.out, "false-sibling", s.key.name, s.x.path(append(s.chain(w, by), i)...),
+	s.x.violate(s.out, "false-sibling", s.key.name, func() []int32 { return append(s.chain(w, by), i) },
 		"%s is shown beside %s, which overwrote it", s.op(w).Value, s.op(by).Value)
 }
 
@@ -220,10 +220,11 @@ func (s *sweep) lost(i int32, op *history.Op, needs int) {
 	clear(s.scratch)
 	s.known.above(needs, s.scratch)
 	s.scratch.remove(s.allowed)
-	for w := range s.scratch.all {
+	if w := s.scratch.first(); w >= 0 {
 		s.x.violate(s.out, "lost-update", s.key.name, s.lostPath(w, i),
 			"%s was acknowledged at %d, and the read that begins at %d shows neither it nor "+
-				"what overwrote it: %v", s.op(w).Value, s.op(w).Completed, op.Invoked, op.Read)
+				"what overwrote it: %v (%d such writes)",
+			s.op(w).Value, s.op(w).Completed, op.Invoked, op.Read, s.scratch.len())
 	}
 	clear(s.scratch)
 	s.known.above(0, s.scratch)
@@ -237,21 +238,23 @@ func (s *sweep) lost(i int32, op *history.Op, needs int) {
 	copy(s.scratch, s.everSeen)
 	s.scratch.remove(s.allowed)
 	if w := s.scratch.first(); w >= 0 {
-		s.x.violate(s.out, "atomic", s.key.name, s.x.path(s.writes[w], i),
+		s.x.violate(s.out, "atomic", s.key.name, path(s.writes[w], i),
 			"%s was shown by an atomic read before, and this one shows neither it nor what "+
 				"overwrote it: %v", s.op(w).Value, op.Read)
 	}
 }
 
 // lostPath tells who wrote w, who overwrote it without being shown, and who missed both.
-func (s *sweep) lostPath(w int, read int32) []int {
-	path := []int32{s.writes[w]}
-	for d := range s.writes {
-		if s.anc[d].has(w) && s.op(d).Outcome == history.OK && len(path) < 4 {
-			path = append(path, s.writes[d])
+func (s *sweep) lostPath(w int, read int32) func() []int32 {
+	return func() []int32 {
+		ops := []int32{s.writes[w]}
+		for d := range s.writes {
+			if s.anc[d].has(w) && s.op(d).Outcome == history.OK && len(ops) < 4 {
+				ops = append(ops, s.writes[d])
+			}
 		}
+		return append(ops, read)
 	}
-	return s.x.path(append(path, read)...)
 }
 
 // resurrected is rule 6.
@@ -269,14 +272,15 @@ func (s *sweep) resurrected(i int32, needs int) {
 		if op := s.op(d); op.Outcome == history.OK && op.Completed < read.Invoked &&
 			s.anc[d].has(w) && s.x.levelOf(op) >= needs {
 			s.x.violate(s.out, "resurrection", s.key.name,
-				s.x.path(append(s.chain(w, d), i)...), "%s is shown, which %s deleted at %d",
+				func() []int32 { return append(s.chain(w, d), i) }, "%s is shown, which %s deleted at %d",
 				s.op(w).Value, op.Value, op.Completed)
 			return
 		}
 	}
 }
 
-// final is rule 8, as far as clients can see it: the final reads of one round agree.
+// final is rule 8, as far as clients can see it: the final reads of one round agree,
+// but for values whose time may end between them.
 func (s *sweep) final(i int32, op *history.Op) {
 	first, again := s.rounds[op.Final]
 	if !again {
@@ -289,8 +293,11 @@ func (s *sweep) final(i int32, op *history.Op) {
 			s.scratch.add(int(s.x.local[j]))
 		}
 	}
-	if !s.scratch.equal(s.shown) {
-		s.x.violate(s.out, "divergence", s.key.name, s.x.path(int32(first), i),
+	now := slices.Clone(s.shown)
+	now.remove(s.expiring)
+	s.scratch.remove(s.expiring)
+	if !s.scratch.equal(now) {
+		s.x.violate(s.out, "divergence", s.key.name, path(int32(first), i),
 			"two final reads of round %d differ: %v and %v",
 			op.Final, s.x.h.Ops[first].Read, op.Read)
 	}

@@ -4,6 +4,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dyno-kv/dyno/jepsen/history"
 )
@@ -157,20 +158,28 @@ func (x *index) phantom(key string, v history.Value, by int64) (int32, string) {
 	return i, ""
 }
 
-// violate counts a broken rule, and tells it if there is room. The operations given are
-// its path.
-func (x *index) violate(r *Result, rule, key string, path []int, format string, args ...any) {
+// violate counts a broken rule, and tells it if there is room. The path is asked for only
+// then: a store that is broken everywhere must not take long to judge.
+func (x *index) violate(
+	r *Result, rule, key string, path func() []int32, format string, args ...any,
+) {
 	r.Verdict = Invalid
 	r.Count++
 	if len(r.Violations) >= x.cfg.Keep {
 		return
 	}
-	v := Violation{Rule: rule, Key: key, Text: fmt.Sprintf(format, args...), Ops: path}
-	for _, i := range path {
-		v.Path = append(v.Path, x.h.Ops[i].String())
+	v := Violation{Rule: rule, Key: key, Text: fmt.Sprintf(format, args...)}
+	for _, i := range path() {
+		if i >= 0 && !slices.Contains(v.Ops, int(i)) { // -1: nobody knows that operation
+			v.Ops = append(v.Ops, int(i))
+			v.Path = append(v.Path, x.h.Ops[i].String())
+		}
 	}
 	r.Violations = append(r.Violations, v)
 }
+
+// path is one that is known.
+func path(ops ...int32) func() []int32 { return func() []int32 { return ops } }
 
 // levelOf is how many replicas, or owners where only those count, have an acknowledged
 // write.

@@ -52,7 +52,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	refuse(c.MaxSiblings < 0, "MaxSiblings is %d, must not be negative", c.MaxSiblings)
-	refuse(c.Linger < 0 || c.Skew < 0, "Linger and Skew must not be negative")
+	const year = 365 * 24 * time.Hour
+	refuse(min(c.Linger, c.Skew) < 0 || max(c.Linger, c.Skew) > year,
+		"Linger is %v, Skew is %v, must be 0 to %v", c.Linger, c.Skew, year)
 	refuse(!(c.MinAvailable >= 0 && c.MinAvailable <= 1),
 		"MinAvailable is %g, must be 0 to 1", c.MinAvailable)
 	refuse(c.MinOps < 1, "MinOps is %d, must be at least 1", c.MinOps)

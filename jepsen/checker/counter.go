@@ -61,7 +61,7 @@ func checkCounter(x *index, key *keyOps, out *Result) (reads int, widest int64) 
 		low, high := down+sum(upAcked[from:]), up+sum(downAcked[from:])
 		widest = max(widest, high-low)
 		if read.Total < low || read.Total > high {
-			x.violate(out, "bounds", key.name, x.path(i),
+			x.violate(out, "bounds", key.name, path(i),
 				"the total is %d, and must be %d to %d", read.Total, low, high)
 		}
 	}

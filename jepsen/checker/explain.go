@@ -2,19 +2,6 @@
 
 package checker
 
-import "slices"
-
-// path is the operations of a violation; those that are not known (-1) are left out.
-func (x *index) path(ops ...int32) []int {
-	var out []int
-	for _, i := range ops {
-		if i >= 0 && !slices.Contains(out, int(i)) {
-			out = append(out, int(i))
-		}
-	}
-	return out
-}
-
 // chain is how write to came to overwrite write from: the shortest way of writes each of
 // which was sent with a context of the one before.
 func (g *graph) chain(from, to int) []int32 {

@@ -25,6 +25,8 @@ type graph struct {
 	moved set
 	// deletes are no values: a read does not list them.
 	deletes set
+	// expiring are the writes with a time to live.
+	expiring set
 
 	hiddenAt []int64 // ascending: from when on
 	hidden   []set   // what may be gone, by what no read lists; each with all before it
@@ -57,7 +59,7 @@ func newGraph(x *index, key *keyOps, out *Result) *graph {
 // build finds the ancestors. Contexts that no store can have given are violations.
 func (g *graph) build() {
 	n := len(g.writes)
-	g.moved, g.deletes = newSet(n), newSet(n)
+	g.moved, g.deletes, g.expiring = newSet(n), newSet(n), newSet(n)
 	g.anc, g.done = make([]set, n), make([]uint8, n)
 	flat := make(set, n*len(g.moved))
 	for w := range g.writes {
@@ -68,6 +70,9 @@ func (g *graph) build() {
 		}
 		if op.Kind == history.Delete {
 			g.deletes.add(w)
+		}
+		if op.TTL > 0 {
+			g.expiring.add(w)
 		}
 	}
 	g.coverBlindDeletes()
@@ -90,13 +95,13 @@ func (g *graph) close(w int) {
 	for _, v := range op.Context {
 		i, why := g.x.phantom(g.key.name, v, op.Invoked)
 		if why != "" {
-			g.x.violate(g.out, "phantom", g.key.name, g.x.path(i, g.writes[w]),
+			g.x.violate(g.out, "phantom", g.key.name, path(i, g.writes[w]),
 				"%s was written over %s, which %s", op.Value, v, why)
 			continue
 		}
 		p := int(g.x.local[i])
 		if g.done[p] == busy {
-			g.x.violate(g.out, "phantom", g.key.name, g.x.path(i, g.writes[w]),
+			g.x.violate(g.out, "phantom", g.key.name, path(i, g.writes[w]),
 				"%s and %s were each written after the other was read", op.Value, v)
 			continue
 		}

@@ -119,7 +119,8 @@ func TestTheSameSeedGivesTheSameHistoryAndTheSameReport(t *testing.T) {
 		if !ok {
 			t.Fatalf("seed %d: nothing was overwritten", seed)
 		}
-		if x, y := check(t, bad, DefaultConfig()), check(t, bad, DefaultConfig()); !reflect.DeepEqual(x, y) {
+		x, y := check(t, bad, DefaultConfig()), check(t, bad, DefaultConfig())
+		if !reflect.DeepEqual(x, y) {
 			t.Fatalf("seed %d: reports differ:\n%s\n%s", seed, x, y)
 		}
 	}
@@ -135,15 +136,18 @@ func TestAHistoryIsJudgedTheSameFromItsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, b := check(t, h, DefaultConfig()).String(), check(t, again, DefaultConfig()).String(); a != b {
+	a, b := check(t, h, DefaultConfig()), check(t, again, DefaultConfig())
+	if a.String() != b.String() {
 		t.Errorf("%s\n%s", a, b)
 	}
 }
 
 func TestGenerateRefusesShapesWhoseHistoriesWouldNotBeValid(t *testing.T) {
 	for _, s := range []Shape{
-		{}, {Ops: 1, Keys: 1, Processes: 1, N: 3, R: 1, W: 2},
-		{Ops: 1, Keys: 1, Processes: 1, N: 3, R: 1, W: 3}, {Ops: 1, Keys: 1, Processes: 1, N: 2, R: 3, W: 1},
+		{},
+		{Ops: 1, Keys: 1, Processes: 1, N: 3, R: 1, W: 2},
+		{Ops: 1, Keys: 1, Processes: 1, N: 3, R: 1, W: 3},
+		{Ops: 1, Keys: 1, Processes: 1, N: 2, R: 3, W: 1},
 	} {
 		if _, err := Generate(seeded(1), s); err == nil {
 			t.Errorf("%+v was taken", s)

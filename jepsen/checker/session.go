@@ -43,7 +43,7 @@ func (s *sweep) ownWrites(i int32, op *history.Op, one *session) {
 	s.counts.ownStale++
 	for w := range s.scratch.all {
 		if s.promised(w, op) {
-			s.x.violate(s.sessionOut, "read-your-writes", s.key.name, s.x.path(s.writes[w], i),
+			s.x.violate(s.sessionOut, "read-your-writes", s.key.name, path(s.writes[w], i),
 				"process %d wrote %s, and reads neither it nor what overwrote it: %v",
 				op.Process, s.op(w).Value, op.Read)
 			return
@@ -66,7 +66,7 @@ func (s *sweep) monotonic(i int32, op *history.Op, one *session) {
 		if put := s.op(w); put.Outcome == history.OK && put.Completed <= s.lastRead(one) &&
 			s.promised(w, op) {
 			s.x.violate(s.sessionOut, "monotonic-reads", s.key.name,
-				s.x.path(s.writes[w], one.lastRead, i),
+				path(s.writes[w], one.lastRead, i),
 				"process %d has read %s, and reads neither it nor what overwrote it: %v",
 				op.Process, put.Value, op.Read)
 			return

@@ -147,13 +147,13 @@ func (e *elements) read(n, i int32, op *history.Op, known set) {
 	for _, v := range op.Read {
 		j, why := e.x.phantom(e.key.name, v, op.Completed)
 		if why != "" {
-			e.x.violate(e.out, "phantom", e.key.name, e.x.path(j, i),
+			e.x.violate(e.out, "phantom", e.key.name, path(j, i),
 				"element %s is shown, which %s", v, why)
 			continue
 		}
 		w := int(e.x.local[j])
 		if e.present.has(w) {
-			e.x.violate(e.out, "explosion", e.key.name, e.x.path(j, i),
+			e.x.violate(e.out, "explosion", e.key.name, path(j, i),
 				"element %s is shown more than once", v)
 		}
 		e.present.add(w)
@@ -167,7 +167,7 @@ func (e *elements) read(n, i int32, op *history.Op, known set) {
 		add := &e.x.h.Ops[e.adds[w]]
 		acked := add.Outcome == history.OK && add.Completed < op.Invoked
 		if acked && (needs == 0 || e.x.levelOf(add) >= needs) {
-			e.x.violate(e.out, "lost-update", e.key.name, e.x.path(e.adds[w], i),
+			e.x.violate(e.out, "lost-update", e.key.name, path(e.adds[w], i),
 				"element %s was acknowledged at %d, and the read that begins at %d lacks it",
 				add.Value, add.Completed, op.Invoked)
 		}
@@ -189,7 +189,7 @@ func (e *elements) judge(w int) {
 	case lacked > shown:
 		e.counts.lost++
 		if add.Outcome == history.OK && !e.x.cfg.Final {
-			e.x.violate(e.out, "lost", e.key.name, e.x.path(e.adds[w], e.reads[lacked]),
+			e.x.violate(e.out, "lost", e.key.name, path(e.adds[w], e.reads[lacked]),
 				"element %s is known since %d, and the last read lacks it", add.Value, e.knownAt[w])
 		}
 	default:

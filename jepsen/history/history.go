@@ -88,6 +88,8 @@ func (h *Header) Check() error {
 func (e *Event) Check() error {
 	long := func(s string) bool { return len(s) > MaxText }
 	switch {
+	case min(e.From, e.Until) < -MaxTime || max(e.From, e.Until) > MaxTime:
+		return fmt.Errorf("%w: event %.40q is out of time", ErrInvalid, e.Name)
 	case e.From > e.Until:
 		return fmt.Errorf("%w: event %.40q ends before it begins", ErrInvalid, e.Name)
 	case e.Name == "" || long(e.Name) || long(e.Detail):
@@ -120,6 +122,8 @@ func (o *Op) fault() string {
 		return "key is empty or too long"
 	case !utf8.ValidString(o.Key) || !utf8.ValidString(o.Node):
 		return "texts must be UTF-8"
+	case min(o.Invoked, o.Completed) < -MaxTime || max(o.Invoked, o.Completed) > MaxTime:
+		return "time is out of bounds"
 	case o.Invoked > o.Completed:
 		return "completed before it was invoked"
 	case len(o.Node) > MaxNode || len(o.Error) > MaxError:

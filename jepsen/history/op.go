@@ -127,6 +127,7 @@ const (
 	MaxError  = 512
 	MaxValues = 1 << 16 // elements of a set, or siblings
 	MaxLevel  = kv.MaxLevel
+	MaxTime   = 1 << 62 // nanoseconds, either way: sums with a duration fit
 )
 
 // Strict reports whether a read that begins after the write's acknowledgement meets at
