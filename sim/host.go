@@ -89,9 +89,9 @@ func (h *Host) Stop() error {
 }
 
 // Kill ends the process as kill -9 does: connections are reset, what the operating system
-// has of its writes stays.
+// has of its writes stays. One that ended by itself is not there to be killed: see Ended.
 func (h *Host) Kill() error {
-	if h.process == nil {
+	if !h.Up() {
 		return fmt.Errorf("%w: %s", ErrDown, h.Name)
 	}
 	h.Disk.Kill()
