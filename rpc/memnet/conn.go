@@ -100,7 +100,7 @@ func (c *conn) tryWrite(p []byte) (int, waiting, error) {
 	case c.out.gone && !c.in.link.holds():
 		return 0, waiting{}, syscall.EPIPE
 	}
-	n := min(len(p), maxSegment, streamBytes-c.out.size)
+	n := min(len(p), maxSegment, c.out.room())
 	if n > 0 {
 		if err := c.out.put(append([]byte(nil), p[:n]...)); err != nil {
 			return 0, waiting{}, err

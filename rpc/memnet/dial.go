@@ -56,7 +56,7 @@ func (h *Host) Dial(ctx context.Context, to string) (net.Conn, error) {
 		return nil, opError("dial", to, timeoutOf(ctx))
 	}
 	for first := true; ; first = false {
-		c, changed, err := d.connect(first)
+		c, w, err := d.connect(first)
 		if err != nil {
 			return nil, opError("dial", to, err)
 		}
@@ -64,7 +64,8 @@ func (h *Host) Dial(ctx context.Context, to string) (net.Conn, error) {
 			return c, nil
 		}
 		select {
-		case <-changed:
+		case <-w.link:
+		case <-w.own:
 		case <-ctx.Done():
 			return nil, opError("dial", to, timeoutOf(ctx))
 		}
@@ -103,7 +104,7 @@ func (l *link) handshake(number uint64) time.Duration {
 
 // connect makes both ends where they can reach each other now; else it returns
 // what to wait for.
-func (d *dialing) connect(first bool) (*conn, <-chan struct{}, error) {
+func (d *dialing) connect(first bool) (*conn, waiting, error) {
 	n := d.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -113,26 +114,26 @@ func (d *dialing) connect(first bool) (*conn, <-chan struct{}, error) {
 	}
 	switch {
 	case n.lives[d.name] != d.life:
-		return nil, nil, net.ErrClosed
+		return nil, waiting{}, net.ErrClosed
 	case d.there.holds() || d.back.cut:
 		if first {
 			n.stats.DialsHeld++
 		}
-		return nil, blocked.changed.next(), nil
+		return nil, waiting{link: blocked.changed.next()}, nil
 	}
 	l := n.listeners[d.to]
 	if l == nil {
-		return nil, nil, syscall.ECONNREFUSED
+		return nil, waiting{}, syscall.ECONNREFUSED
 	}
 	if len(l.waiting) == backlog {
-		return nil, l.arrived.next(), nil
+		return nil, waiting{link: d.there.changed.next(), own: l.arrived.next()}, nil
 	}
 	port := firstPort + (d.numberThere-1)%portCount
 	local := Addr(fmt.Sprintf("%s:%d", d.name, port))
 	dialed, accepted := d.ends(local, Addr(d.to))
 	l.waiting = append(l.waiting, accepted)
 	l.arrived.all()
-	return dialed, nil, nil
+	return dialed, waiting{}, nil
 }
 
 func (d *dialing) ends(local, remote Addr) (dialed, accepted *conn) {

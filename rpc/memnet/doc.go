@@ -23,7 +23,7 @@
 //   - I3 A stream delivers a prefix of what was written, in order.
 //   - I4 Bytes that had landed before a link was cut can still be read; nothing that
 //     had not lands before the link is mended.
-//   - I5 What is under way is bounded: bytes per stream, packets per socket and per
+//   - I5 What is under way is bounded: bytes and segments per stream, packets per socket and per
 //     paused link, and connections per listener.
 //   - I6 What a change wakes or counts does not depend on the order of a map.
 //

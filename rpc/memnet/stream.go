@@ -8,8 +8,20 @@ import (
 	"time"
 )
 
-// streamBytes is how much one direction of a stream holds before writers wait.
-const streamBytes = 256 << 10
+// streamBytes is how much one direction of a stream holds before writers wait;
+// streamSegments bounds what many short writes cost beside their bytes.
+const (
+	streamBytes    = 256 << 10
+	streamSegments = 8 << 10
+)
+
+// room is how many bytes may be written now.
+func (s *stream) room() int {
+	if len(s.queue) >= streamSegments {
+		return 0
+	}
+	return streamBytes - s.size
+}
 
 // segment is what one Write put on the wire. No bytes: the end of the stream.
 type segment struct {

@@ -173,6 +173,22 @@ func TestDeadlinesEndReadsAndWrites(t *testing.T) {
 	})
 }
 
+func TestShortWritesAreBoundedByTheirNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := connect(t, New(1))
+		_ = a.SetWriteDeadline(time.Now().Add(time.Second))
+		for range streamSegments {
+			mustWrite(t, a, "x")
+		}
+		if _, err := a.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("one write too many: %v", err)
+		}
+		_ = a.SetWriteDeadline(time.Time{})
+		mustRead(t, b, "x")
+		mustWrite(t, a, "x")
+	})
+}
+
 func TestAWriterWaitsForAReaderAndLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(7)
