@@ -97,11 +97,14 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 			Value: min(badgerValue-1, int(db.MaxBatchSize())*9/10-4096),
 		},
 	}
-	if b.dir, err = openSyncedDir(cfg.Dir); err == nil {
+	if err = b.awaitReplay(cfg.Dir, replayBound); err == nil {
+		b.dir, err = openSyncedDir(cfg.Dir)
+	}
+	if err == nil {
 		b.real, err = realPath(cfg.Dir)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, b.closeBadger())
 	}
 	return b, nil
 }
