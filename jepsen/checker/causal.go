@@ -192,7 +192,8 @@ func (s *sweep) falseSiblings(i int32) {
 		return
 	}
 	by := s.overwriter(w, s.shown)
-	s.x.violate(s.out, "false-sibling", s.key.name, func() []int32 { return append(s.chain(w, by), i) },
+	path := func() []int32 { return append(s.chain(w, by), i) }
+	s.x.violate(s.out, "false-sibling", s.key.name, path,
 		"%s is shown beside %s, which overwrote it", s.op(w).Value, s.op(by).Value)
 }
 

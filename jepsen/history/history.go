@@ -30,7 +30,8 @@ type Header struct {
 	Version int `json:"version"`
 	// N is how many replicas a key has.
 	N int `json:"n"`
-	// Sloppy says that fallbacks may stand in for owners.
+	// Sloppy says that fallbacks may stand in for owners, so that r and w meet no more; pr
+	// and pw still do. It is what the cluster does, not what its bucket asks for.
 	Sloppy bool `json:"sloppy,omitempty"`
 	// Seed and Commit replay the run; Mode is what ran it.
 	Seed   uint64 `json:"seed,omitempty"`
