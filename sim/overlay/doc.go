@@ -40,6 +40,8 @@
 //     over a sleep does not stop the bubble for ever.
 //   - runtime/sema.go: a mutex becomes unfair after a millisecond of the bubble's time; of
 //     real time otherwise, which is how fast the machine happens to be.
+//   - context/context.go: a context ends its children in the order in which they came; the
+//     stock one keeps them in a map by address.
 //   - runtime/synctest.go, extern.go: the state; runtime.Version names the edits.
 //
 // # What stays to chance
@@ -53,7 +55,8 @@
 //     links to them (ristretto does, in its metrics); goroutine numbers and times in stack
 //     traces and profiles.
 //   - Addresses: values of pointers depend on every allocation before, those outside of the
-//     bubble included. What is ordered by an address, a map of pointers, may differ.
+//     bubble and of new threads included. The order of a map by pointer, interface or
+//     channel may differ: do not range over one where the order can be seen.
 //   - Goroutines outside of the bubble that share a channel, mutex or variable with it; a
 //     mutex that they hold is also no durable wait, though it counts as one.
 //   - More than 256 runnable goroutines at once: the rest waits in the queue that goroutines

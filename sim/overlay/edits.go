@@ -24,7 +24,8 @@ func Edits() []Edit {
 	var all []Edit
 	all = append(all, chance()...)
 	all = append(all, scheduling()...)
-	return append(all, bubbles()...)
+	all = append(all, bubbles()...)
+	return append(all, contexts()...)
 }
 
 // chance: every random number that a bubble can see comes from the bubble's own state.
@@ -162,6 +163,49 @@ func bubbles() []Edit {
 			File: "runtime/extern.go", Times: 1,
 			Anchor:      "func Version() string {\n\treturn buildVersion\n",
 			Replacement: "func Version() string {\n\treturn buildVersion + dynosimVersion\n",
+		},
+	}
+}
+
+// contexts: a context ends its children in the order in which they came. It keeps them in
+// a map by their addresses, and addresses depend on what is allocated outside of a bubble.
+func contexts() []Edit {
+	const context = "context/context.go"
+	return []Edit{
+		{
+			File: context, Times: 1,
+			Anchor:      "\t\"internal/reflectlite\"\n",
+			Replacement: "\t\"internal/reflectlite\"\n\t\"slices\"\n",
+		},
+		{
+			File: context, Times: 1,
+			Anchor:      "\tchildren map[canceler]struct{} //",
+			Replacement: "\tdynosim  int\n\tchildren map[canceler]int //",
+		},
+		{
+			File: context, Times: 1,
+			Anchor:      "p.children = make(map[canceler]struct{})\n",
+			Replacement: "p.children = make(map[canceler]int)\n",
+		},
+		{
+			File: context, Times: 1,
+			Anchor:      "p.children[child] = struct{}{}\n",
+			Replacement: "p.dynosim++\n\t\t\tp.children[child] = p.dynosim\n",
+		},
+		{
+			File: context, Times: 1,
+			Anchor:      "\tfor child := range c.children {\n",
+			Replacement: "\tfor _, child := range dynosimInOrder(c.children) {\n",
+		},
+		{
+			File: context, Times: 1,
+			Anchor: "// cancel closes c.done, cancels each of c's children, and, if\n",
+			Replacement: "func dynosimInOrder(children map[canceler]int) []canceler {\n" +
+				"\tall := make([]canceler, 0, len(children))\n" +
+				"\tfor child := range children {\n\t\tall = append(all, child)\n\t}\n" +
+				"\tslices.SortFunc(all, func(a, b canceler) int {\n" +
+				"\t\treturn children[a] - children[b]\n\t})\n\treturn all\n}\n\n" +
+				"// cancel closes c.done, cancels each of c's children, and, if\n",
 		},
 	}
 }

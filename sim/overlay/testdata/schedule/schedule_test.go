@@ -6,6 +6,7 @@ package schedule
 
 import (
 	"bytes"
+	"context"
 	crand "crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -58,7 +59,7 @@ func TestSchedule(t *testing.T) {
 			tr.add("edits %s procs %d", edits, runtime.GOMAXPROCS(8))
 		}
 		var all sync.WaitGroup
-		for _, part := range []func(*trace, int){draw, choose, lock, flock, wait} {
+		for _, part := range []func(*trace, int){draw, choose, lock, flock, wait, cancels} {
 			for i := range workers {
 				all.Go(func() { part(tr, i) })
 			}
@@ -85,9 +86,12 @@ func disturb() (stop func()) {
 		all.Go(func() {
 			tick := time.NewTicker(time.Duration(50+37*i) * time.Microsecond)
 			defer tick.Stop()
+			var kept []any // so that addresses in the bubble depend on real time
 			for {
 				select {
 				case <-tick.C:
+					ctx, cancel := context.WithCancel(context.Background())
+					kept = append(kept, ctx, cancel, make([]byte, 16*(len(kept)%64)))
 					runtime.Gosched()
 				case <-done:
 					return
@@ -202,6 +206,20 @@ func wait(tr *trace, id int) {
 		tr.add("tick %d", id)
 	}
 	all.Wait()
+}
+
+// cancels ends a context with many children, which it knows by their addresses.
+func cancels(tr *trace, id int) {
+	for range rounds / 10 {
+		parent, cancel := context.WithCancel(context.Background())
+		for i := range workers {
+			child, stop := context.WithCancel(parent)
+			defer stop()
+			context.AfterFunc(child, func() { tr.add("cancelled %d %d", id, i) })
+			time.Sleep(time.Microsecond)
+		}
+		cancel()
+	}
 }
 
 // store makes system calls that last as long as the disk likes.
