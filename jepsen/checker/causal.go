@@ -111,6 +111,9 @@ func (s *sweep) run() {
 				s.show(i, op)
 			}
 			s.session(op.Process).own.add(int(s.x.local[i]))
+		case op.Kind == history.Delete:
+			dead := s.session(op.Process).dead.at(s.x.levelOf(op), len(s.writes))
+			dead.join(s.anc[s.x.local[i]])
 		}
 	}
 	s.finish()

@@ -49,8 +49,12 @@ func shapeOf(seed uint64) Shape {
 }
 
 func TestUntouchedHistoriesStayGreen(t *testing.T) {
+	seeds := uint64(400)
+	if os.Getenv("DYNO_LONG") == "1" {
+		seeds = 4000
+	}
 	stale, most := 0.0, 0.0
-	for seed := range uint64(400) {
+	for seed := range seeds {
 		r := check(t, generate(t, seed, shapeOf(seed)), DefaultConfig())
 		if r.Verdict != Valid {
 			t.Fatalf("seed %d: %s", seed, r)

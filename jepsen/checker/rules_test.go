@@ -233,6 +233,20 @@ func TestSessionsDoNotGoBack(t *testing.T) {
 			s.get(1, "", 1, 2) // equal times: rule 3 can not tell
 			s.final("1.1")
 		}, "read-your-writes", nil},
+		{"behind their deletes", func(s *script) {
+			s.put("1.1", "-", 0, 1)
+			s.del("1.2", "1.1", 1, 2)
+			s.get(1, "1.1", 2, 3) // equal times again
+			s.final("")
+		}, "read-your-writes", nil},
+		{"behind deletes whose levels do not meet theirs", func(s *script) {
+			s.put("1.1", "-", 0, 1, moved)
+			s.put("1.2", "-", 1, 2)
+			s.del("1.3", "1.2 1.1", 2, 3)
+			s.get(1, "1.1", 3, 4) // by a twin
+			s.get(1, "1.2", 5, 6, levelsAre(1))
+			s.final("1.1")
+		}, "", nil},
 		{"but where levels do not meet they may", func(s *script) {
 			s.put("1.1", "-", 0, 1)
 			s.get(1, "1.1", 1, 2)

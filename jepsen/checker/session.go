@@ -6,9 +6,10 @@ import "github.com/dyno-kv/dyno/jepsen/history"
 
 // session is what one process has done with one key so far.
 type session struct {
-	own      set   // its acknowledged puts
-	seen     set   // what its reads have shown
-	lastRead int32 // -1: none
+	own      set    // its acknowledged puts
+	seen     set    // what its reads have shown
+	dead     levels // what its acknowledged deletes covered
+	lastRead int32  // -1: none
 }
 
 func (s *sweep) session(process int) *session {
@@ -25,6 +26,7 @@ func (s *sweep) session(process int) *session {
 func (s *sweep) checkSession(i int32, op *history.Op) {
 	one := s.session(op.Process)
 	s.ownWrites(i, op, one)
+	s.ownDeletes(i, op, one)
 	s.monotonic(i, op, one)
 	one.seen.join(s.shown)
 	one.lastRead = i
@@ -48,6 +50,17 @@ func (s *sweep) ownWrites(i int32, op *history.Op, one *session) {
 				op.Process, s.op(w).Value, op.Read)
 			return
 		}
+	}
+}
+
+func (s *sweep) ownDeletes(i int32, op *history.Op, one *session) {
+	clear(s.scratch)
+	one.dead.above(s.x.needs(op), s.scratch)
+	s.scratch.keep(s.shown)
+	s.scratch.remove(s.moved)
+	if w := s.scratch.first(); w >= 0 {
+		s.x.violate(s.sessionOut, "read-your-writes", s.key.name, path(s.writes[w], i),
+			"process %d deleted %s, and reads it", op.Process, s.op(w).Value)
 	}
 }
 
