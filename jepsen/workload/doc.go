@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package workload draws what clients of a cluster do, does it through any client, and
+// records it as a history (package history) that the checkers can judge.
+//
+// A [Workload] draws [Step]s; it is a value, and the same source of chance draws the same
+// steps from it. A [Session] does them, one after the other, through a [Store]: the little
+// that a workload needs of a client. [Run] does some of them.
+//
+//	Register  keys with siblings: reads, writes over what was read before, blind writes,
+//	          deletes with and without context
+//	Set       keys whose values hold elements: an add reads, joins the siblings, and
+//	          writes over them
+//
+// # Invariants
+//
+//   - I1 No value is written twice in a run whose sessions have clients of their own.
+//   - I2 A write is sent with a context exactly if its operation is not blind; then the
+//     operation lists all that the context came from.
+//   - I3 Every operation that was begun is recorded once, also where its session was ended
+//     meanwhile. One that can not be recorded, or shows what no session has written, is an
+//     error of the run.
+//   - I4 What is kept for a session is bounded by the keys that its steps name.
+//
+// What it does not do: it sets no faults, and judges nothing.
+package workload
