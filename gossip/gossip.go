@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -67,9 +68,9 @@ type Gossip struct {
 
 	// Guarded by mu.
 	mu       sync.Mutex
-	watchers map[chan struct{}]struct{} // one per room that asked
-	ran      chan struct{}              // closed when Run ends; nil before Run
-	shut     bool                       // Close began
+	watchers []chan struct{} // one per room that asked, in order: a map's would be by address
+	ran      chan struct{}   // closed when Run ends; nil before Run
+	shut     bool            // Close began
 }
 
 // Open starts to listen and to answer; until Run, this node looks for nobody. It
@@ -105,7 +106,6 @@ func Open(cfg Config, log *zap.Logger) (*Gossip, error) {
 		closed:     make(chan struct{}),
 		rng:        cfg.Rand,
 		repeatRng:  rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64())),
-		watchers:   make(map[chan struct{}]struct{}),
 	}
 	if err := g.start(logs); err != nil {
 		return nil, errors.Join(err, g.transport.Shutdown())
@@ -277,11 +277,11 @@ func (g *Gossip) Stats() Stats {
 func (g *Gossip) Watch() (changed <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	g.mu.Lock()
-	g.watchers[c] = struct{}{}
+	g.watchers = append(g.watchers, c)
 	g.mu.Unlock()
 	return c, func() {
 		g.mu.Lock()
-		delete(g.watchers, c)
+		g.watchers = slices.DeleteFunc(g.watchers, func(w chan struct{}) bool { return w == c })
 		g.mu.Unlock()
 	}
 }

@@ -39,7 +39,7 @@ func (g *Gossip) refresh(reported map[string]time.Time) {
 	g.logConflicts(&next, reported, now)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for c := range g.watchers {
+	for _, c := range g.watchers {
 		poke(c)
 	}
 }
