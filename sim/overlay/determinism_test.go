@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,16 +58,12 @@ func program(t *testing.T, edited bool) (path, edits string) {
 // the processors busy: what depends on real time then differs.
 func traces(t *testing.T, path string, runs []overlay.Run) [][]byte {
 	t.Helper()
-	dir, stop := t.TempDir(), make(chan struct{})
+	dir := t.TempDir()
+	var stop atomic.Bool
 	var burners, children sync.WaitGroup
 	for range runtime.NumCPU() {
 		burners.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() { // busy on purpose
 			}
 		})
 	}
@@ -80,7 +77,7 @@ func traces(t *testing.T, path string, runs []overlay.Run) [][]byte {
 		})
 	}
 	children.Wait()
-	close(stop)
+	stop.Store(true)
 	burners.Wait()
 	if t.Failed() {
 		t.FailNow()
