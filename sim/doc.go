@@ -15,6 +15,9 @@
 // goroutines ends on its own time and reaches nobody. A pause works alike: whatever comes
 // in or goes out waits at a gate, while the process's own timers go on unseen.
 //
+// Workloads of the black-box tests (jepsen/workload) run on it through [NewStore], so that
+// the checkers judge what its clients saw.
+//
 // # What a disk keeps
 //
 //	end of the process  everything that a commit handed to the operating system
