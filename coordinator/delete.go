@@ -9,12 +9,16 @@ import (
 	"github.com/dyno-kv/dyno/vclock"
 )
 
-// Delete writes a tombstone over what req.Seen covers. With an empty context it deletes
-// what a quorum read finds, and writes nothing where that finds nothing (TRAPS C13).
+// Delete writes a tombstone over what req.Seen covers. Without a context it deletes what a
+// quorum read finds, and writes nothing where that finds nothing; with one that covers
+// nothing it deletes nothing, for the writer has not seen what is there now (TRAPS C13).
 // It returns the context that covers the deletion.
 func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Context, error) {
 	del := *req
 	del.Kind, del.Value = kv.KindTombstone, nil
+	if del.Seen.IsEmpty() && req.Informed {
+		return req.Seen, nil
+	}
 	if del.Seen.IsEmpty() {
 		r, pr, err := c.levelsForDelete(req)
 		if err != nil {

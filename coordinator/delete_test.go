@@ -216,3 +216,24 @@ func TestDeletesThatCanNotRead(t *testing.T) {
 		}
 	})
 }
+
+// A get that found nothing gives a context that covers nothing, and a delete covers its
+// context and nothing else (TRAPS C13 d): what somebody has put since then stays.
+func TestTrapC13DeletesOverAContextOfNothingDeleteNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		one := version(nodeB, 1, "1")
+		s.local(one)
+		s.holding(nodeB, one)
+		s.holding(nodeC, one)
+		req := putting("")
+		req.Informed = true
+		covers, err := s.delete(req)
+		if err != nil || !covers.IsEmpty() {
+			t.Errorf("covers %v, %v", covers, err)
+		}
+		if n := len(s.copies(nodeA)) + len(s.copies(nodeB)) + len(s.copies(nodeC)); n != 0 {
+			t.Errorf("%d copies were sent", n)
+		}
+	})
+}

@@ -16,15 +16,18 @@ import (
 // PutRequest is a client's put or delete. Key and Value are kept: they must not share
 // memory with a buffer that is used again.
 type PutRequest struct {
-	Bucket  kv.Bucket
-	Key     []byte
-	Kind    kv.Kind
-	Value   []byte
-	Seen    vclock.Context // what the writer read; empty for a blind put
-	W, PW   kv.Level       // LevelUnset: the bucket's
-	TTL     int64          // milliseconds; 0: the bucket's; below 0: none
-	Fence   kv.Fence
-	Request kv.RequestID
+	Bucket kv.Bucket
+	Key    []byte
+	Kind   kv.Kind
+	Value  []byte
+	Seen   vclock.Context // what the writer read; empty for a blind put
+	// Informed: a context was sent, if one that covers nothing. A delete deletes what it
+	// covers then, and a blind one what a quorum read finds.
+	Informed bool
+	W, PW    kv.Level // LevelUnset: the bucket's
+	TTL      int64    // milliseconds; 0: the bucket's; below 0: none
+	Fence    kv.Fence
+	Request  kv.RequestID
 }
 
 // PutResult is an acknowledged put.

@@ -126,7 +126,8 @@ func (s *Server) writeOf(name string, key []byte, o wire.WriteOptions) (
 		return nil, 0, err
 	}
 	return &coordinator.PutRequest{
-		Bucket: bucket, Key: key, Seen: seen, W: o.W, PW: o.PW, Request: o.RequestID,
+		Bucket: bucket, Key: key, Seen: seen, Informed: len(o.Context) > 0, W: o.W, PW: o.PW,
+		Request: o.RequestID,
 	}, binding, nil
 }
 
