@@ -184,10 +184,11 @@ func TestStoreWhoseDataAloneIsGoneIsRefused(t *testing.T) {
 			eventually(t, 5*time.Second, "it is refused", func() bool {
 				return m.life.node.Status().Refused
 			})
-			got, err := m.client().get(strictly("k"))
-			if err != nil || len(got.Siblings) != 1 {
-				t.Errorf("a read through it: %+v, %v", got, err)
-			}
+			s := m.client()
+			eventually(t, 5*time.Second, "the others are read through it", func() bool {
+				got, err := s.get(strictly("k"))
+				return err == nil && len(got.Siblings) == 1
+			})
 			must(t, m.stop())
 		}
 	})

@@ -76,6 +76,10 @@ func TestWipedStoreStaysNotReadyAndSaysSo(t *testing.T) {
 		l = start(t, cfg)
 		refused(t, l, "n2", "directory is empty")
 		l.at(1).has("k", kv.LevelQuorum, "v")
+		eventually(t, "n2 has connected to the others", func() bool {
+			_, err := l.at(2).tryGet(wire.GetRequest{Key: []byte("k")})
+			return err == nil
+		})
 		l.at(2).has("k", kv.LevelQuorum, "v")
 		_, err := l.at(2).tryGet(wire.GetRequest{
 			Key: []byte("k"), ReadOptions: wire.ReadOptions{R: kv.LevelAll},
