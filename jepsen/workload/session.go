@@ -28,16 +28,6 @@ type Session struct {
 type knowledge struct {
 	context []byte
 	values  []history.Value
-	// shown says that the context covers something that is written, not only deletions
-	// or nothing at all.
-	shown bool
-}
-
-// over reports whether a write of that kind is sent with the context. A store may take a
-// context of nothing for none, and then a delete with it for one of all that it finds:
-// only one that has been shown something is told as a delete of just that.
-func (k *knowledge) over(kind history.Kind) bool {
-	return len(k.context) > 0 && (k.shown || kind == history.Put)
 }
 
 // NewSession returns the session of a process, from 0 on; its values are those of client
@@ -107,7 +97,7 @@ func (s *Session) read(ctx context.Context, op *history.Op, step *Step) error {
 		return err
 	}
 	op.Read, err = openAll(got.Values)
-	s.known[step.Key] = knowledge{got.Context, op.Read, len(op.Read) > 0}
+	s.known[step.Key] = knowledge{got.Context, op.Read}
 	return err
 }
 
@@ -115,7 +105,7 @@ func (s *Session) read(ctx context.Context, op *history.Op, step *Step) error {
 func (s *Session) write(ctx context.Context, op *history.Op, step *Step) error {
 	op.Value = s.value()
 	r := Request{Key: step.Key, Levels: step.Levels, Siblings: step.Siblings}
-	if with := s.known[step.Key]; !step.Blind && with.over(step.Kind) {
+	if with := s.known[step.Key]; !step.Blind && len(with.context) > 0 {
 		r.Context, op.Context = with.context, with.values
 	} else {
 		op.Blind = true
@@ -137,7 +127,7 @@ func (s *Session) write(ctx context.Context, op *history.Op, step *Step) error {
 			values = append(values, v)
 		}
 	}
-	s.known[step.Key] = knowledge{got.Context, values, op.Kind == history.Put}
+	s.known[step.Key] = knowledge{got.Context, values}
 	return err
 }
 

@@ -269,28 +269,3 @@ func TestStepsOfNoKindAndFullRecordersAreErrors(t *testing.T) {
 		t.Errorf("an operation without room: %v", err)
 	}
 }
-
-// TestADeleteIsNotSentOverNothing: what a store does with such a context is not for this
-// history to say.
-func TestADeleteIsNotSentOverNothing(t *testing.T) {
-	s := newToy()
-	one, r := begin(t, s)
-	do := func(k history.Kind) {
-		must(t, one.Do(context.Background(), workload.Step{Kind: k, Key: "k"}))
-	}
-	s.instead = func(*workload.Request) *workload.Answer {
-		return &workload.Answer{Outcome: history.OK, Context: contextOf(0)}
-	}
-	do(history.Get)
-	s.instead = nil
-	do(history.Delete) // blind
-	do(history.Delete) // blind: the context is that of a delete
-	do(history.Put)    // over the delete
-	do(history.Delete) // over the put
-	ops := r.History().Ops
-	for i, blind := range []bool{false, true, true, false, false} {
-		if ops[i].Blind != blind || i > 0 && (s.covered[i-1] == nil) != blind {
-			t.Errorf("operation %d: blind %t, must be %t: %s", i, ops[i].Blind, blind, &ops[i])
-		}
-	}
-}
