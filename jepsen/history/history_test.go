@@ -209,10 +209,10 @@ func TestRecorderTakesFromSeveralGoroutinesUpToItsBound(t *testing.T) {
 }
 
 func TestPayloadsNameTheirValueAndShowDamage(t *testing.T) {
-	for _, size := range []int{0, 3, 4, 5, 64} {
+	for _, size := range []int{0, 4, 5, 6, 64} {
 		v := Value{Client: 7, Seq: 42}
 		b := v.Payload(size)
-		if got, err := OpenPayload(b); got != v || err != nil || len(b) != max(size, 4) {
+		if got, err := OpenPayload(b); got != v || err != nil || len(b) != max(size, 5) {
 			t.Fatalf("size %d: %q opens as %v, %v", size, b, got, err)
 		}
 		for i := range b {
@@ -221,9 +221,12 @@ func TestPayloadsNameTheirValueAndShowDamage(t *testing.T) {
 			if got, err := OpenPayload(bad); err == nil && got == v {
 				t.Errorf("%q is taken for %s", bad, v)
 			}
+			if got, err := OpenPayload(b[:i]); err == nil {
+				t.Errorf("%q, cut from %q, is taken for %s", b[:i], b, got)
+			}
 		}
 	}
-	for _, text := range []string{"", " ", "7", "7.", ".1", "0.1", "+1.1", "7.42 zz"} {
+	for _, text := range []string{"", " ", "7", "7.", ".1", "0.1", "+1.1", "7.42", ";", "7;", "7.42 zz;"} {
 		if v, err := OpenPayload([]byte(text)); err == nil {
 			t.Errorf("%q opens as %s", text, v)
 		}

@@ -61,24 +61,32 @@ func (v *Value) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Payload is what a client puts into the store for v: its text, and a space and filling
-// up to size bytes where that is more.
+// payloadEnd is the last byte of every payload, and occurs nowhere else in one: without it
+// "3.12" cut short would be the payload of 3.1.
+const payloadEnd = ';'
+
+// Payload is what a client puts into the store for v: its text, a space and filling up to
+// size bytes where that is more, and an end mark.
 func (v Value) Payload(size int) []byte {
 	b := v.append(make([]byte, 0, max(size, 32)))
-	if len(b) < size {
+	if len(b)+1 < size {
 		b = append(b, ' ')
-		for i := 0; len(b) < size; i++ {
+		for i := 0; len(b)+1 < size; i++ {
 			// The filling depends on the value: bytes of another value in its place are seen.
 			b = append(b, 'a'+byte((v.Seq+uint64(v.Client)+uint64(i))%26))
 		}
 	}
-	return b
+	return append(b, payloadEnd)
 }
 
 // OpenPayload reads back what Payload made, and refuses whatever differs from it by one
 // byte: an empty value, a cut one, one with the filling of another.
 func OpenPayload(b []byte) (Value, error) {
-	text, _, _ := bytes.Cut(b, []byte{' '})
+	body, whole := bytes.CutSuffix(b, []byte{payloadEnd})
+	if !whole {
+		return Value{}, fmt.Errorf("%w: payload of %d bytes is empty or cut", ErrValue, len(b))
+	}
+	text, _, _ := bytes.Cut(body, []byte{' '})
 	var v Value
 	if err := v.UnmarshalText(text); err != nil {
 		return Value{}, err
