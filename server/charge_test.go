@@ -63,6 +63,7 @@ func TestReadsAreChargedBeforeTheyBegin(t *testing.T) {
 		if code := get(); code != "" {
 			t.Errorf("a get of what seems small: %s", code)
 		}
+		synctest.Wait()
 		if code := get(); code != wire.CodeOverloaded {
 			t.Errorf("a get after a large one: %q, want OVERLOADED", code)
 		}
@@ -73,9 +74,11 @@ func TestReadsAreChargedBeforeTheyBegin(t *testing.T) {
 		if err := <-open; err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // an answer goes out before its request has left
 		if code := get(); code != "" {
 			t.Errorf("a get that is alone: %s", code)
 		}
+		synctest.Wait()
 		if code := scan(); code != "" {
 			t.Errorf("a page that is alone: %s", code)
 		}
