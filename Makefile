@@ -7,7 +7,7 @@ PKGS     ?= ./...
 FUZZTIME ?= 30s
 BENCH    ?= .
 RACE     ?=
-MUTATED  ?= ./vclock ./kv ./ring ./quorum
+MUTATED  ?= ./vclock ./kv ./ring ./quorum ./replica ./coordinator ./rpc/memnet ./jepsen/checker
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL      = $(GO) tool -modfile=tools/go.mod
 
@@ -43,7 +43,7 @@ bench-go: ## the Go benchmarks of every package (BENCH=regexp)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS)
 
 .PHONY: mutants
-mutants: ## one-line mutants of the cores: each must be killed by the tests
+mutants: ## one-line mutants of the rooms that list some: each must be killed (12 minutes)
 	$(GO) run ./internal/mutants $(MUTATED)
 
 .PHONY: arch

@@ -18,7 +18,7 @@ type minter struct {
 	stamp   kv.Stamp     // the last issued. Invariant: never falls
 
 	// marked is the incarnation that a clean stop left, as its last dot; zero where there
-	// is none, and once this life has begun another.
+	// is none. It says nothing any more once actor is set, and is gone when that ends.
 	marked vclock.Dot
 }
 
@@ -31,7 +31,6 @@ func (m *minter) next(now int64, floor kv.Stamp, resume bool, incarnation func()
 	if m.actor == 0 && resume {
 		m.actor, m.counter = m.marked.Actor, m.marked.Counter
 	}
-	m.marked = vclock.Dot{}
 	if m.actor == 0 {
 		actor, err := vclock.NewActor(uint16(m.node), incarnation())
 		if err != nil {

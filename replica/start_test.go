@@ -252,3 +252,47 @@ func TestStoresThatTheGroupRefusesServeNothing(t *testing.T) {
 		})
 	}
 }
+
+// A mark that an unclean stop has left tells less than was issued after it. A life that
+// mints nothing must not hand it on, to one that would issue those dots again (TRAPS C6).
+func TestTrapC6MarksOfAnUncleanStopAreNotHandedOn(t *testing.T) {
+	for _, stop := range []Stop{StopKilled, StopPowerLoss} {
+		bubble(t, func(t *testing.T) {
+			first := fresh(t)
+			first.put("k", "1", vclock.Context{})
+			s := first.stopped()
+			s.past.Stop, s.verdict = stop, VerdictConfirmed
+			idle := begin(t, s)
+			if marks := idle.stopped().past.Marks; len(marks) != 0 {
+				t.Errorf("%s: a clean stop keeps %v", stop, marks)
+			}
+		})
+	}
+}
+
+// Dots are those of their node and role: a mark of another is not gone on with.
+func TestMarksOfAnotherNodeOrRoleAreNotResumed(t *testing.T) {
+	cases := map[string]func(*wire.ActorMark){
+		"node": func(m *wire.ActorMark) {
+			other, err := vclock.NewActor(m.Actor.Node()+1, 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Actor = other
+		},
+		"role": func(m *wire.ActorMark) { m.Role = kv.RoleFallback },
+	}
+	for name, change := range cases {
+		bubble(t, func(t *testing.T) {
+			first := fresh(t)
+			first.put("k", "1", vclock.Context{})
+			s := first.stopped()
+			s.verdict = VerdictConfirmed
+			change(&s.past.Marks[0])
+			marked := s.past.Marks[0].Actor
+			if got := begin(t, s).put("k", "2", vclock.Context{}).Dot.Actor; got == marked {
+				t.Errorf("%s: the incarnation %v of another goes on", name, got)
+			}
+		})
+	}
+}
