@@ -17,7 +17,8 @@ func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Conte
 	del := *req
 	del.Kind, del.Value = kv.KindTombstone, nil
 	if del.Seen.IsEmpty() && req.Informed {
-		return req.Seen, nil
+		_, err := c.planFor(req.Bucket, req.Key, req.W.Or(req.Bucket.W), req.PW.Or(req.Bucket.PW))
+		return req.Seen, err // the levels must make sense; nothing has to be stored
 	}
 	if del.Seen.IsEmpty() {
 		r, pr, err := c.levelsForDelete(req)

@@ -235,5 +235,9 @@ func TestTrapC13DeletesOverAContextOfNothingDeleteNothing(t *testing.T) {
 		if n := len(s.copies(nodeA)) + len(s.copies(nodeB)) + len(s.copies(nodeC)); n != 0 {
 			t.Errorf("%d copies were sent", n)
 		}
+		req.W = kv.Level(4)
+		if _, err := s.delete(req); codeIn(err) != wire.CodeInvalid {
+			t.Errorf("w = 4 of 3: %v", err)
+		}
 	})
 }
