@@ -5,7 +5,6 @@ package coordinator
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,24 +63,10 @@ func TestTrackerWaitsUntilNothingIsOpen(t *testing.T) {
 	})
 }
 
-// events keeps what a tracer tells.
-type events struct {
-	mu   sync.Mutex
-	list []trace.Event
-}
-
-func (e *events) Take(event trace.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	event.Key = append([]byte(nil), event.Key...)
-	event.Request = append([]byte(nil), event.Request...)
-	e.list = append(e.list, event)
-}
-
 // Events of answers come before the answers, and only of those that are successes.
 func TestTracesTellOfAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var told events
+		var told trace.Recorder
 		s := newStage(t, traced(&told))
 		s.holding(nodeB, kv.Object{})
 		s.holding(nodeC, kv.Object{})
@@ -105,7 +90,7 @@ func TestTracesTellOfAnswers(t *testing.T) {
 			},
 			{Kind: trace.ReadAnswered, Emitter: 1, Bucket: 1, Partition: p, Key: []byte("k"), Value: 2},
 		}
-		if diff := cmp.Diff(want, told.list); diff != "" {
+		if diff := cmp.Diff(want, told.Events()); diff != "" {
 			t.Errorf("events:\n%s", diff)
 		}
 	})

@@ -3,7 +3,6 @@
 package replica
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,28 +12,14 @@ import (
 	"github.com/dyno-kv/dyno/vclock"
 )
 
-// events keeps what a tracer tells.
-type events struct {
-	mu   sync.Mutex
-	list []trace.Event
-}
-
-func (e *events) Take(event trace.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	event.Key = append([]byte(nil), event.Key...)
-	event.Request = append([]byte(nil), event.Request...)
-	e.list = append(e.list, event)
-}
-
 func TestTracesTellOfDotsAndMerges(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var told events
+		var told trace.Recorder
 		l := begin(t, setup{verdict: VerdictConfirmed, sink: &told})
 		req := l.putting("k", "v", vclock.Context{})
 		req.Request = requestID(1)
 		before := -1
-		req.Minted = func(MintReply) { before = len(told.list) }
+		req.Minted = func(MintReply) { before = len(told.Events()) }
 		m := l.mint(req)
 		l.mint(req)           // a repeat: no new dot
 		l.copy("k", m.Object) // nothing new: not applied
@@ -51,7 +36,7 @@ func TestTracesTellOfDotsAndMerges(t *testing.T) {
 				Actor: uint64(theirs.Versions[0].Dot.Actor), Counter: 1,
 			},
 		}
-		if diff := cmp.Diff(want, told.list); diff != "" {
+		if diff := cmp.Diff(want, told.Events()); diff != "" {
 			t.Errorf("events:\n%s", diff)
 		}
 		if before != 1 {

@@ -20,5 +20,5 @@
 //   - I3 Key and Request are lent for the call; a sink copies what it keeps.
 //
 // What it does not do: it stamps no time, orders no events of different goroutines, and
-// buffers nothing. A sink that needs it does.
+// buffers nothing but in a [Recorder]. A sink that needs more does it.
 package trace

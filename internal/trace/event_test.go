@@ -63,3 +63,18 @@ func TestEveryKindHasItsOwnName(t *testing.T) {
 		}
 	}
 }
+
+func TestRecorderKeepsWhatIsOnlyLent(t *testing.T) {
+	var r Recorder
+	key, request := []byte("key"), []byte("request")
+	r.Take(Event{Kind: Applied, Key: key, Request: request})
+	key[0], request[0] = '-', '-'
+	first := r.Events()
+	r.Take(Event{Kind: Synced})
+	if got := r.Events(); len(first) != 1 || len(got) != 2 || got[1].Kind != Synced {
+		t.Fatalf("%v, then %v", first, got)
+	}
+	if string(first[0].Key) != "key" || string(first[0].Request) != "request" {
+		t.Errorf("%+v changed with the buffers that were lent", first[0])
+	}
+}
