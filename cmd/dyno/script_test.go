@@ -22,11 +22,24 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 // The scripts run this very binary as `dyno`, against clusters that it runs.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"dyno": main})
+	testscript.Main(leakFree{m}, map[string]func(){"dyno": main})
+}
+
+// leakFree fails tests that leave goroutines behind.
+type leakFree struct{ *testing.M }
+
+func (l leakFree) Run() int {
+	code := l.M.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // Bounds of waits; generous, since test machines are busy.
