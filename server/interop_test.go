@@ -110,7 +110,7 @@ func text(v any) string {
 }
 
 // The npm package has to be fetched. Where there is no node, or no registry, the test is
-// left out; CI has both, and there its absence is a failure.
+// left out. .ci/run sets CI where there is a node, and then nothing is left out.
 func TestNeovimTransportTalksToANode(t *testing.T) {
 	lacks := func(what string, err error) {
 		if os.Getenv("CI") != "" {
