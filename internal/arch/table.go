@@ -27,6 +27,8 @@ type Room struct {
 	Imports []string
 	// TestImports lists what the room's external tests may import as well.
 	TestImports []string
+	// Libraries lists those of testOnly that the room may import in an ordinary binary.
+	Libraries []string
 }
 
 // Rooms is the table of ARCHITECTURE.md, section 2, in its order.
@@ -34,6 +36,7 @@ func Rooms() []Room {
 	rows := []Room{
 		{Path: "vclock", Row: 0, Core: true},
 		{Path: "internal/invariant", Row: 0, Core: true},
+		{Path: "internal/mutant", Row: 0, Core: true},
 		{Path: "internal/fail", Row: 0},
 		{Path: "internal/trace", Row: 0},
 		{Path: "kv", Row: 1, Core: true},
@@ -83,13 +86,31 @@ func sideRooms() []Room {
 			Imports: []string{
 				"node", "client", "gossip", "storage", "rpc/memnet", "kv", "vclock",
 				"ring", "replica", "wire", "jepsen/history", "jepsen/workload", "jepsen/checker",
-				"sim/overlay",
+				"sim/overlay", "sim/whitebox", "internal/trace", "internal/fail",
 			},
 		},
 		{Path: "sim/overlay", Row: side, Open: true},
+		{Path: "sim/plan", Row: side},
+		{Path: "sim/whitebox", Row: side, Imports: []string{"internal/trace"}},
+		{
+			// A bubble needs a *testing.T, also in the processes that run one plan each.
+			Path: "sim/trial", Row: side, Libraries: []string{"testing"},
+			Imports: []string{
+				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "internal/trace",
+				"internal/fail", "internal/mutant", "jepsen/history", "jepsen/workload",
+				"jepsen/checker", "node", "client", "storage", "kv", "rpc/memnet",
+			},
+		},
+		{
+			Path: "sim/fleet", Row: side,
+			Imports: []string{
+				"sim/plan", "sim/trial", "sim/overlay", "internal/mutant",
+				"jepsen/history", "jepsen/checker",
+			},
+		},
 		{
 			Path: "cmd/dyno-jepsen", Row: side, Open: true,
-			Imports: []string{"sim", "sim/overlay", "jepsen", "jepsen/..."},
+			Imports: []string{"sim/...", "jepsen", "jepsen/...", "internal/mutant"},
 		},
 		{Path: "bench", Row: side, Open: true, Imports: []string{"..."}},
 		{Path: "bench/floor", Row: side},
@@ -111,10 +132,10 @@ func confined() map[string][]string {
 		"github.com/dgraph-io/":          {"storage", "bench/floor"},
 		"github.com/hashicorp/":          {"gossip"},
 		"github.com/vmihailenco/msgpack": {"wire", "rpc"},
-		"github.com/spf13/":              {"cmd/dyno"},
+		"github.com/spf13/":              {"cmd/dyno", "cmd/dyno-jepsen"},
 		"github.com/knadh/":              {"cmd/dyno"},
-		"github.com/jedib0t/":            {"cmd/dyno", "bench"},
-		"github.com/schollz/":            {"cmd/dyno", "bench"},
+		"github.com/jedib0t/":            {"cmd/dyno", "cmd/dyno-jepsen", "bench"},
+		"github.com/schollz/":            {"cmd/dyno", "cmd/dyno-jepsen", "bench"},
 		"github.com/HdrHistogram/":       {"cmd/dyno", "bench"},
 		"log":                            {"gossip"},
 		"log/slog":                       nil,
