@@ -14,6 +14,8 @@ import (
 
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/internal/fail"
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -74,6 +76,11 @@ type Config struct {
 	// once the first attempt is over.
 	ConfirmTimeout time.Duration
 
+	// Points and Trace are for tests and checkers, and go to every part; nil in a product
+	// build. Trace is of this member's number.
+	Points *fail.Set
+	Trace  *trace.Tracer
+
 	Storage     storage.Config
 	Gossip      gossip.Config
 	Liveness    gossip.LivenessConfig
@@ -121,6 +128,9 @@ func (c Config) Validate() error {
 	if c.DrainTimeout <= 0 || c.ConfirmEvery <= 0 || c.ConfirmTimeout <= 0 {
 		faults = append(faults, fmt.Errorf("node: drain timeout %v, confirm pause %v and timeout %v "+
 			"must be above 0", c.DrainTimeout, c.ConfirmEvery, c.ConfirmTimeout))
+	}
+	if err := c.checkInstruments(); err != nil {
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

@@ -56,6 +56,7 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg.instrument()
 	n := &Node{cfg: cfg, log: log}
 	for _, step := range []func(context.Context) error{
 		n.openMember, n.openStores, n.openReplica, n.openGossip, n.openRequests, n.openPorts,
@@ -76,6 +77,10 @@ func (n *Node) openMember(context.Context) error {
 	member, known := current.MemberByName(n.cfg.Name)
 	if !known {
 		return fmt.Errorf("node: %q is not a member of cluster %s", n.cfg.Name, current.Cluster())
+	}
+	if t := n.cfg.Trace; t.Enabled() && t.Node() != uint16(member.ID) {
+		return fmt.Errorf("node: the tracer speaks for node %d, %q is number %d",
+			t.Node(), member.Name, member.ID)
 	}
 	n.member = member
 	return nil
@@ -124,6 +129,7 @@ func (n *Node) openReplica(context.Context) error {
 	n.replica, err = replica.New(replica.Config{
 		Node: n.member.ID, Instance: n.member.Instance, Partitions: current.Partitions(),
 		Ring: n.cfg.Group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
+		Trace: n.cfg.Trace,
 	}, n.store, n.opening.past, n.log.Named("replica"))
 	if err != nil {
 		return err

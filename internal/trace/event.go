@@ -98,6 +98,9 @@ func New(node uint16, sink Sink) *Tracer {
 // costs something.
 func (t *Tracer) Enabled() bool { return t != nil }
 
+// Node is the number under which the tracer, which is not nil, speaks.
+func (t *Tracer) Node() uint16 { return t.node }
+
 // Emit hands an event to the sink, under the tracer's node number. It is small enough
 // to be inlined where the tracer is nil.
 func (t *Tracer) Emit(e Event) {

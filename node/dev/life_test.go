@@ -72,10 +72,10 @@ func TestReadyFailsWhereTheClusterEnds(t *testing.T) {
 
 func TestNodeWhoseDiskFailsEndsTheCluster(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.Node.Storage.Points = fail.NewSet()
+	cfg.Node.Points = fail.NewSet()
 	l := start(t, cfg)
 	broken := errors.New("the test breaks the disk")
-	cfg.Node.Storage.Points.Arm(storage.PointCommit, fail.Plan{Err: broken})
+	cfg.Node.Points.Arm(storage.PointCommit, fail.Plan{Err: broken})
 	_, err := l.at(1).tryPut(wire.PutRequest{Key: []byte("k"), Value: []byte("v")})
 	if err == nil {
 		t.Error("a write that no disk took was acknowledged")
