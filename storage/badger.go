@@ -26,6 +26,8 @@ type BadgerConfig struct {
 	Memtable int64
 	// Compactors is how many goroutines compact, at least 2.
 	Compactors int
+	// Rig is the zero value in a product build.
+	Rig BadgerRig
 }
 
 // DefaultBadgerConfig suits the data of a node that shares its machine.
@@ -73,12 +75,13 @@ var _ Engine = (*Badger)(nil)
 // OpenBadger opens or makes an engine. It returns ErrLocked where another process has
 // the directory.
 func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
-	if cfg.Memtable < MinMemtable {
-		return nil, fmt.Errorf("storage: a memtable of %d bytes, at least %d",
-			cfg.Memtable, MinMemtable)
-	}
-	if err := dropLeftovers(cfg.Dir); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, err
+	}
+	if !cfg.Rig.InMemory {
+		if err := dropLeftovers(cfg.Dir); err != nil {
+			return nil, err
+		}
 	}
 	failure := newBadgerFailure()
 	db, err := badger.OpenManaged(badgerOptions(cfg, badgerLog{log, failure}))
@@ -97,6 +100,12 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 			Value: min(badgerValue-1, int(db.MaxBatchSize())*9/10-4096),
 		},
 	}
+	if cfg.Rig.KeepPages {
+		b.resident = math.MaxUint64
+	}
+	if cfg.Rig.InMemory {
+		return b, nil
+	}
 	if err = b.awaitReplay(cfg.Dir, replayBound); err == nil {
 		b.dir, err = openSyncedDir(cfg.Dir)
 	}
@@ -113,7 +122,7 @@ func OpenBadger(cfg BadgerConfig, log *zap.Logger) (*Badger, error) {
 // a small footprint asks for it.
 func badgerOptions(cfg BadgerConfig, log badgerLog) badger.Options {
 	threshold := min(int64(badgerValue), cfg.Memtable*15/100)
-	return badger.DefaultOptions(cfg.Dir).
+	return cfg.Rig.change(badger.DefaultOptions(cfg.Dir).
 		WithLogger(log).
 		WithSyncWrites(true).
 		WithDetectConflicts(false). // every key has one writer: its shard (TRAPS B7)
@@ -135,7 +144,7 @@ func badgerOptions(cfg BadgerConfig, log badgerLog) badger.Options {
 		// the cache, and compression would need another.
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
-		WithIndexCacheSize(0)
+		WithIndexCacheSize(0))
 }
 
 // Get implements Engine.
@@ -200,7 +209,7 @@ func (b *Badger) commit(ts uint64, writes []Write) error {
 	}
 	// The memtable may have got a new file for its log. Badger does not sync the
 	// directory, so without us a power loss could take the whole file.
-	return b.dir.syncIfChanged()
+	return b.syncNames()
 }
 
 func tooBig(err error) error {
@@ -252,7 +261,7 @@ func (b *Badger) Limits() Limits { return b.limits }
 
 // Tend implements Engine.
 func (b *Badger) Tend() error {
-	if err := b.dir.syncIfChanged(); err != nil {
+	if err := b.syncNames(); err != nil {
 		b.failure.set(err)
 	}
 	if err := b.trimResident(); err != nil {
@@ -262,7 +271,12 @@ func (b *Badger) Tend() error {
 }
 
 // Size implements Engine: what the files have, without their holes.
-func (b *Badger) Size() int64 { return diskUsage(b.dir.path) }
+func (b *Badger) Size() int64 {
+	if b.dir == nil {
+		return b.memorySize()
+	}
+	return diskUsage(b.dir.path)
+}
 
 // Close implements Engine. Closing again does nothing. After a failure it may return
 // before Badger has ended: then the directory stays locked while the process lives.
@@ -272,6 +286,9 @@ func (b *Badger) Close() error {
 	}
 	b.closed = true
 	err := b.closeBadger()
+	if b.dir == nil {
+		return err
+	}
 	if err == nil {
 		err = b.dir.sync()
 	}

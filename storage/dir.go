@@ -45,8 +45,12 @@ type DirConfig struct {
 	Memtable int64
 	// Compactors is how many goroutines compact the data, at least 2.
 	Compactors int
+	// ControlMemtable is the same of the control records; 0 is the constant of that name.
+	ControlMemtable int64
 	// BootIDFile is where the kernel tells the id of its boot.
 	BootIDFile string
+	// Rig is the zero value in a product build. Its engines are never in memory.
+	Rig BadgerRig
 }
 
 // DefaultDirConfig suits a node that shares its machine.
@@ -131,20 +135,32 @@ func (d *Dir) OpenData(log *zap.Logger) (*Badger, error) {
 		Dir:        filepath.Join(d.path, dataDir),
 		Memtable:   d.cfg.Memtable,
 		Compactors: d.cfg.Compactors,
+		Rig:        d.cfg.Rig,
 	}, log)
 }
 
 // OpenControl opens the control records. OpenData comes first: once there are control
 // records, data that are gone are missed.
 func (d *Dir) OpenControl(log *zap.Logger) (*Control, error) {
-	engine, err := OpenBadger(BadgerConfig{
-		Dir:      filepath.Join(d.path, controlDir),
-		Memtable: ControlMemtable,
-	}, log)
+	engine, err := d.OpenControlEngine(log)
 	if err != nil {
 		return nil, err
 	}
 	return OpenControl(engine, log), nil
+}
+
+// OpenControlEngine opens the engine of the control records, for who puts something
+// between it and its Control.
+func (d *Dir) OpenControlEngine(log *zap.Logger) (*Badger, error) {
+	memtable := d.cfg.ControlMemtable
+	if memtable == 0 {
+		memtable = ControlMemtable
+	}
+	return OpenBadger(BadgerConfig{
+		Dir:      filepath.Join(d.path, controlDir),
+		Memtable: memtable,
+		Rig:      d.cfg.Rig,
+	}, log)
 }
 
 // FreeBytes is how many bytes the directory's file system can still take.
