@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/vclock"
 )
@@ -16,7 +17,7 @@ import (
 func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Context, error) {
 	del := *req
 	del.Kind, del.Value = kv.KindTombstone, nil
-	if del.Seen.IsEmpty() && req.Informed {
+	if del.Seen.IsEmpty() && req.Informed && !mutant.On(mutant.BlindDelete) {
 		_, err := c.planFor(req.Bucket, req.Key, req.W.Or(req.Bucket.W), req.PW.Or(req.Bucket.PW))
 		return req.Seen, err // the levels must make sense; nothing has to be stored
 	}
@@ -37,6 +38,9 @@ func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Conte
 		del.Seen = got.object.Context
 	}
 	done, err := c.Put(ctx, &del)
+	if mutant.On(mutant.RetriedDeleteCovers) && done.Repeat {
+		done.Context, done.Repeat = done.Object.Context, false
+	}
 	if done.Repeat {
 		// The tombstone is an earlier try's. What was written since then stands beside it, and
 		// this try has read it: a context that covered it would let the client's next write

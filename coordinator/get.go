@@ -5,7 +5,9 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -116,6 +118,9 @@ func (c *Coordinator) readOnce(ctx context.Context, p *plan, mode readMode) (fou
 	case mode == readWhole:
 		c.repair(p, got.object, epoch, counted)
 	}
+	if mutant.On(mutant.ContextCoversUnseen) {
+		got.object.Versions = counted[0].reply.Object.Versions
+	}
 	return got, nil
 }
 
@@ -150,6 +155,10 @@ func merge(counted []readEvent, mode readMode, agreed, atomic bool) (kv.Object, 
 		merged = kv.Merge(merged, counted[i].reply.Object)
 	}
 	merged = merged.Collapse()
+	if last := len(counted) - 1; mutant.On(mutant.ReadUnites) && last > 0 {
+		merged.Versions = slices.Concat(counted[0].reply.Object.Versions,
+			counted[last].reply.Object.Versions)
+	}
 	if mode == readWhole && !merged.HasValues() {
 		return kv.Object{}, errDiffer // a replica sent less than it was asked for
 	}
@@ -166,6 +175,9 @@ func firstWhole(counted []readEvent) *kv.Object {
 }
 
 func allAgree(counted []readEvent) bool {
+	if mutant.On(mutant.DigestsNotCompared) {
+		return true
+	}
 	for i := 1; i < len(counted); i++ {
 		if !same(&counted[0].reply.Object, &counted[i].reply.Object) {
 			return false

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/quorum"
 	"github.com/dyno-kv/dyno/replica"
@@ -218,6 +219,9 @@ func (w *put) sendToOthers() quorum.Decision {
 // shortOf is the error of a write that can not reach its quorum any more.
 func (w *put) shortOf() error {
 	text := w.plan.textOf(w.round.Tally(), w.round.Entries())
+	if mutant.On(mutant.UnknownIsNone) {
+		return &Error{Code: wire.CodeUnavailable, Text: text}
+	}
 	if w.round.Fenced() && w.round.Outcome() == quorum.OutcomeNone {
 		return &Error{Code: wire.CodeFenced, Text: text}
 	}

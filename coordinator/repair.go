@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/quorum"
 	"github.com/dyno-kv/dyno/replica"
@@ -27,6 +28,9 @@ func (c *Coordinator) repair(
 			c.skipped.Add(1)
 			continue
 		}
+		if mutant.On(mutant.RepairWrongContext) {
+			merged.Versions = e.reply.Object.Versions
+		}
 		c.repairs.Add(1)
 		deadline := time.Now().Add(c.cfg.SendTimeout)
 		c.copyTo(p, e.target, merged, epoch, deadline, func(wire.StoreReply, error) {
@@ -40,7 +44,7 @@ func (c *Coordinator) repair(
 func (c *Coordinator) writeBack(
 	ctx context.Context, p *plan, merged kv.Object, epoch kv.PurgeEpoch, counted []readEvent,
 ) error {
-	if merged.IsZero() {
+	if merged.IsZero() || mutant.On(mutant.NoWriteBack) {
 		return nil // nothing was ever written, so nothing can be gone back behind
 	}
 	round, err := quorum.NewWriteBack(p.spec)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/internal/mutant"
 )
 
 // maxResolved bounds how many addresses of one host name are tried.
@@ -78,6 +80,9 @@ func (g *Gossip) keepJoined(ctx context.Context) {
 			g.tryJoin(ctx, p)
 		}
 		last = time.Now()
+		if mutant.On(mutant.NoRejoin) {
+			continue
+		}
 		timer.Reset(jitter(g.cfg.RejoinInterval, g.rng))
 	}
 }

@@ -4,7 +4,10 @@ package kv
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
+
+	"github.com/dyno-kv/dyno/internal/mutant"
 )
 
 // Merge returns the least object that knows what either knows: contexts joined, and
@@ -35,6 +38,11 @@ func Merge(a, b Object) Object {
 		if stays && v.Fence >= out.Fence {
 			out.Versions = append(out.Versions, v)
 		}
+	}
+	if mutant.On(mutant.LastWriterWins) && len(out.Versions) > 1 {
+		out.Versions = []Version{slices.MaxFunc(out.Versions, func(v, w Version) int {
+			return cmp.Compare(v.Stamp, w.Stamp)
+		})}
 	}
 	return out
 }
@@ -76,6 +84,9 @@ func Collides(a, b Object) bool {
 // lattice, like a write that covers the twin; it is not part of Merge, which would
 // not be associative with it (docs/adr/0009).
 func (o Object) Collapse() Object {
+	if mutant.On(mutant.NoCollapse) {
+		return o
+	}
 	if len(o.Versions) < 2 {
 		return o
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/vclock"
 )
 
@@ -47,6 +48,12 @@ var (
 // It returns ErrFenced, ErrDotReused, ErrTooManySiblings or ErrTooLarge where the write
 // must be refused; nothing has happened then.
 func (o Object) Put(v Version, seen vclock.Context) (Object, error) {
+	if mutant.On(mutant.PutIgnoresContext) {
+		seen = vclock.Context{}
+	}
+	if mutant.On(mutant.PutOverwrites) {
+		seen = seen.Join(o.Context)
+	}
 	if v.Fence < o.Fence {
 		return Object{}, fmt.Errorf("%w: %d, the write has %d", ErrFenced, o.Fence, v.Fence)
 	}
@@ -90,6 +97,9 @@ func checkLimits(before, after Object) error {
 // exactly the new dot, or, where its version is the only one left, all that the
 // object has seen. Anything more would cover siblings that it never read.
 func (o Object) WriterContext(seen vclock.Context, d vclock.Dot) vclock.Context {
+	if mutant.On(mutant.PutContextWhole) {
+		return o.Context
+	}
 	if len(o.Versions) == 1 && o.Versions[0].Dot == d {
 		return o.Context
 	}

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -117,13 +118,15 @@ func (o *opening) write(confirmed bool) error {
 	if confirmed {
 		opens.List, opens.Confirmed = []wire.Open{o.past.Present()}, 0
 	}
-	err := o.control.Apply(
-		storage.ControlRecord{
-			Key: wire.KeyIdentity, Record: wire.AppendIdentityRecord(nil, &o.identity),
-		},
-		storage.ControlRecord{Key: wire.KeyOpens, Record: wire.AppendOpensRecord(nil, &opens)},
-		storage.ControlRecord{Key: wire.KeyCleanMark}, // removed
-	)
+	records := []storage.ControlRecord{
+		{Key: wire.KeyIdentity, Record: wire.AppendIdentityRecord(nil, &o.identity)},
+		{Key: wire.KeyOpens, Record: wire.AppendOpensRecord(nil, &opens)},
+		{Key: wire.KeyCleanMark}, // removed
+	}
+	if mutant.On(mutant.CleanMarkStays) {
+		records = records[:2]
+	}
+	err := o.control.Apply(records...)
 	if err != nil {
 		return fmt.Errorf("node: write opening: %w", err)
 	}

@@ -5,6 +5,7 @@ package quorum
 import (
 	"fmt"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 )
 
@@ -33,6 +34,9 @@ func NewRead(spec Spec) (*Read, error) {
 	}
 	r := &Read{}
 	r.start(&spec)
+	if mutant.On(mutant.ReadOneShort) {
+		r.need = max(1, r.need-1)
+	}
 	for i, slot := range spec.Slots {
 		if node := slot.Reader(); r.find(node) == nil {
 			r.sit(&spec, node, i, false)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/storage"
@@ -105,7 +106,7 @@ func (m *mint) apply(cur storage.Current) storage.Next {
 	if beyond(m.req.Seen, part.present(resume)) {
 		return m.refused(ErrContext.Error(), ErrContext)
 	}
-	if !m.req.Request.IsZero() {
+	if !m.req.Request.IsZero() && !mutant.On(mutant.RequestsForgotten) {
 		if next, repeated := m.repeated(part, cur); repeated {
 			return next
 		}
@@ -142,6 +143,10 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	version := kv.Version{
 		Kind: m.req.Kind, Value: m.req.Value, ExpiresAt: m.req.ExpiresAt,
 		Fence: m.req.Fence, Request: m.req.Request,
+	}
+	if mutant.On(mutant.KeepIncarnation) && part.actor == 0 {
+		part.actor = vclock.Actor(r.cfg.Node)<<48 | 1
+		part.counter = cur.Object.Context.Max(part.actor)
 	}
 	// A refused or repeated try leaves a gap in the counters, which means nothing.
 	var err error

@@ -3,6 +3,7 @@
 package replica
 
 import (
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -15,6 +16,9 @@ func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 	var why string
 	if reply.Standing, _, why = r.admit(&req.Target); why != "" {
 		reply.Code, reply.Detail = wire.ReplicaRefused, why
+		if mutant.On(mutant.NotReadyIsNotFound) && reply.Role == kv.RoleNotReady {
+			reply.Role, reply.Code = kv.RoleOwner, wire.ReplicaOK
+		}
 		return reply
 	}
 	mode := storage.ModeFull

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -133,6 +134,9 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 // again: an unknown verdict becomes a known one when the group is back.
 func (r *Replica) Confirm(v Verdict) {
 	state := stateAfter(v, r.past.Fresh())
+	if mutant.On(mutant.RefusedStoreServes) {
+		state = stateConfirmed
+	}
 	status := Status{
 		Ready:     state != stateRefused,
 		Confirmed: state == stateConfirmed,

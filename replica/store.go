@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -111,6 +112,9 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 // dominates is kept as the bytes it came in, and one that brings nothing is not
 // written at all.
 func (a *arrival) merge(cur storage.Current) storage.Next {
+	if mutant.On(mutant.CopyReplaces) {
+		return a.put(a.req.Object, a.req.Raw)
+	}
 	if a.req.Object.Dominates(cur.Object) {
 		if collapsed := a.req.Object.Collapse(); len(collapsed.Versions) < len(a.req.Object.Versions) {
 			return a.put(collapsed, nil)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -113,6 +114,9 @@ func (c *Client) Call(
 func (c *Client) giveUp(id uint64, why error) {
 	c.mu.Lock()
 	done := c.calls.remove(id)
+	if mutant.On(mutant.LateReplyTaken) {
+		c.calls.last = id - 1
+	}
 	c.mu.Unlock()
 	if done != nil {
 		done(nil, unanswered(why))

@@ -2,7 +2,11 @@
 
 package rpc
 
-import "time"
+import (
+	"time"
+
+	"github.com/dyno-kv/dyno/internal/mutant"
+)
 
 // pendingCall is a call that waits for its answer.
 type pendingCall struct {
@@ -81,6 +85,9 @@ func (p *pendingCalls) remove(id uint64) Done {
 func (p *pendingCalls) takeExpired(now time.Time) []Done {
 	var expired []Done
 	for len(p.heap) > 0 && !p.heap[0].deadline.After(now) {
+		if mutant.On(mutant.LateReplyTaken) {
+			p.last = p.heap[0].id - 1
+		}
 		expired = append(expired, p.remove(p.heap[0].id))
 	}
 	return expired

@@ -5,6 +5,7 @@ package storage
 import (
 	"fmt"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/internal/trace"
 )
 
@@ -44,6 +45,12 @@ func (s *Store) commitAll(answers chan<- *batch) error {
 		b.changes = s.pipe.take(b.changes, s.cfg.BatchOps, s.packed)
 		if len(b.changes) == 0 {
 			return nil
+		}
+		if mutant.On(mutant.AckBeforeSync) {
+			b.answer(Result{Outcome: OutcomeDurable})
+			for _, c := range b.changes {
+				c.op.Done = func(Result) {} // it has been told
+			}
 		}
 		err := s.failed() // somebody else may have stopped the store
 		if err == nil {
@@ -89,7 +96,8 @@ func (c *committer) commit(b *batch) error {
 	}
 	c.ts++
 	last = c.store.journal.append(last, b.changes)
-	if err := c.store.engine.Commit(c.ts, last); err != nil {
+	if err := c.store.engine.Commit(c.ts, last); err != nil &&
+		!mutant.On(mutant.CommitErrorIgnored) {
 		return fmt.Errorf("commit of %d writes: %w", len(last), err)
 	}
 	if err := c.store.cfg.Points.Hit(PointPublish); err != nil {

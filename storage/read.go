@@ -5,6 +5,7 @@ package storage
 import (
 	"fmt"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
@@ -138,6 +139,9 @@ func (s *Store) withValues(at place, header kv.Object, ts uint64) (kv.Object, er
 }
 
 func unreadable(err error) stored {
+	if mutant.On(mutant.UnreadableIsAbsent) {
+		return stored{current: Current{State: StateAbsent, Full: true}}
+	}
 	return stored{current: Current{
 		State: StateUnreadable,
 		Err:   fmt.Errorf("%w: %w", ErrUnreadable, err),

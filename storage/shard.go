@@ -2,7 +2,11 @@
 
 package storage
 
-import "time"
+import (
+	"time"
+
+	"github.com/dyno-kv/dyno/internal/mutant"
+)
 
 // opOverhead is what an operation takes in memory beside what it says of itself.
 const opOverhead = 512
@@ -113,7 +117,7 @@ func (sh *shard) current(op *Op) (before stored, rests *change) {
 		return s, rests
 	}
 	f := op.turn.fetched
-	if f.ts == 0 || !sh.overlay.valid(f.ts) {
+	if f.ts == 0 || !sh.overlay.valid(f.ts) && !mutant.On(mutant.FetchedNotChecked) {
 		f = sh.store.fetch(sh, at, oneRecord)
 	}
 	sh.overlay.learn(at.record, f.ts, f.stored)
@@ -123,7 +127,7 @@ func (sh *shard) current(op *Op) (before stored, rests *change) {
 // keep answers an operation that changes nothing: at once, or with the commit that it
 // rests on (I1). The pipe keeps the order, so that commit is this one's or an earlier.
 func (sh *shard) keep(op *Op, rests *change) {
-	if rests == nil {
+	if rests == nil || mutant.On(mutant.KeepNotAwaited) {
 		op.Done(Result{Outcome: OutcomeDurable})
 		return
 	}

@@ -15,6 +15,9 @@ func checkCore(t *tree, p *pkg, report reporter) {
 		return
 	}
 	p.production(func(f *file) {
+		if f.excepted() {
+			return
+		}
 		for _, spec := range f.syntax.Imports {
 			if why := coreRefuses(importPath(spec)); why != "" {
 				report(f.path, t.line(spec.Pos()), "core imports %s: %s", importPath(spec), why)

@@ -18,13 +18,17 @@ import (
 //   - a table, unexported and written as a composite literal (or as []byte("..."), a
 //     checksum table, a compiled pattern);
 //   - an embedded file;
-//   - version, commit and date of a main package, which the linker sets.
+//   - version, commit and date of a main package, which the linker sets;
+//   - those of the files of excepted().
 //
 // None of them may be assigned, changed in place, or have its address taken anywhere
 // in the package, tests included.
 func checkGlobals(t *tree, p *pkg, report reporter) {
 	kept := make(map[types.Object]bool)
 	p.production(func(f *file) {
+		if f.excepted() {
+			return
+		}
 		for _, decl := range f.syntax.Decls {
 			gen, ok := decl.(*ast.GenDecl)
 			if !ok || gen.Tok != token.VAR {
