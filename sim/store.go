@@ -14,12 +14,20 @@ import (
 // store is a bucket as workloads ask for it.
 type store struct {
 	bucket *client.Bucket
+	nodes  []string        // by their client addresses, for requests that name one
 	with   []client.Option // of every request
 }
 
 // NewStore lets workloads ask the built-in bucket through cl, with opts in each request.
+// Requests that name a node may come only if it knows one: see NewStoreOf.
 func NewStore(cl *client.Client, opts ...client.Option) workload.Store {
-	return &store{bucket: cl.Bucket("default"), with: opts}
+	return NewStoreOf(cl, nil, opts...)
+}
+
+// NewStoreOf is NewStore for requests that name a node too: the first is nodes[0], by its
+// client address. One that it does not know is invalid, and refused.
+func NewStoreOf(cl *client.Client, nodes []string, opts ...client.Option) workload.Store {
+	return &store{bucket: cl.Bucket("default"), nodes: nodes, with: opts}
 }
 
 // Get implements workload.Store.
@@ -32,7 +40,7 @@ func (s *store) Get(ctx context.Context, r *workload.Request) workload.Answer {
 	if err != nil {
 		return failed(err)
 	}
-	return answered(got.Served, got.Context, got.Siblings)
+	return answered(r, got.Served, got.Context, got.Siblings)
 }
 
 // Put implements workload.Store.
@@ -41,11 +49,14 @@ func (s *store) Put(ctx context.Context, r *workload.Request) workload.Answer {
 	if r.Siblings {
 		opts = append(opts, client.ReturnSiblings())
 	}
+	if r.TTL > 0 {
+		opts = append(opts, client.WithTTL(r.TTL))
+	}
 	got, err := s.bucket.Put(ctx, []byte(r.Key), r.Value, opts...)
 	if err != nil {
 		return failed(err)
 	}
-	return answered(got.Served, got.Context, got.Siblings)
+	return answered(r, got.Served, got.Context, got.Siblings)
 }
 
 // Delete implements workload.Store.
@@ -54,7 +65,7 @@ func (s *store) Delete(ctx context.Context, r *workload.Request) workload.Answer
 	if err != nil {
 		return failed(err)
 	}
-	return answered(got.Served, got.Context, nil)
+	return answered(r, got.Served, got.Context, nil)
 }
 
 func (s *store) options(r *workload.Request, write bool) []client.Option {
@@ -65,6 +76,13 @@ func (s *store) options(r *workload.Request, write bool) []client.Option {
 		level, primary = r.Levels.W, r.Levels.PW
 	}
 	opts := append([]client.Option(nil), s.with...)
+	if r.Node > 0 {
+		at := "" // which the client refuses
+		if r.Node <= len(s.nodes) {
+			at = s.nodes[r.Node-1]
+		}
+		opts = append(opts, client.WithEndpoint(at))
+	}
 	if level > 0 {
 		opts = append(opts, all(client.Replicas(int(level))))
 	}
@@ -77,8 +95,14 @@ func (s *store) options(r *workload.Request, write bool) []client.Option {
 	return opts
 }
 
-func answered(by client.Served, c client.Context, siblings []client.Sibling) workload.Answer {
+func answered(
+	r *workload.Request, by client.Served, c client.Context, siblings []client.Sibling,
+) workload.Answer {
 	a := workload.Answer{Outcome: history.OK, Context: c, Moved: by.Moved, Node: by.Node}
+	if r.Node > 0 && by.Attempts > 1 {
+		// A node that does not own the key may have handed each attempt to another owner.
+		a.Moved = true
+	}
 	for i := range siblings {
 		if !siblings[i].Deleted {
 			a.Values = append(a.Values, siblings[i].Value)

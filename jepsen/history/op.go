@@ -111,8 +111,13 @@ type Op struct {
 	// Moved says that an attempt of unknown outcome may have gone to another coordinator: the
 	// write may then be there twice, under two dots.
 	Moved bool `json:"moved,omitempty"`
-	// Final is the round of final reads that the read belongs to, from 1 on: of all
-	// replicas, when every fault is healed and the cluster is quiet. 0: a read of the run.
+	// Pinned says that one node alone was asked, so that it fails where that node is down.
+	Pinned bool `json:"pinned,omitempty"`
+	// Final is the round of final reads that the read belongs to, from 1 on, when every fault
+	// is healed and the cluster is quiet. 0: a read of the run. A final read of all replicas
+	// must show, or show the successors of, all that was acknowledged, whatever its level. One
+	// of R < n, because n-R replicas are lost for good, must show what was acknowledged by
+	// more than n-R: so much is on one at least of those that are left, and they are all read.
 	Final uint8 `json:"final,omitempty"`
 	// Node is who served it.
 	Node string `json:"node,omitempty"`

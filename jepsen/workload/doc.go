@@ -8,9 +8,16 @@
 // that a workload needs of a client. [Run] does some of them.
 //
 //	Register  keys with siblings: reads, writes over what was read before, blind writes,
-//	          deletes with and without context
+//	          deletes with and without context; DrawDeletes draws one of many deletes
 //	Set       keys whose values hold elements: an add reads, joins the siblings, and
 //	          writes over them
+//	Counter   keys whose values hold a part for each client, which only grows: an
+//	          increment reads, takes the newest of each part, adds to its own, and writes
+//	          over what it read
+//	Sessions  registers at levels that all meet, through one node after the other
+//	Expiry    registers whose values end, read around their ends
+//
+// [Draw] draws one by its name, within what a plan asks for.
 //
 // # Invariants
 //
@@ -20,7 +27,9 @@
 //   - I3 Every operation that was begun is recorded once, also where its session was ended
 //     meanwhile. One that can not be recorded, or shows what no session has written, is an
 //     error of the run.
-//   - I4 What is kept for a session is bounded by the keys that its steps name.
+//   - I4 A session's part of a counter holds all its increments that may have been done, so
+//     it never goes back and counts none twice, also where an outcome was unknown.
+//   - I5 What is kept for a session is bounded by the keys that its steps name.
 //
 // What it does not do: it sets no faults, and judges nothing.
 package workload

@@ -14,14 +14,24 @@ import (
 type Step struct {
 	// Pause comes before it.
 	Pause time.Duration
-	Kind  history.Kind
-	Key   string
+	// Near has the session wait instead until a value of its own on this key is about to
+	// end, give or take a millisecond by Pause; if it knows of none, Pause it is.
+	Near bool
+	Kind history.Kind
+	Key  string
 	// Levels are those of all its requests.
 	Levels Levels
+	// Node has the session ask through that node from this step on, counted from 1; 0: as
+	// before, and any node as long as none was named.
+	Node int
 	// Blind keeps a write from being sent with what the session knows of the key.
 	Blind bool
 	// Size is how long the value of a put is at least.
 	Size int
+	// TTL is the time to live of a put, in whole milliseconds; 0: it stays.
+	TTL time.Duration
+	// Delta is what an increment adds.
+	Delta int64
 	// Atomic and Siblings are as in Request.
 	Atomic, Siblings bool
 	// Final is as in history.Op.
@@ -35,46 +45,41 @@ type Workload interface {
 	Final(round uint8) []Step
 }
 
-// Register draws operations on keys with siblings.
-type Register struct {
+// Common is what all workloads have.
+type Common struct {
 	Keys []string
 	// N is how many replicas a key has: levels are drawn from 1 to N.
 	N uint8
-	// Gets, Puts and Deletes weigh the kinds against each other.
-	Gets, Puts, Deletes int
-	// Blind is the share of writes without context; Atomic that of reads which are
-	// atomic; Siblings that of puts which ask for siblings.
-	Blind, Atomic, Siblings float64
-	// MaxSize and MaxPause bound what is drawn.
-	MaxSize  int
+	// MinW raises the w of every write that is drawn lower. A plan in which replicas are
+	// lost for good must have more copies of what was acknowledged than it loses.
+	MinW uint8
+	// FinalR is the level of final reads; 0: all replicas. A plan that loses one replica for
+	// good reads all but one, and has a MinW of 2 (history.Op.Final says what is judged).
+	FinalR uint8
+	// MaxPause bounds the pauses.
 	MaxPause time.Duration
 }
 
-// Set draws operations on keys that hold sets.
-type Set struct {
-	Keys       []string
-	N          uint8
-	Adds, Sees int
-	MaxPause   time.Duration
+// step draws what steps of all kinds have.
+func (c *Common) step(rng *rand.Rand) Step {
+	s := Step{
+		Pause: time.Duration(rng.Int64N(int64(c.MaxPause) + 1)), Key: c.Keys[rng.IntN(len(c.Keys))],
+		Levels: drawLevels(rng, c.N),
+	}
+	s.Levels.W = max(s.Levels.W, min(c.MinW, c.N))
+	return s
 }
 
-// DrawRegister draws a mix: from keys that are fought over to keys that are not, from
-// nearly all reads to nearly all writes. Its keys begin with prefix.
-func DrawRegister(rng *rand.Rand, prefix string, n uint8) Register {
-	return Register{
-		Keys: names(prefix, 1+rng.IntN(12)), N: n,
-		Gets: 1 + rng.IntN(6), Puts: 1 + rng.IntN(6), Deletes: rng.IntN(3),
-		Blind: rng.Float64() / 2, Atomic: rng.Float64() / 2, Siblings: rng.Float64() / 2,
-		MaxSize: 1 << rng.IntN(12), MaxPause: drawPause(rng),
+func (c *Common) finals(kind history.Kind, round uint8) []Step {
+	r := c.N
+	if c.FinalR > 0 {
+		r = min(c.FinalR, c.N)
 	}
-}
-
-// DrawSet draws a mix of adds and reads. Its keys begin with prefix.
-func DrawSet(rng *rand.Rand, prefix string, n uint8) Set {
-	return Set{
-		Keys: names(prefix, 1+rng.IntN(4)), N: n,
-		Adds: 2 + rng.IntN(4), Sees: 1 + rng.IntN(2), MaxPause: drawPause(rng),
+	out := make([]Step, len(c.Keys))
+	for i, key := range c.Keys {
+		out[i] = Step{Kind: kind, Key: key, Levels: Levels{R: r}, Final: round}
 	}
+	return out
 }
 
 func drawPause(rng *rand.Rand) time.Duration {
@@ -87,59 +92,6 @@ func names(prefix string, n int) []string {
 		out[i] = fmt.Sprintf("%s%d", prefix, i)
 	}
 	return out
-}
-
-// Next implements Workload.
-func (w Register) Next(rng *rand.Rand) Step {
-	s := next(rng, w.Keys, w.N, w.MaxPause)
-	switch n := rng.IntN(w.Gets + w.Puts + w.Deletes); {
-	case n < w.Gets:
-		s.Kind, s.Atomic = history.Get, rng.Float64() < w.Atomic
-	case n < w.Gets+w.Puts:
-		s.Kind, s.Siblings = history.Put, rng.Float64() < w.Siblings
-		s.Size = rng.IntN(w.MaxSize + 1)
-	default:
-		s.Kind = history.Delete
-	}
-	s.Blind = s.Kind.Writes() && rng.Float64() < w.Blind
-	if s.Atomic { // a store refuses it with less than a majority
-		s.Levels.R = max(s.Levels.R, w.N/2+1)
-	}
-	s.Levels = s.Levels.of(s.Kind)
-	return s
-}
-
-// Next implements Workload.
-func (w Set) Next(rng *rand.Rand) Step {
-	s := next(rng, w.Keys, w.N, w.MaxPause)
-	s.Kind = history.Members
-	if rng.IntN(w.Adds+w.Sees) < w.Adds {
-		s.Kind = history.Add
-		return s // reads and writes: all levels
-	}
-	s.Levels = s.Levels.of(s.Kind)
-	return s
-}
-
-// Final implements Workload.
-func (w Register) Final(round uint8) []Step { return finals(history.Get, w.Keys, w.N, round) }
-
-// Final implements Workload.
-func (w Set) Final(round uint8) []Step { return finals(history.Members, w.Keys, w.N, round) }
-
-func finals(kind history.Kind, keys []string, n, round uint8) []Step {
-	out := make([]Step, len(keys))
-	for i, key := range keys {
-		out[i] = Step{Kind: kind, Key: key, Levels: Levels{R: n}, Final: round}
-	}
-	return out
-}
-
-func next(rng *rand.Rand, keys []string, n uint8, pause time.Duration) Step {
-	return Step{
-		Pause: time.Duration(rng.Int64N(int64(pause) + 1)), Key: keys[rng.IntN(len(keys))],
-		Levels: drawLevels(rng, n),
-	}
 }
 
 // drawLevels draws what most callers ask for most of the time. Owners are seldom asked for:

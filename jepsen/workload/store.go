@@ -4,6 +4,7 @@ package workload
 
 import (
 	"context"
+	"time"
 
 	"github.com/dyno-kv/dyno/jepsen/history"
 )
@@ -20,6 +21,10 @@ type Request struct {
 	// Context is what a write overwrites; empty: it is sent without.
 	Context []byte
 	Levels  Levels
+	// Node is the only node to be asked, counted from 1; 0: any.
+	Node int
+	// TTL is how long what a put writes lives, in whole milliseconds; 0: it stays.
+	TTL time.Duration
 	// Atomic is of reads.
 	Atomic bool
 	// Siblings asks a put for all values after it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
@@ -24,15 +25,33 @@ type toy struct {
 	// instead answers in the place of the store, where it is not nil.
 	instead func(r *workload.Request) *workload.Answer
 	puts    int
+	// requests are all that came.
+	requests []workload.Request
+	// only are the only ids that a read shows, where it is not nil.
+	only []int
+	// fate says whether a put is done, and what its client is told.
+	fate func(r *workload.Request) (done bool, told history.Outcome)
+	ends map[int]time.Time // of what does not stay
 }
 
-func newToy() *toy { return &toy{live: make(map[string][]int), data: make(map[int]string)} }
+func newToy() *toy {
+	return &toy{
+		live: make(map[string][]int), data: make(map[int]string), ends: make(map[int]time.Time),
+	}
+}
 
 func (s *toy) Get(_ context.Context, r *workload.Request) workload.Answer {
 	if a := s.other(r); a != nil {
 		return *a
 	}
-	ids := s.live[r.Key]
+	ids := slices.Clone(s.live[r.Key])
+	ids = slices.DeleteFunc(ids, func(id int) bool {
+		end, mortal := s.ends[id]
+		return mortal && !time.Now().Before(end)
+	})
+	if s.only != nil {
+		ids = s.only
+	}
 	return workload.Answer{
 		Outcome: history.OK, Values: s.values(ids), Context: contextOf(ids...), Node: "toy",
 	}
@@ -43,9 +62,19 @@ func (s *toy) Put(_ context.Context, r *workload.Request) workload.Answer {
 	if a := s.other(r); a != nil {
 		return *a
 	}
+	told := history.OK
+	if s.fate != nil {
+		done := false
+		if done, told = s.fate(r); !done {
+			return workload.Answer{Outcome: told}
+		}
+	}
 	mine := s.write(r, string(r.Value))
+	if r.TTL > 0 {
+		s.ends[mine] = time.Now().Add(r.TTL)
+	}
 	s.live[r.Key] = append(s.live[r.Key], mine)
-	a := workload.Answer{Outcome: history.OK, Context: contextOf(mine), Node: "toy"}
+	a := workload.Answer{Outcome: told, Context: contextOf(mine), Node: "toy"}
 	if r.Siblings {
 		a.Values, a.Context = s.values(s.live[r.Key]), contextOf(s.live[r.Key]...)
 	}
@@ -67,6 +96,7 @@ func (s *toy) Delete(_ context.Context, r *workload.Request) workload.Answer {
 }
 
 func (s *toy) other(r *workload.Request) *workload.Answer {
+	s.requests = append(s.requests, *r)
 	if s.instead == nil {
 		return nil
 	}
