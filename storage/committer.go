@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
-	"github.com/dyno-kv/dyno/internal/trace"
 )
 
 // batch is what one commit makes durable.
@@ -96,8 +95,11 @@ func (c *committer) commit(b *batch) error {
 	}
 	c.ts++
 	last = c.store.journal.append(last, b.changes)
-	if err := c.store.engine.Commit(c.ts, last); err != nil &&
-		!mutant.On(mutant.CommitErrorIgnored) {
+	err = c.store.engine.Commit(c.ts, last)
+	if err == nil && c.store.cfg.Trace != nil {
+		c.store.traceCommit(c.ts, b.changes)
+	}
+	if err != nil && !mutant.On(mutant.CommitErrorIgnored) {
 		return fmt.Errorf("commit of %d writes: %w", len(last), err)
 	}
 	if err := c.store.cfg.Points.Hit(PointPublish); err != nil {
@@ -146,20 +148,4 @@ func (s *Store) publish(b *batch) {
 		sh.overlay.commit(b.ts, sh, b.changes)
 	}
 	s.durable.Store(b.ts)
-	if s.cfg.Trace != nil {
-		s.traceSynced(b)
-	}
-}
-
-// traceSynced tells of every version that a commit made durable.
-func (s *Store) traceSynced(b *batch) {
-	for _, c := range b.changes {
-		for _, v := range c.next.current.Object.Versions {
-			s.cfg.Trace.Emit(trace.Event{
-				Kind: trace.Synced, Bucket: uint32(c.op.Bucket),
-				Partition: uint32(c.op.Partition), Key: c.op.Key,
-				Actor: uint64(v.Dot.Actor), Counter: v.Dot.Counter, Value: b.ts,
-			})
-		}
-	}
 }

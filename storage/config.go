@@ -49,16 +49,6 @@ type Config struct {
 	Trace  *trace.Tracer
 }
 
-// The failpoints of a store. An error at one of the first two is a failed write.
-const (
-	// PointCommit: a batch is packed, nothing of it is written.
-	PointCommit = "storage/before-commit"
-	// PointPublish: a batch is durable, nobody can read it yet.
-	PointPublish = "storage/before-publish"
-	// PointAnswer: a batch can be read, nobody was answered yet. Errors mean nothing here.
-	PointAnswer = "storage/before-answer"
-)
-
 // DefaultConfig is a store for a machine that it shares with others.
 func DefaultConfig() Config {
 	return Config{

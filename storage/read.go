@@ -77,6 +77,9 @@ func (s *Store) fetch(sh *shard, at place, d depth) fetched {
 }
 
 func (s *Store) readAt(at place, ts uint64, d depth) stored {
+	if err := s.cfg.Points.Hit(PointFetch); err != nil {
+		return unreadable(err)
+	}
 	record, found, err := s.engine.Get(at.record, ts)
 	switch {
 	case err != nil:

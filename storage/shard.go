@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
@@ -83,9 +84,14 @@ func (sh *shard) drop(ops []*Op) {
 
 // take gives an operation its turn.
 func (sh *shard) take(op *Op) {
-	switch {
-	case op.turn.visit != nil:
+	if op.turn.visit != nil {
 		op.turn.visit(nil)
+		return
+	}
+	err := sh.store.cfg.Points.Hit(PointApply)
+	switch {
+	case err != nil:
+		op.Done(Result{Outcome: OutcomeNone, Err: fmt.Errorf("%w: %w", ErrExpired, err)})
 		return
 	case op.expired():
 		op.Done(Result{Outcome: OutcomeNone, Err: ErrExpired})
@@ -104,6 +110,9 @@ func (sh *shard) take(op *Op) {
 	if next.kind == nextPut {
 		sh.put(op, before, next)
 		return
+	}
+	if rests == nil && sh.store.cfg.Trace != nil && before.current.State == StatePresent {
+		sh.store.traceDurable(op, sh.overlay.readableAt(), &before.current.Object)
 	}
 	sh.keep(op, rests)
 }

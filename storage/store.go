@@ -139,6 +139,9 @@ func (s *Store) Do(op *Op) error {
 	case op.expired():
 		return ErrExpired
 	}
+	if err := s.cfg.Points.Hit(PointTake); err != nil {
+		return fmt.Errorf("%w: %w", ErrOverloaded, err)
+	}
 	sh := s.shardOf(op.Partition)
 	op.turn = turn{
 		at:    placeOf(op.Partition, op.Bucket, op.Key),

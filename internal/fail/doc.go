@@ -16,7 +16,8 @@
 //	points.Arm("storage/commit-before-sync", fail.Plan{Skip: 2, Times: 1, Err: io.ErrShortWrite})
 //
 // A point is a constant "room/what-is-about-to-happen". Points need no registration:
-// [Set.Hits] tells a test whether the place was reached at all.
+// [Set.Hits] tells a test whether the place was reached at all. Each room lists its own
+// as [Point] values, which say what may be done at each.
 //
 // # Invariants
 //

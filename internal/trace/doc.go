@@ -17,7 +17,7 @@
 //   - I1 A nil *Tracer costs one comparison and keeps nothing.
 //   - I2 An event reaches the sink after what it tells of is true, in the goroutine that
 //     made it true: an event of an answer comes before the answer can be seen.
-//   - I3 Key and Request are lent for the call; a sink copies what it keeps.
+//   - I3 Key, Request and Covers are lent for the call; a sink copies what it keeps.
 //
 // What it does not do: it stamps no time, orders no events of different goroutines, and
 // buffers nothing but in a [Recorder]. A sink that needs more does it.

@@ -11,14 +11,16 @@ type Kind uint8
 const (
 	// DotMinted: a version got its dot. Actor, Counter, Request.
 	DotMinted Kind = 1 + iota
-	// Applied: an object was merged into a store's overlay. Actor and Counter of its
-	// newest dot; Peer that sent it, 0 for this node.
+	// Applied: a copy was merged into a store's overlay. Actor and Counter of its newest
+	// dot.
 	Applied
-	// Synced: the commit that holds it is durable. Actor, Counter; Value is the durable
-	// timestamp.
+	// Synced: the commit that holds a version is durable: one event for each version of
+	// the object. Actor, Counter; Value is the timestamp of the commit, or of the store
+	// where an operation was answered that found the object durable and changed nothing.
 	Synced
-	// Acknowledged: a client's write is about to be answered with success. Actor,
-	// Counter, Request; Value is how many nodes stand behind it.
+	// Acknowledged: a client's put or delete is about to be answered with success, also
+	// where an earlier try of the request was given the dot. Actor, Counter, Request;
+	// Need is how many nodes had to have it, Value how many of them have said so.
 	Acknowledged
 	// HintStored: a hint is durable. Slot, Peer it is for, Actor, Counter.
 	HintStored
@@ -42,6 +44,10 @@ const (
 	// ReadAnswered: a client's read is about to be answered. Value is how many replicas
 	// stand behind it; Counter how many versions it holds.
 	ReadAnswered
+	// Covered: what the durable object of a key covers, all of it: dots that it holds, and
+	// dots whose versions are gone. Covers; Value as in Synced, whose events come before.
+	// One key's events of one store come in the order of its commits.
+	Covered
 )
 
 var kindNames = [...]string{
@@ -50,6 +56,7 @@ var kindNames = [...]string{
 	HintDeleted: "hint-deleted", FenceSet: "fence-set", PhaseCommitted: "phase-committed",
 	LockGranted: "lock-granted", LockExpired: "lock-expired",
 	PurgeConfirmed: "purge-confirmed", ReadAnswered: "read-answered",
+	Covered: "covered",
 }
 
 func (k Kind) String() string {
@@ -70,8 +77,16 @@ type Event struct {
 	Actor     uint64 // of the dot
 	Counter   uint64 // of the dot
 	Value     uint64
+	Need      uint16
 	Key       []byte // lent for the call
 	Request   []byte // request id or session; lent for the call
+	Covers    []Dots // lent for the call
+}
+
+// Dots are all dots of an actor up to a counter, or the one with it alone.
+type Dots struct {
+	Actor, Counter uint64
+	Alone          bool
 }
 
 // Sink takes events. It is called from many goroutines, holds none of them up, and

@@ -47,7 +47,7 @@ func TestNilTracerDropsEvents(t *testing.T) {
 
 func TestEveryKindHasItsOwnName(t *testing.T) {
 	seen := make(map[string]Kind)
-	for k := DotMinted; k <= ReadAnswered; k++ {
+	for k := DotMinted; k <= Covered; k++ {
 		name := k.String()
 		if other, twice := seen[name]; name == "" || twice {
 			t.Errorf("kind %d has the name %q, as has %d", k, name, other)
@@ -55,8 +55,8 @@ func TestEveryKindHasItsOwnName(t *testing.T) {
 		seen[name] = k
 	}
 	for k, want := range map[Kind]string{
-		0: "kind(0)", ReadAnswered + 1: "kind(14)", DotMinted: "dot-minted",
-		HintDeleted: "hint-deleted", ReadAnswered: "read-answered",
+		0: "kind(0)", Covered + 1: "kind(15)", DotMinted: "dot-minted",
+		HintDeleted: "hint-deleted", ReadAnswered: "read-answered", Covered: "covered",
 	} {
 		if got := k.String(); got != want {
 			t.Errorf("kind %d is %q, want %q", uint8(k), got, want)
@@ -66,15 +66,16 @@ func TestEveryKindHasItsOwnName(t *testing.T) {
 
 func TestRecorderKeepsWhatIsOnlyLent(t *testing.T) {
 	var r Recorder
-	key, request := []byte("key"), []byte("request")
-	r.Take(Event{Kind: Applied, Key: key, Request: request})
-	key[0], request[0] = '-', '-'
+	key, request, covers := []byte("key"), []byte("request"), []Dots{{Actor: 1, Counter: 2}}
+	r.Take(Event{Kind: Applied, Key: key, Request: request, Covers: covers})
+	key[0], request[0], covers[0].Counter = '-', '-', 9
 	first := r.Events()
 	r.Take(Event{Kind: Synced})
 	if got := r.Events(); len(first) != 1 || len(got) != 2 || got[1].Kind != Synced {
 		t.Fatalf("%v, then %v", first, got)
 	}
-	if string(first[0].Key) != "key" || string(first[0].Request) != "request" {
+	if string(first[0].Key) != "key" || string(first[0].Request) != "request" ||
+		first[0].Covers[0].Counter != 2 {
 		t.Errorf("%+v changed with the buffers that were lent", first[0])
 	}
 }

@@ -4,6 +4,7 @@ package trace
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 )
 
@@ -17,6 +18,7 @@ type Recorder struct {
 // Take implements [Sink].
 func (r *Recorder) Take(e Event) {
 	e.Key, e.Request = bytes.Clone(e.Key), bytes.Clone(e.Request)
+	e.Covers = slices.Clone(e.Covers)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"github.com/dyno-kv/dyno/internal/trace"
+	"github.com/dyno-kv/dyno/kv"
+)
+
+// traceCommit tells what a commit made durable, as soon as it is: nobody can have been
+// answered on the strength of it yet.
+func (s *Store) traceCommit(ts uint64, changes []*change) {
+	for _, c := range changes {
+		if len(c.writes) > 0 {
+			s.traceDurable(c.op, ts, &c.next.current.Object)
+		}
+	}
+}
+
+// traceDurable tells of an object that is durable.
+func (s *Store) traceDurable(op *Op, ts uint64, o *kv.Object) {
+	event := trace.Event{
+		Kind: trace.Synced, Bucket: uint32(op.Bucket), Partition: uint32(op.Partition),
+		Key: op.Key, Value: ts,
+	}
+	for _, v := range o.Versions {
+		event.Actor, event.Counter = uint64(v.Dot.Actor), v.Dot.Counter
+		s.cfg.Trace.Emit(event)
+	}
+	event.Kind, event.Actor, event.Counter = trace.Covered, 0, 0
+	for d := range o.Context.Vector {
+		event.Covers = append(event.Covers, trace.Dots{Actor: uint64(d.Actor), Counter: d.Counter})
+	}
+	for d := range o.Context.Dots {
+		event.Covers = append(event.Covers,
+			trace.Dots{Actor: uint64(d.Actor), Counter: d.Counter, Alone: true})
+	}
+	s.cfg.Trace.Emit(event)
+}
