@@ -129,7 +129,7 @@ func (n *Node) openReplica(context.Context) error {
 	n.replica, err = replica.New(replica.Config{
 		Node: n.member.ID, Instance: n.member.Instance, Partitions: current.Partitions(),
 		Ring: n.cfg.Group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
-		Trace: n.cfg.Trace,
+		Points: n.cfg.Points, Trace: n.cfg.Trace,
 	}, n.store, n.opening.past, n.log.Named("replica"))
 	if err != nil {
 		return err

@@ -46,6 +46,11 @@ func (m *minter) next(now int64, floor kv.Stamp, resume bool, incarnation func()
 	return vclock.Dot{Actor: m.actor, Counter: m.counter}, m.stamp, nil
 }
 
+// begins reports whether the next dot is the first of an incarnation.
+func (m *minter) begins(resume bool) bool {
+	return m.actor == 0 && (!resume || m.marked.IsZero())
+}
+
 // end finishes the incarnation, the marked one too: the store may lack dots of its
 // own. The next mint begins another (TRAPS C2, C3).
 func (m *minter) end() {

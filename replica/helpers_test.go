@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -97,6 +98,7 @@ type setup struct {
 	// verdict is the group's, given at the start; 0: none yet, the store serves nothing.
 	verdict Verdict
 	sink    trace.Sink
+	points  *fail.Set
 	rand    *rand.Rand // of incarnations
 	shards  int
 }
@@ -128,7 +130,7 @@ func begin(t testing.TB, s setup) *life {
 			defer l.mu.Unlock()
 			return s.rand.Uint64N(vclock.MaxIncarnation) + 1
 		},
-		Trace: trace.New(uint16(self), s.sink),
+		Points: s.points, Trace: trace.New(uint16(self), s.sink),
 	}, store, s.past, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)

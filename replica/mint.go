@@ -4,6 +4,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
@@ -111,6 +112,9 @@ func (m *mint) apply(cur storage.Current) storage.Next {
 			return next
 		}
 	}
+	if err := r.cfg.Points.Hit(PointMint); err != nil {
+		return m.refused(err.Error(), fmt.Errorf("%w: %w", ErrMayNotMint, err))
+	}
 	return m.write(part, cur, resume)
 }
 
@@ -133,6 +137,7 @@ func (m *mint) repeated(part *partition, cur storage.Current) (storage.Next, boo
 	}
 	m.reply.Code, m.reply.Repeat = wire.ReplicaOK, true
 	m.reply.Object, m.reply.Encoded, m.reply.Dot = cur.Object, cur.Encoded, dot
+	_ = m.r.cfg.Points.Hit(PointRepeat) // the earlier try may have stored it: no error fits
 	m.minted()
 	return storage.Keep(), true
 }
@@ -147,6 +152,11 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	if mutant.On(mutant.KeepIncarnation) && part.actor == 0 {
 		part.actor = vclock.Actor(r.cfg.Node)<<48 | 1
 		part.counter = cur.Object.Context.Max(part.actor)
+	}
+	if part.begins(resume) {
+		if err := r.cfg.Points.Hit(PointIncarnation); err != nil {
+			return m.refused(err.Error(), err)
+		}
 	}
 	// A refused or repeated try leaves a gap in the counters, which means nothing.
 	var err error
@@ -177,6 +187,7 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	r.traceMinted(&m.req.Target, version.Dot, &m.req.Request)
 	m.reply.Code, m.reply.Dot = wire.ReplicaOK, version.Dot
 	m.reply.Object, m.reply.Encoded = object, encoded
+	_ = r.cfg.Points.Hit(PointSends) // it has its dot: too late for an error
 	m.minted()
 	return storage.Put(object, encoded, note)
 }

@@ -40,6 +40,10 @@ func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 		reply.Standing, reply.Code, reply.Detail = now, wire.ReplicaRefused, why
 		return reply
 	}
+	if err := r.cfg.Points.Hit(PointRead); err != nil {
+		reply.Code, reply.Detail = codeOf(err)
+		return reply
+	}
 	reply.Code, reply.Object, reply.Raw = wire.ReplicaOK, cur.Object, cur.Encoded
 	if mode == storage.ModeBare {
 		reply.Object, reply.Raw = bare(cur.Object), nil

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
@@ -42,8 +43,9 @@ type Config struct {
 	// Incarnation returns 48 random bits, never 0, from a cryptographic source (from
 	// the seeded one under the test rig only).
 	Incarnation func() uint64
-	// Trace hears of dots and merges; nil in a product build.
-	Trace *trace.Tracer
+	// Points and Trace are for tests and checkers; nil in a product build.
+	Points *fail.Set
+	Trace  *trace.Tracer
 }
 
 // Validate returns every fault of c, joined.

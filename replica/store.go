@@ -104,6 +104,10 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		r.log.Error("one dot, two contents: a dot was issued twice or a record is damaged",
 			zap.Uint16("partition", a.req.Partition), zap.Binary("key", a.req.Key))
 	}
+	if err := r.cfg.Points.Hit(PointMerge); err != nil {
+		a.reply.Code, a.reply.Detail = wire.ReplicaFailed, err.Error()
+		return storage.Keep()
+	}
 	a.reply.Code = wire.ReplicaOK
 	return a.merge(cur)
 }
@@ -147,6 +151,8 @@ func (a *arrival) done(result storage.Result) {
 		if now, why := a.r.check(&a.req.Target); why != "" {
 			a.reply.Standing, a.reply.Code = now, wire.ReplicaFailed
 			a.reply.Detail = storedTooLate + why
+		} else if err := a.r.cfg.Points.Hit(PointStored); err != nil {
+			a.reply.Code, a.reply.Detail = wire.ReplicaFailed, err.Error()
 		}
 	}
 	a.req.Done(a.reply)
