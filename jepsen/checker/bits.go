@@ -11,6 +11,7 @@ func newSet(n int) set { return make(set, (n+63)/64) }
 
 func (s set) has(i int) bool { return s[i/64]>>(i%64)&1 == 1 }
 func (s set) add(i int)      { s[i/64] |= 1 << (i % 64) }
+func (s set) drop(i int)     { s[i/64] &^= 1 << (i % 64) }
 
 func (s set) join(o set) {
 	for i, w := range o {

@@ -78,7 +78,7 @@ type sweep struct {
 	scratch      set
 
 	sessions map[int]*session
-	rounds   map[uint8]int // the first final read of each round
+	rounds   map[uint8]*round
 }
 
 func newSweep(g *graph, sessions *Result, c *counts) *sweep {
@@ -86,7 +86,7 @@ func newSweep(g *graph, sessions *Result, c *counts) *sweep {
 	return &sweep{
 		graph: g, sessionOut: sessions, counts: c, everSeen: newSet(n),
 		shown: newSet(n), below: newSet(n), allowed: newSet(n), scratch: newSet(n),
-		sessions: make(map[int]*session), rounds: make(map[uint8]int),
+		sessions: make(map[int]*session), rounds: make(map[uint8]*round),
 	}
 }
 
@@ -184,6 +184,7 @@ func (s *sweep) show(i int32, op *history.Op) {
 			"%d siblings are shown, there can be %d", len(op.Read), most)
 	}
 	s.falseSiblings(i)
+	s.expired(i, op)
 }
 
 func (s *sweep) falseSiblings(i int32) {
@@ -284,25 +285,35 @@ func (s *sweep) resurrected(i int32, needs int) {
 }
 
 // final is rule 8, as far as clients can see it: the final reads of one round agree,
-// but for values whose time may end between them.
+// but for values whose time may end between them. Those that asked fewer than all replicas
+// may have found different ones.
 func (s *sweep) final(i int32, op *history.Op) {
-	first, again := s.rounds[op.Final]
-	if !again {
-		s.rounds[op.Final] = int(i)
+	if s.rounds[op.Final] == nil {
+		s.rounds[op.Final] = &round{first: -1}
+	}
+	r := s.rounds[op.Final]
+	if s.x.needs(op) > 0 {
+		return
+	}
+	if r.first < 0 {
+		r.first = i
 		return
 	}
 	clear(s.scratch)
-	for _, v := range s.x.h.Ops[first].Read {
+	for _, v := range s.x.h.Ops[r.first].Read {
 		if j, why := s.x.phantom(s.key.name, v, op.Completed); why == "" {
 			s.scratch.add(int(s.x.local[j]))
 		}
 	}
-	now := slices.Clone(s.shown)
-	now.remove(s.expiring)
-	s.scratch.remove(s.expiring)
+	now, open := slices.Clone(s.shown), s.unsettled(op.Completed)
+	now.remove(open)
+	s.scratch.remove(open)
 	if !s.scratch.equal(now) {
-		s.x.violate(s.out, "divergence", s.key.name, path(int32(first), i),
+		s.x.violate(s.out, "divergence", s.key.name, path(r.first, i),
 			"two final reads of round %d differ: %v and %v",
-			op.Final, s.x.h.Ops[first].Read, op.Read)
+			op.Final, s.x.h.Ops[r.first].Read, op.Read)
 	}
 }
+
+// round is one of final reads.
+type round struct{ first int32 } // of all replicas; -1: none

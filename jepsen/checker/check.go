@@ -193,14 +193,16 @@ func (x *index) levelOf(op *history.Op) int {
 // needs is how many replicas must have a write for the read to show it for certain; one
 // more than there can be where nothing is promised.
 func (x *index) needs(read *history.Op) int {
-	level := int(max(read.R, read.PR))
+	n, level := x.h.Header.N, int(max(read.R, read.PR))
 	switch {
-	case read.Final > 0:
+	case read.Final > 0 && (level == 0 || level >= n):
 		return 0
+	case read.Final > 0: // of all that are left: history.Op.Final
+		return n - level + 1
 	case !x.cfg.Strict:
 		return history.MaxLevel + 1
 	case x.h.Header.Sloppy:
 		level = int(read.PR)
 	}
-	return max(x.h.Header.N-level+1, 0)
+	return max(n-level+1, 0)
 }

@@ -22,8 +22,11 @@ type Config struct {
 	// Linger is how long a request of unknown outcome may go on behind its client's back;
 	// 0: for ever. A delete without context may cover what was written until then.
 	Linger time.Duration
-	// Skew is how far the clocks of two nodes, and the driver's, may be apart: so much
-	// earlier than by the driver's clock a value with a time to live may be gone.
+	// Skew is how far apart the clocks of two nodes may be, or one clock at two times: from
+	// the write that says when a value ends to the read that finds it ended, clocks may have
+	// gone so much more, or less, than the driver's. So much too early may a value with a time
+	// to live be gone, and so much too late still be there, and no more. A store that cuts
+	// times to milliseconds takes one more.
 	Skew time.Duration
 	// MinAvailable is the share of operations outside of outages that must be ok, of at
 	// least MinOps operations.
@@ -35,11 +38,12 @@ type Config struct {
 	Keep int
 }
 
-// DefaultConfig is for a run that ends with final reads.
+// DefaultConfig is for a run that ends with final reads, and whose clocks agree but for
+// what is cut off them.
 func DefaultConfig() Config {
 	return Config{
 		Strict: true, Final: true, MinAvailable: 0.8, MinOps: 50,
-		MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
+		Skew: time.Millisecond, MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
 	}
 }
 

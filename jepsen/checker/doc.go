@@ -21,12 +21,25 @@
 //	explosion     4 nothing is shown twice, and no more than there can be
 //	session       5 a process does not go back behind what it wrote or saw
 //	resurrection  6 what an acknowledged delete covered is not shown any more
-//	divergence    8 final reads of one round agree
+//	expired         nothing is shown whose time to live is over by every clock
+//	divergence    8 final reads of all replicas in one round agree
 //
 // Rules 3 and 6 hold for a read that begins after the acknowledgement, if the levels of
-// both meet in a replica ([history.Strict]); and for each final read. Monotonic reads
+// both meet in a replica ([history.Strict]); and for each final read, as far as
+// history.Op.Final says. A value with a time to live may be missing once it may have ended
+// by some clock (Config.Skew); sooner it is a lost-update. Monotonic reads
 // that no levels promise are counted, not failed: but an atomic read never goes back
-// behind an earlier one. Rule 7, on dots, needs the nodes' own trace, and is not here.
+// behind an earlier one.
+//
+// Two guarantees of sessions have no rule of their own, since these hold them. Monotonic
+// writes: who sees a session's second write, and reads after that, sees the first one or
+// what overwrote it. Was the second sent over the first, then the first is among its
+// ancestors, and rule 2 keeps it from standing beside it; was it not, or is it of another
+// key, then the first was acknowledged before the second began, and is rule 3's. Writes
+// follow reads: what a session wrote over what it had read has that among its ancestors,
+// and what it had read otherwise is rule 3's where it was acknowledged; where it was not,
+// only atomic reads promise anything, and theirs is a rule. All these hold for one session
+// whichever nodes it asks. Rule 7, on dots, needs the nodes' own trace, and is not here.
 //
 // # Invariants
 //

@@ -136,7 +136,13 @@ func (g *graph) coverBlindDeletes() {
 		}
 		read := history.Op{R: uint8(g.x.h.Header.N/2 + 1), PR: d.PW}
 		read.R = max(read.R, d.R, d.W)
-		by.above(g.x.needs(&read), g.anc[g.x.local[i]])
+		anc := g.anc[g.x.local[i]]
+		by.above(g.x.needs(&read), anc)
+		for w := range g.expiring.all { // it deletes nothing that has ended by its own clock
+			if g.x.endsFrom(g.op(w)) <= d.Completed {
+				anc.drop(w)
+			}
+		}
 	}
 }
 
@@ -156,8 +162,7 @@ func (g *graph) hide() {
 		case op.Kind == history.Delete:
 			marks = append(marks, mark{op.Invoked, w})
 		case op.TTL > 0:
-			at := op.Invoked + min(op.TTL, math.MaxInt64/4) - int64(g.x.cfg.Skew)
-			marks = append(marks, mark{at, w})
+			marks = append(marks, mark{g.x.endsFrom(op), w})
 		}
 	}
 	slices.SortStableFunc(marks, func(a, b mark) int { return cmp.Compare(a.at, b.at) })

@@ -13,8 +13,8 @@ import (
 
 // Options are what a plan says about a workload that is drawn by its name.
 type Options struct {
-	// N is how many replicas a key has; Nodes how many nodes sessions go to, from 1 to the
-	// number that the store knows.
+	// N is how many replicas a key has; Nodes how many nodes sessions go to, at most those
+	// that the store knows; 0: they name none.
 	N     uint8
 	Nodes int
 	// MinW and FinalR are those of Common.
@@ -29,8 +29,8 @@ func (o *Options) Check() error {
 	if o.N < 1 || o.N > history.MaxLevel {
 		errs = append(errs, fmt.Errorf("workload: N is %d, must be 1 to %d", o.N, history.MaxLevel))
 	}
-	if o.Nodes < 1 {
-		errs = append(errs, fmt.Errorf("workload: Nodes is %d, must be at least 1", o.Nodes))
+	if o.Nodes < 0 {
+		errs = append(errs, fmt.Errorf("workload: Nodes is %d, must not be negative", o.Nodes))
 	}
 	if max(o.MinW, o.FinalR) > o.N {
 		errs = append(errs, fmt.Errorf("workload: MinW is %d, FinalR is %d, must be at most N, %d",

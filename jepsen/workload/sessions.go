@@ -17,7 +17,7 @@ type Sessions struct {
 	// Gets, Puts and Deletes weigh the kinds against each other.
 	Gets, Puts, Deletes int
 	// Blind and Atomic are shares as of Register; Move is that of the steps before which the
-	// session goes to a node that is drawn from 1 to Nodes.
+	// session goes to a node that is drawn from 1 to Nodes; 0 Nodes: it never does.
 	Blind, Atomic, Move float64
 	Nodes               int
 }
@@ -43,7 +43,7 @@ func DrawSessions(rng *rand.Rand, prefix string, n uint8, nodes int) Sessions {
 func (w Sessions) Next(rng *rand.Rand) Step {
 	s := w.step(rng)
 	s.Levels = Levels{R: w.R, W: max(w.W, min(w.MinW, w.N))}
-	if rng.Float64() < w.Move {
+	if rng.Float64() < w.Move && w.Nodes > 0 {
 		s.Node = 1 + rng.IntN(w.Nodes)
 	}
 	switch n := rng.IntN(w.Gets + w.Puts + w.Deletes); {

@@ -43,7 +43,7 @@ func draw(t *testing.T, rng *rand.Rand, kind string, o workload.Options) workloa
 func TestStepsComeFromTheSeedAndAreWithinTheirBounds(t *testing.T) {
 	kinds := make(map[history.Kind]int)
 	for seed := range uint64(50) {
-		o := workload.Options{N: uint8(1 + seed%5), Nodes: 4}
+		o := workload.Options{N: uint8(1 + seed%5), Nodes: int(seed % 4)}
 		for _, kind := range workload.Kinds() {
 			first, again := source(seed), source(seed)
 			w, same := draw(t, first, kind, o), draw(t, again, kind, o)
@@ -128,7 +128,7 @@ func TestDrawRefusesWhatItCanNotDraw(t *testing.T) {
 	for i, spoil := range []func(o *workload.Options){
 		func(o *workload.Options) { o.N = 0 },
 		func(o *workload.Options) { o.N = history.MaxLevel + 1 },
-		func(o *workload.Options) { o.Nodes = 0 },
+		func(o *workload.Options) { o.Nodes = -1 },
 		func(o *workload.Options) { o.MinW = 4 },
 		func(o *workload.Options) { o.FinalR = 4 },
 		func(o *workload.Options) { o.Pause = -1 },
