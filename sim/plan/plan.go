@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// Version is that of the encoding.
+const Version = 1
+
+// ErrInvalid is returned for what is no plan.
+var ErrInvalid = errors.New("plan: invalid")
+
+// Plan is one run.
+type Plan struct {
+	Version int `json:"version"`
+	// Seed draws what the plan leaves open: delays, keys, values, incarnations.
+	Seed    uint64  `json:"seed"`
+	Cluster Cluster `json:"cluster"`
+	Engine  Engine  `json:"engine"`
+	// Link is what every link does all the time; Sync is what a sync takes.
+	Link Link `json:"link"`
+	Sync Span `json:"sync"`
+	// Knobs tune the product; what is 0 is as the product has it.
+	Knobs Knobs `json:"knobs"`
+	// SeededOrder lets the seed choose which of its goroutines runs next.
+	SeededOrder bool `json:"seeded_order,omitempty"`
+	// Chaos is how long the loads run while the faults come.
+	Chaos Span   `json:"chaos"`
+	Loads []Load `json:"loads"`
+	// Faults are in the order in which they begin.
+	Faults []Fault `json:"faults"`
+	// Spare is the number of the host whose disk may lose what it holds; 0: none.
+	Spare int `json:"spare,omitempty"`
+	// Core are the numbers of the hosts that must serve while all others are gone.
+	Core []int `json:"core"`
+}
+
+// Cluster is the size of a cluster.
+type Cluster struct {
+	Nodes      int `json:"nodes"`
+	Replicas   int `json:"replicas"`
+	Partitions int `json:"partitions"`
+}
+
+// Majority is what a quorum of the replicas needs.
+func (c Cluster) Majority() int { return c.Replicas/2 + 1 }
+
+// Needed is how many nodes must be there so that every key has a majority.
+func (c Cluster) Needed() int { return c.Nodes - (c.Replicas - c.Majority()) }
+
+// Engine names what stands for the disk.
+type Engine string
+
+// The engines.
+const (
+	EngineDisk   Engine = "disk"   // the simulated disk
+	EngineMemory Engine = "memory" // Badger in memory: nothing outlives its process
+	EngineTmpfs  Engine = "tmpfs"  // Badger in a directory
+)
+
+// Link is what a link does.
+type Link struct {
+	Delay  Span    `json:"delay"`
+	Jitter Span    `json:"jitter"`
+	Loss   float64 `json:"loss,omitempty"`
+}
+
+// Knobs are bounds and periods of the product. Zero leaves the product's own.
+type Knobs struct {
+	Shards       int  `json:"shards,omitempty"`
+	QueueOps     int  `json:"queue_ops,omitempty"`
+	BatchOps     int  `json:"batch_ops,omitempty"`
+	AheadBytes   int  `json:"ahead_bytes,omitempty"`
+	CacheBytes   int  `json:"cache_bytes,omitempty"`
+	JournalNotes int  `json:"journal_notes,omitempty"`
+	MaxRepairs   int  `json:"max_repairs,omitempty"`
+	MaxRequests  int  `json:"max_requests,omitempty"`
+	SendTimeout  Span `json:"send_timeout,omitempty"`
+	Timeout      Span `json:"timeout,omitempty"`
+	TryTimeout   Span `json:"try_timeout,omitempty"`
+	Attempts     int  `json:"attempts,omitempty"`
+	Probe        Span `json:"probe,omitempty"`
+	// SmallTables lets Badger flush and compact within a run.
+	SmallTables bool `json:"small_tables,omitempty"`
+	// Rewrite is how long an engine takes after an open to write anew what it found.
+	Rewrite Span `json:"rewrite,omitempty"`
+}
+
+// Load is one workload and those who run it.
+type Load struct {
+	// Kind is one of jepsen/workload's.
+	Kind string `json:"kind"`
+	// Sessions do Steps each, Pause apart on average.
+	Sessions int  `json:"sessions"`
+	Steps    int  `json:"steps"`
+	Pause    Span `json:"pause"`
+}
+
+// Fault is something that is done to the cluster.
+type Fault struct {
+	Kind Kind `json:"kind"`
+	// At is when it begins, from the beginning of the chaos on; For how long it lasts.
+	At  Span `json:"at"`
+	For Span `json:"for,omitempty"`
+	// Hosts are the numbers of those whom it meets. The first is the victim; of
+	// partitions, Hosts is one side.
+	Hosts []int `json:"hosts,omitempty"`
+	// N, Share and By say how hard it is; Kinds tells what each means.
+	N     int     `json:"n,omitempty"`
+	Share float64 `json:"share,omitempty"`
+	By    Span    `json:"by,omitempty"`
+	// Point is a failpoint.
+	Point string `json:"point,omitempty"`
+}
+
+// End is when it is over.
+func (f *Fault) End() time.Duration { return time.Duration(f.At + f.For) }
+
+// Skew is how far the wall clocks of two hosts may be apart in this run.
+func (p *Plan) Skew() time.Duration {
+	var most time.Duration
+	for i := range p.Faults {
+		switch f := &p.Faults[i]; f.Kind {
+		case ClockStep, ClockStrobe:
+			most += 2 * abs(f.By)
+		case ClockDrift: // N parts per million over all that is left
+			const rest = 10 * time.Minute
+			most += time.Duration(int64(rest/time.Second) * int64(max(f.N, -f.N)) * 1000)
+		}
+	}
+	return most
+}
+
+func abs(s Span) time.Duration { return time.Duration(max(s, -s)) }
+
+// Has reports whether a fault of that kind is in the plan.
+func (p *Plan) Has(k Kind) bool {
+	return slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == k })
+}
+
+// Span is a time.Duration that is written as text.
+type Span time.Duration
+
+// MarshalText gives the duration as package time prints it.
+func (s Span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil }
+
+// UnmarshalText takes what time.ParseDuration takes.
+func (s *Span) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*s = Span(d)
+	return err
+}
+
+func (s Span) String() string { return time.Duration(s).String() }
+
+// Write writes p, to be read by people too.
+func Write(w io.Writer, p *Plan) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(p)
+}
+
+// maxBytes bounds a written plan: some thousand faults.
+const maxBytes = 1 << 20
+
+// Read reads a plan and checks it.
+func Read(r io.Reader) (*Plan, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("plan: read: %w", err)
+	}
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, maxBytes)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	p := &Plan{}
+	if err := d.Decode(p); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if d.More() {
+		return nil, fmt.Errorf("%w: something follows it", ErrInvalid)
+	}
+	return p, p.Validate()
+}
+
+// Clone returns a copy that shares nothing.
+func (p *Plan) Clone() *Plan {
+	twin := *p
+	twin.Loads, twin.Faults = slices.Clone(p.Loads), slices.Clone(p.Faults)
+	twin.Core = slices.Clone(p.Core)
+	for i := range twin.Faults {
+		twin.Faults[i].Hosts = slices.Clone(p.Faults[i].Hosts)
+	}
+	return &twin
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func options() Options {
+	return Options{
+		Loads:  []string{"register", "set", "counter"},
+		Points: []Point{{Name: "a/sleeps"}, {Name: "a/fails", Fails: true}},
+	}
+}
+
+// TestWhatIsDrawnIsValid: also what is written and read back, and twice the same.
+func TestWhatIsDrawnIsValid(t *testing.T) {
+	drawn := make(map[Kind]int)
+	engines, spares, peace := make(map[Engine]int), 0, 0
+	for seed := range uint64(2000) {
+		p := Draw(seed, options())
+		if err := p.Validate(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if again := Draw(seed, options()); !reflect.DeepEqual(p, again) {
+			t.Fatalf("seed %d draws two plans", seed)
+		}
+		var b bytes.Buffer
+		if err := Write(&b, p); err != nil {
+			t.Fatal(err)
+		}
+		read, err := Read(&b)
+		if err != nil || !reflect.DeepEqual(p, read) {
+			t.Fatalf("seed %d is read as %+v, %v", seed, read, err)
+		}
+		for _, f := range p.Faults {
+			drawn[f.Kind]++
+			if f.Kind == FailAt && f.Point != "a/fails" {
+				t.Fatalf("seed %d: %s at %s", seed, f.Kind, f.Point)
+			}
+		}
+		engines[p.Engine]++
+		if p.Spare > 0 {
+			spares++
+		}
+		if len(p.Faults) == 0 {
+			peace++
+		}
+	}
+	for _, in := range Kinds() {
+		if drawn[in.Kind] < 50 {
+			t.Errorf("%s was drawn %d times", in.Kind, drawn[in.Kind])
+		}
+	}
+	if len(engines) != 3 || spares < 200 || peace < 10 || peace > 200 {
+		t.Errorf("engines %v, %d with a spare host, %d without faults", engines, spares, peace)
+	}
+}
+
+func TestAnEngineAndKindsAreLeftToOptions(t *testing.T) {
+	o := options()
+	o.Engine, o.Without = EngineTmpfs, []Kind{Kill, Wipe}
+	for seed := range uint64(200) {
+		p := Draw(seed, o)
+		if p.Engine != EngineTmpfs || p.Has(Kill) || p.Has(Wipe) || p.Has(Flip) {
+			t.Fatalf("seed %d: %s, %v", seed, p.Engine, p.Faults)
+		}
+	}
+	o = Options{}
+	for seed := range uint64(200) {
+		if p := Draw(seed, o); p.Has(CrashAt) || p.Has(SlowAt) || p.Has(FailAt) || len(p.Loads) > 0 {
+			t.Fatalf("seed %d uses failpoints or loads that do not exist", seed)
+		}
+	}
+}
+
+func TestInvalidPlansAreRefused(t *testing.T) {
+	for name, change := range map[string]func(p *Plan){
+		"version":            func(p *Plan) { p.Version = 2 },
+		"0 nodes":            func(p *Plan) { p.Cluster.Nodes = 0 },
+		"replicas of":        func(p *Plan) { p.Cluster.Replicas = 4 },
+		"power of two":       func(p *Plan) { p.Cluster.Partitions = 12 },
+		"engine":             func(p *Plan) { p.Engine = "tape" },
+		"chaos":              func(p *Plan) { p.Chaos = Span(time.Hour) },
+		"spare host 4":       func(p *Plan) { p.Spare = 4 },
+		"a core of":          func(p *Plan) { p.Core = nil },
+		"core host":          func(p *Plan) { p.Core = []int{1, 9} },
+		"is in the core":     func(p *Plan) { p.Spare = p.Core[0] },
+		"sessions":           func(p *Plan) { p.Loads = []Load{{Kind: "set"}} },
+		"no kind is named":   func(p *Plan) { p.Faults = []Fault{{Kind: "quake"}} },
+		"meets nobody":       func(p *Plan) { p.Faults = []Fault{{Kind: Kill}} },
+		"host 7 of 3":        func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{7}}} },
+		"for -":              func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{1}, For: -1}} },
+		"share":              func(p *Plan) { p.Faults = []Fault{{Kind: Loss, Share: 2}} },
+		"with n":             func(p *Plan) { p.Faults = []Fault{{Kind: Ring, N: maxDrift + 1}} },
+		"not the spare one":  func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
+		"an engine in":       func(p *Plan) { p.Engine, p.Faults = EngineMemory, []Fault{{Kind: PowerAll}} },
+		"the simulated disk": func(p *Plan) { p.Engine, p.Faults = EngineTmpfs, []Fault{{Kind: Flip, Hosts: []int{1}}} },
+	} {
+		p := sound()
+		change(p)
+		if err := p.Validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := sound().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func sound() *Plan {
+	return &Plan{
+		Version: Version, Cluster: Cluster{Nodes: 3, Replicas: 3, Partitions: 8},
+		Engine: EngineDisk, Core: []int{1, 2},
+	}
+}
+
+func TestWhatIsNoPlanIsNotRead(t *testing.T) {
+	for _, text := range []string{
+		"", "{}", `{"version":1,"surprise":2}`, "[]", strings.Repeat(" ", maxBytes+1),
+		`{"version":1,"chaos":"soon"}`,
+	} {
+		if p, err := Read(strings.NewReader(text)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%.40q is read as %+v, %v", text, p, err)
+		}
+	}
+	var two bytes.Buffer
+	for range 2 {
+		if err := Write(&two, sound()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Read(&two); !errors.Is(err, ErrInvalid) {
+		t.Errorf("two plans in one: %v", err)
+	}
+}
+
+func TestSkewCoversWhatTheClocksDo(t *testing.T) {
+	p := sound()
+	p.Faults = []Fault{
+		{Kind: ClockStep, By: Span(-time.Hour), Hosts: []int{1}},
+		{Kind: ClockStep, By: Span(time.Hour), Hosts: []int{2}},
+		{Kind: ClockDrift, N: -500_000, For: Span(10 * time.Second), Hosts: []int{2}},
+	}
+	if got := p.Skew(); got < 2*time.Hour+5*time.Second || got > 5*time.Hour {
+		t.Errorf("skew is %s", got)
+	}
+	if got := sound().Skew(); got != 0 {
+		t.Errorf("skew without faults is %s", got)
+	}
+}
+
+func TestACloneSharesNothing(t *testing.T) {
+	p := Draw(7, options())
+	twin := p.Clone()
+	if !reflect.DeepEqual(p, twin) {
+		t.Fatal("a clone differs")
+	}
+	for i := range twin.Faults {
+		twin.Faults[i].At++
+		for j := range twin.Faults[i].Hosts {
+			twin.Faults[i].Hosts[j] = 99
+		}
+	}
+	twin.Core[0], twin.Loads[0].Steps = 99, 99
+	if !reflect.DeepEqual(p, Draw(7, options())) {
+		t.Error("changing a clone changes the plan")
+	}
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Bounds of a plan.
+const (
+	maxNodes      = 9
+	maxPartitions = 1 << 10
+	maxChaos      = 10 * time.Minute
+	maxLoads      = 8
+	maxSessions   = 64
+	maxSteps      = 100_000
+	maxFaults     = 1 << 12
+)
+
+// Validate returns all faults of p, joined.
+func (p *Plan) Validate() error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
+		}
+	}
+	check(p.Version == Version, "version %d, this is %d", p.Version, Version)
+	c := p.Cluster
+	check(c.Nodes >= 1 && c.Nodes <= maxNodes, "%d nodes, must be 1 to %d", c.Nodes, maxNodes)
+	check(c.Replicas >= 1 && c.Replicas <= c.Nodes, "%d replicas of %d nodes", c.Replicas, c.Nodes)
+	check(c.Partitions >= 1 && c.Partitions <= maxPartitions && c.Partitions&(c.Partitions-1) == 0,
+		"%d partitions, must be a power of two up to %d", c.Partitions, maxPartitions)
+	check(p.Engine == EngineDisk || p.Engine == EngineMemory || p.Engine == EngineTmpfs,
+		"engine %q", p.Engine)
+	check(p.Chaos >= 0 && time.Duration(p.Chaos) <= maxChaos, "chaos of %s", p.Chaos)
+	check(p.Spare >= 0 && p.Spare <= c.Nodes, "spare host %d of %d", p.Spare, c.Nodes)
+	check(p.Spare == 0 || c.Replicas >= 3, "a spare host with %d replicas", c.Replicas)
+	check(len(p.Loads) <= maxLoads, "%d loads, at most %d", len(p.Loads), maxLoads)
+	check(len(p.Faults) <= maxFaults, "%d faults, at most %d", len(p.Faults), maxFaults)
+	check(len(p.Core) >= min(c.Needed(), c.Nodes), "a core of %d nodes, %d are needed",
+		len(p.Core), c.Needed())
+	for _, h := range p.Core {
+		check(h >= 1 && h <= c.Nodes, "core host %d of %d", h, c.Nodes)
+		check(h != p.Spare, "the spare host %d is in the core", h)
+	}
+	for i := range p.Loads {
+		l := &p.Loads[i]
+		check(l.Sessions >= 1 && l.Sessions <= maxSessions && l.Steps >= 0 && l.Steps <= maxSteps &&
+			l.Pause >= 0, "load %d: %d sessions of %d steps, %s apart", i, l.Sessions, l.Steps, l.Pause)
+	}
+	for i := range p.Faults {
+		if err := p.checkFault(&p.Faults[i]); err != nil {
+			faults = append(faults, fmt.Errorf("%w: fault %d: %w", ErrInvalid, i, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (p *Plan) checkFault(f *Fault) error {
+	in, known := lookup(f.Kind)
+	switch {
+	case !known:
+		return fmt.Errorf("no kind is named %q", f.Kind)
+	case f.At < 0 || f.For < 0 || f.At+f.For < f.At:
+		return fmt.Errorf("%s at %s for %s", f.Kind, f.At, f.For)
+	case f.Share < 0 || f.Share > 1:
+		return fmt.Errorf("%s with a share of %g", f.Kind, f.Share)
+	case f.N < -maxDrift || f.N > maxDrift:
+		return fmt.Errorf("%s with n %d", f.Kind, f.N)
+	case !in.everywhere && len(f.Hosts) == 0:
+		return fmt.Errorf("%s meets nobody", f.Kind)
+	case in.Needs&KeepsData != 0 && p.Engine == EngineMemory:
+		return fmt.Errorf("%s with an engine in memory", f.Kind)
+	case in.Needs&SimDisk != 0 && p.Engine != EngineDisk:
+		return fmt.Errorf("%s needs the simulated disk", f.Kind)
+	case in.Needs&SpareHost != 0 && (p.Spare == 0 || f.Hosts[0] != p.Spare):
+		return fmt.Errorf("%s of a host that is not the spare one", f.Kind)
+	}
+	for _, h := range f.Hosts {
+		if h < 1 || h > p.Cluster.Nodes {
+			return fmt.Errorf("%s of host %d of %d", f.Kind, h, p.Cluster.Nodes)
+		}
+	}
+	return nil
+}
+
+// maxDrift bounds a clock's drift, in parts per million, and with it every N.
+const maxDrift = 1_000_000
