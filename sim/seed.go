@@ -8,7 +8,10 @@ import (
 	"sync"
 )
 
-// source is the source of chance of that name, for one goroutine at a time.
+// Source is the source of chance of that name, for one goroutine at a time. Two names of
+// one seed share nothing.
+func Source(seed uint64, name string) *rand.Rand { return source(seed, name) }
+
 func source(seed uint64, name string) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name)) // never fails
