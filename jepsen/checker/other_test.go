@@ -4,6 +4,7 @@ package checker
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -361,5 +362,19 @@ func TestCheckRefusesConfigurationsThatCanNotBe(t *testing.T) {
 	}
 	if _, err := Check(&history.History{}, DefaultConfig()); err == nil {
 		t.Error("a header without replicas was taken")
+	}
+}
+
+func TestVerdictsAreReadAsTheyAreWritten(t *testing.T) {
+	for _, v := range []Verdict{Valid, Invalid, Unknown} {
+		text, err := v.MarshalText()
+		var got Verdict
+		if err = errors.Join(err, got.UnmarshalText(text)); err != nil || got != v {
+			t.Errorf("%s was read as %s: %v", v, got, err)
+		}
+	}
+	var v Verdict
+	if err := v.UnmarshalText([]byte("verdict(0)")); err == nil {
+		t.Error("what is no verdict was read as one")
 	}
 }

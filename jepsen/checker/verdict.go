@@ -35,6 +35,17 @@ func (v Verdict) String() string {
 // MarshalText gives the verdict's name.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
+// UnmarshalText takes the verdict's name.
+func (v *Verdict) UnmarshalText(text []byte) error {
+	for _, known := range []Verdict{Valid, Invalid, Unknown} {
+		if known.String() == string(text) {
+			*v = known
+			return nil
+		}
+	}
+	return fmt.Errorf("checker: no verdict is named %.40q", text)
+}
+
 // worse is the worse of two verdicts: a broken rule is certain, so it comes before what
 // is not known.
 func worse(a, b Verdict) Verdict {
