@@ -118,6 +118,10 @@ func (g *asking) send(target quorum.Target, mode wire.ReadMode) {
 	events, open, began := g.events, &g.c.open, time.Now()
 	times := g.c.latencyOf(target.Node)
 	g.try = max(g.try, times.try())
+	if err := g.c.hitSend(PointAsk); err != nil {
+		events <- readEvent{target: target, err: err}
+		return
+	}
 	open.add()
 	g.c.peers.Read(target.Node, req, g.deadline, func(reply wire.ReadReply, err error) {
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
@@ -64,8 +65,9 @@ type Config struct {
 	MaxReads int
 	// ScanTime bounds one page of a scan; what is there by then is the page.
 	ScanTime time.Duration
-	// Trace hears of answers; nil in a product build.
-	Trace *trace.Tracer
+	// Points and Trace are for tests and checkers; nil in a product build.
+	Points *fail.Set
+	Trace  *trace.Tracer
 }
 
 // DefaultConfig has the values that suit a cluster in one place.

@@ -86,7 +86,8 @@ func TestTracesTellOfAnswers(t *testing.T) {
 		want := []trace.Event{
 			{
 				Kind: trace.Acknowledged, Emitter: 1, Bucket: 1, Partition: p, Key: []byte("k"),
-				Actor: uint64(dot(nodeA, 1).Actor), Counter: 1, Value: 3, Request: req.Request[:],
+				Actor: uint64(dot(nodeA, 1).Actor), Counter: 1, Value: 3, Need: 3,
+				Request: req.Request[:],
 			},
 			{Kind: trace.ReadAnswered, Emitter: 1, Bucket: 1, Partition: p, Key: []byte("k"), Value: 2},
 		}

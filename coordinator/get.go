@@ -71,12 +71,16 @@ func (c *Coordinator) read(ctx context.Context, req *GetRequest) (found, error) 
 		got, err = c.readOnce(ctx, plan, mode)
 		if !errors.Is(err, errDiffer) {
 			if err == nil {
-				c.traceRead(plan, &got.object, got.by)
+				err = c.hitAnswer(PointReadAnswer)
 			}
+			if err != nil {
+				return found{}, err
+			}
+			c.traceRead(plan, &got.object, got.by)
 			if req.MetaOnly {
 				got.object = got.object.WithoutValues() // a later round may have read them
 			}
-			return got, err
+			return got, nil
 		}
 		mode = readWhole
 	}

@@ -206,11 +206,18 @@ func (w *put) sendToOthers() quorum.Decision {
 			Class: kv.ClassClientWrite, Epoch: w.mint.Epoch, Request: w.req.Request,
 			Object: w.mint.Object, Raw: w.mint.Encoded,
 		}
-		w.c.open.add()
-		w.c.peers.Store(target.Node, req, w.sends, func(reply wire.StoreReply, err error) {
+		heard := func(reply wire.StoreReply, err error) {
 			w.events <- writeEvent{
 				kind: eventStored, node: target.Node, slot: target.Slot, reply: reply, err: err,
 			}
+		}
+		if err := w.c.hitSend(PointSend); err != nil {
+			heard(wire.StoreReply{}, err)
+			continue
+		}
+		w.c.open.add()
+		w.c.peers.Store(target.Node, req, w.sends, func(reply wire.StoreReply, err error) {
+			heard(reply, err)
 			w.c.open.done()
 		})
 	}
@@ -231,6 +238,9 @@ func (w *put) shortOf() error {
 // answer is what the writer hears.
 func (w *put) answer(err error) (PutResult, error) {
 	if err != nil {
+		return PutResult{}, err
+	}
+	if err := w.c.hitAnswer(PointAcknowledge); err != nil {
 		return PutResult{}, err
 	}
 	w.c.traceAcknowledged(w)

@@ -23,6 +23,10 @@ func (c *Coordinator) repair(
 		if e.target.Role != kv.RoleOwner || same(&e.reply.Object, &merged) {
 			continue
 		}
+		if c.cfg.Points.Dropped(PointRepair) {
+			c.skipped.Add(1)
+			continue
+		}
 		if c.repairing.Add(1) > int64(c.cfg.MaxRepairs) {
 			c.repairing.Add(-1)
 			c.skipped.Add(1)
@@ -78,6 +82,10 @@ func (c *Coordinator) writeBack(
 		return errDiffer // what has to be sent must be read whole first
 	}
 	for _, target := range behind {
+		if err := c.hitSend(PointWriteBack); err != nil {
+			events <- event{target: target, err: err}
+			continue
+		}
 		c.copyTo(p, target, merged, epoch, deadline, func(reply wire.StoreReply, err error) {
 			events <- event{target, reply, err}
 		})

@@ -103,6 +103,9 @@ func (c *Coordinator) forwardTo(
 		reply wire.ForwardReply
 		err   error
 	}
+	if err := c.hitSend(PointForward); err != nil {
+		return wire.ForwardReply{}, err
+	}
 	answers := make(chan answer, 1) // one answer ever comes
 	c.open.add()
 	c.peers.Forward(node, req, deadline, func(reply wire.ForwardReply, err error) {

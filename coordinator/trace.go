@@ -16,7 +16,8 @@ func (c *Coordinator) traceAcknowledged(w *put) {
 		Kind: trace.Acknowledged, Bucket: uint32(w.plan.bucket),
 		Partition: uint32(w.plan.preference.Partition), Key: w.plan.key,
 		Actor: uint64(w.mint.Dot.Actor), Counter: w.mint.Dot.Counter,
-		Value: uint64(w.round.Tally().Got), Request: w.req.Request[:],
+		Value: uint64(w.round.Tally().Got), Need: uint16(w.plan.spec.Need),
+		Request: w.req.Request[:],
 	})
 }
 

@@ -11,7 +11,8 @@ var errInstruments = errors.New("node: Points and Trace of Storage and Coordinat
 
 // checkInstruments reports what is wrong with failpoints and tracers.
 func (c *Config) checkInstruments() error {
-	if c.Storage.Points != nil || c.Storage.Trace != nil || c.Coordinator.Trace != nil {
+	if c.Storage.Points != nil || c.Storage.Trace != nil ||
+		c.Coordinator.Points != nil || c.Coordinator.Trace != nil {
 		return errInstruments
 	}
 	return nil
@@ -21,5 +22,5 @@ func (c *Config) checkInstruments() error {
 // part is given beside its config is given by whoever opens it.
 func (c *Config) instrument() {
 	c.Storage.Points, c.Storage.Trace = c.Points, c.Trace
-	c.Coordinator.Trace = c.Trace
+	c.Coordinator.Points, c.Coordinator.Trace = c.Points, c.Trace
 }
