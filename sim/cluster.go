@@ -4,6 +4,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -23,6 +24,15 @@ type Config struct {
 	Seed uint64
 	// Nodes are the members; Replicas is n of the built-in bucket.
 	Nodes, Replicas, Partitions int
+	// Engine is what stands for every host's disk.
+	Engine EngineKind
+	// Dir is where EngineBadgerTmpfs keeps the disks: a directory that is there, and in
+	// which nothing has the name of a host. It should be on a tmpfs, and have a name of the
+	// same length in all runs of one seed.
+	Dir string
+	// SmallMemtables lets Badger flush and merge its tables within a minute of work; records
+	// of 32 KiB and more are too big for it then.
+	SmallMemtables bool
 	// Tune changes what a host's next process is made of; it may be nil.
 	Tune func(h *Host, cfg *node.Config)
 	// Log is the nodes'; never nil.
@@ -73,9 +83,20 @@ func New(cfg Config) (*Cluster, error) {
 	}
 	c.group = newGroup(formed)
 	for i, m := range members {
-		c.Hosts = append(c.Hosts, newHost(c, m, address(i+1)))
+		h, err := newHost(c, m, address(i+1))
+		if err != nil {
+			return nil, errors.Join(err, c.closeDisks())
+		}
+		c.Hosts = append(c.Hosts, h)
 	}
 	return c, nil
+}
+
+func (c *Cluster) closeDisks() (err error) {
+	for _, h := range c.Hosts {
+		err = errors.Join(err, h.Disk.Close())
+	}
+	return err
 }
 
 func address(i int) string { return fmt.Sprintf("10.0.0.%d", i) }
@@ -93,39 +114,6 @@ func (c *Cluster) Start(ctx context.Context) error {
 		}
 	}
 	return c.AwaitReady(ctx)
-}
-
-// AwaitReady waits until every process that runs is confirmed and connected to all that
-// run, or ctx ends.
-func (c *Cluster) AwaitReady(ctx context.Context) error {
-	const every = 10 * time.Millisecond
-	for {
-		late := c.unready()
-		if late == nil {
-			return nil
-		}
-		select {
-		case <-time.After(every):
-		case <-ctx.Done():
-			return fmt.Errorf("sim: %s is not ready: %w", late.Name, context.Cause(ctx))
-		}
-	}
-}
-
-// unready is a host whose process is not ready; nil where all are.
-func (c *Cluster) unready() *Host {
-	var ids []kv.NodeID
-	for _, h := range c.Hosts {
-		if h.Up() {
-			ids = append(ids, h.ID)
-		}
-	}
-	for _, h := range c.Hosts {
-		if h.Up() && !h.ready(ids) {
-			return h
-		}
-	}
-	return nil
 }
 
 // Client returns a client on a host of its own, of that name, which knows every node.
@@ -154,5 +142,8 @@ func (c *Cluster) Close() {
 		h.close(c.cfg.Log)
 	}
 	c.running.Wait()
+	if err := c.closeDisks(); err != nil {
+		c.cfg.Log.Error("a disk is broken", zap.Error(err))
+	}
 	time.Sleep(stragglers)
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build mutant
+
+package sim
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/dyno-kv/dyno/internal/mutant"
+)
+
+// rulesTaken says which mutants take a schedule's rule away.
+func rulesTaken() map[string][]mutant.Name {
+	return map[string][]mutant.Name{
+		"a blind put after a blind put":           {mutant.PutContextWhole, mutant.PutOverwrites},
+		"a retry through another coordinator":     {mutant.NoCollapse},
+		"a retry after its value was overwritten": {mutant.RequestsForgotten},
+		"a mint that only others kept":            {mutant.KeepIncarnation},
+		"a mint that only others kept, after a clean stop": {
+			mutant.CleanMarkStays, mutant.KeepIncarnation,
+		},
+		"a send that comes late":        {mutant.CopyReplaces, mutant.LastWriterWins},
+		"a read repair that comes late": {mutant.CopyReplaces},
+		"a delete of nothing":           {mutant.BlindDelete},
+		"a delete that is tried again":  {mutant.RetriedDeleteCovers},
+	}
+}
+
+// TestSchedulesAreRedWithoutTheirRule: a schedule that is green either way shows nothing.
+func TestSchedulesAreRedWithoutTheirRule(t *testing.T) {
+	for _, one := range schedules() {
+		if len(rulesTaken()[one.name]) == 0 {
+			t.Errorf("%s: no mutant takes its rule away: %s", one.name, one.rule)
+		}
+		for _, name := range rulesTaken()[one.name] {
+			t.Run(one.name+"/"+string(name), func(t *testing.T) {
+				defer mutant.Activate(name)()
+				synctest.Test(t, func(t *testing.T) {
+					wrong := perform(t, one.play)
+					for _, text := range wrong {
+						t.Log(text)
+					}
+					if len(wrong) == 0 {
+						t.Errorf("green without its rule: %s", one.rule)
+					}
+				})
+			})
+		}
+	}
+}
