@@ -6,13 +6,13 @@ import "errors"
 
 // errInstruments refuses failpoints and tracers of one part: nobody could say whether the
 // others were left out on purpose.
-var errInstruments = errors.New("node: Points and Trace of Storage and Coordinator are set by " +
-	"node; set those of node.Config, which go to all parts")
+var errInstruments = errors.New("node: Points and Trace of Storage, Coordinator and Server are " +
+	"set by node; set those of node.Config, which go to all parts")
 
 // checkInstruments reports what is wrong with failpoints and tracers.
 func (c *Config) checkInstruments() error {
 	if c.Storage.Points != nil || c.Storage.Trace != nil ||
-		c.Coordinator.Points != nil || c.Coordinator.Trace != nil {
+		c.Coordinator.Points != nil || c.Coordinator.Trace != nil || c.Server.Points != nil {
 		return errInstruments
 	}
 	return nil
@@ -23,4 +23,5 @@ func (c *Config) checkInstruments() error {
 func (c *Config) instrument() {
 	c.Storage.Points, c.Storage.Trace = c.Points, c.Trace
 	c.Coordinator.Points, c.Coordinator.Trace = c.Points, c.Trace
+	c.Server.Points = c.Points
 }

@@ -65,6 +65,10 @@ func (c *ServerConn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // Done is closed when the connection has ended.
 func (c *ServerConn) Done() <-chan struct{} { return c.done }
 
+// Break ends the connection at once, as a network that fails does: what is open on it is
+// not answered any more.
+func (c *ServerConn) Break(cause error) { c.fail(cause) }
+
 // Restricted reports whether the other side has yet to authenticate: always false
 // where the server has no [AuthLimits]. The handler must refuse what is not free
 // then; this package only keeps the limits small.

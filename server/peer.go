@@ -51,10 +51,21 @@ type peerJob struct {
 }
 
 func (j *peerJob) run() {
-	if err := j.method.work(j); err != nil {
+	err := j.server.hitRequest(PointPeerRequest)
+	if err == nil {
+		err = j.method.work(j)
+	}
+	if err != nil {
 		j.fail(err)
 		j.leave()
 	}
+}
+
+// answer ends the job.
+func (j *peerJob) answer(result encoder) {
+	j.server.hitAnswer(PointPeerAnswer, j.call)
+	j.call.Reply(result)
+	j.leave()
 }
 
 func (j *peerJob) leave() { j.method.gate.leave(j.size) }
@@ -105,8 +116,7 @@ func (s *Server) peerStore(j *peerJob) error {
 	s.parts.Replica.Store(replica.StoreRequest{
 		StoreRequest: req, Deadline: deadlineOf(&req.Target),
 		Done: func(reply wire.StoreReply) {
-			j.call.Reply(func(dst []byte) []byte { return wire.AppendStoreReply(dst, &reply) })
-			j.leave()
+			j.answer(func(dst []byte) []byte { return wire.AppendStoreReply(dst, &reply) })
 		},
 	})
 	return nil
@@ -119,8 +129,7 @@ func (s *Server) peerRead(j *peerJob) error {
 		return err
 	}
 	reply := s.parts.Replica.Read(&req)
-	j.call.Reply(func(dst []byte) []byte { return wire.AppendReadReply(dst, &reply) })
-	j.leave()
+	j.answer(func(dst []byte) []byte { return wire.AppendReadReply(dst, &reply) })
 	return nil
 }
 
@@ -131,8 +140,7 @@ func (s *Server) peerScan(j *peerJob) error {
 		return err
 	}
 	reply := s.parts.Replica.Scan(&req)
-	j.call.Reply(func(dst []byte) []byte { return wire.AppendScanReply(dst, &reply) })
-	j.leave()
+	j.answer(func(dst []byte) []byte { return wire.AppendScanReply(dst, &reply) })
 	return nil
 }
 
@@ -147,8 +155,7 @@ func (s *Server) peerForward(j *peerJob) error {
 	defer context.AfterFunc(s.life, cancel)()
 	req := &request{method: q.Method, params: q.Params, arrived: time.Now(), forwarded: true}
 	reply := s.coordinate(ctx, req)
-	j.call.Reply(func(dst []byte) []byte { return wire.AppendForwardReply(dst, &reply) })
-	j.leave()
+	j.answer(func(dst []byte) []byte { return wire.AppendForwardReply(dst, &reply) })
 	return nil
 }
 

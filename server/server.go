@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/rpc"
@@ -40,6 +41,8 @@ type Config struct {
 	Features []string
 	Client   rpc.ServerConfig
 	Peer     rpc.ServerConfig
+	// Points are for tests; nil in a product build.
+	Points *fail.Set
 }
 
 // minMessage is the least that lets a result have more than its head.
@@ -258,11 +261,18 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 
 func (j *clientJob) run() {
 	defer j.server.requests.leave(j.size)
+	if err := j.server.hitRequest(PointRequest); err != nil {
+		j.call.ReplyError(j.server.errorText(&j.request, err))
+		return
+	}
 	j.answer()
 }
 
 func (j *clientJob) answer() {
 	result, err := j.method.handle(j.ctx, &j.request)
+	if !j.method.quick {
+		j.server.hitAnswer(PointAnswer, j.call)
+	}
 	if err != nil {
 		text := j.server.errorText(&j.request, err)
 		j.server.logDone(&j.request, text)
