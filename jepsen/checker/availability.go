@@ -12,12 +12,13 @@ import (
 )
 
 // checkAvailability asks that enough operations outside of outages were ok. Without it a
-// store that refuses everything would pass.
+// store that refuses everything would pass. What a majority can answer is counted for itself
+// too: an operation that demands more, or that one node alone was asked for, fails with any
+// node, or with that one.
 func checkAvailability(x *index) *Result {
 	r := &Result{Checker: "availability", Verdict: Valid}
 	out := outages(x.h.Events)
-	all, ok := 0, 0
-	type share struct{ all, ok int }
+	var all, majority share
 	nodes := make(map[string]share)
 	for i := range x.h.Ops {
 		op := &x.h.Ops[i]
@@ -25,32 +26,45 @@ func checkAvailability(x *index) *Result {
 			continue
 		}
 		n := nodes[op.Node]
-		all++
-		n.all++
-		if op.Outcome == history.OK {
-			ok++
-			n.ok++
-		}
+		n.count(op)
 		nodes[op.Node] = n
+		all.count(op)
+		if !op.Pinned && int(max(op.R, op.W, op.PR, op.PW)) <= x.h.Header.N/2+1 {
+			majority.count(op)
+		}
 	}
-	r.stat("operations", float64(all))
-	r.stat("ok-rate", rate(ok, all))
+	r.stat("operations", float64(all.all))
+	r.stat("ok-rate", all.rate())
+	r.stat("operations-majority", float64(majority.all))
+	r.stat("ok-rate-majority", majority.rate())
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		if name != "" {
-			r.stat("ok-rate-"+name, rate(nodes[name].ok, nodes[name].all))
+			r.stat("ok-rate-"+name, nodes[name].rate())
 		}
 	}
 	switch {
-	case all < x.cfg.MinOps:
-		r.unsure("%d operations outside of outages, fewer than %d", all, x.cfg.MinOps)
-	case rate(ok, all) < x.cfg.MinAvailable:
+	case all.all < x.cfg.MinOps:
+		r.unsure("%d operations outside of outages, fewer than %d", all.all, x.cfg.MinOps)
+	case all.rate() < x.cfg.MinAvailable:
 		r.Verdict, r.Count = Invalid, 1
 		r.Violations = []Violation{{Rule: "availability", Text: fmt.Sprintf(
 			"%d of %d operations outside of outages were ok, fewer than %g %%",
-			ok, all, 100*x.cfg.MinAvailable)}}
+			all.ok, all.all, 100*x.cfg.MinAvailable)}}
 	}
 	return r
 }
+
+// share is how many operations of some were ok.
+type share struct{ all, ok int }
+
+func (s *share) count(op *history.Op) {
+	s.all++
+	if op.Outcome == history.OK {
+		s.ok++
+	}
+}
+
+func (s share) rate() float64 { return rate(s.ok, s.all) }
 
 // intervals do not overlap, and ascend.
 type intervals struct{ from, until []int64 }

@@ -35,7 +35,7 @@ func checkRegisters(x *index) (causal, sessions *Result) {
 // counts are over all keys.
 type counts struct {
 	keys, writes, reads, strict, stale, final, siblings int
-	ownReads, ownStale, seenReads, seenStale            int
+	ownReads, ownStale, seenReads, seenStale, elsewhere int
 }
 
 func (c *counts) tell(causal, sessions *Result) {
@@ -48,6 +48,7 @@ func (c *counts) tell(causal, sessions *Result) {
 	causal.stat("stale-rate", rate(c.stale, c.reads))
 	sessions.stat("own-write-reads", float64(c.ownReads))
 	sessions.stat("own-write-stale-rate", rate(c.ownStale, c.ownReads))
+	sessions.stat("own-write-reads-elsewhere", float64(c.elsewhere))
 	sessions.stat("repeated-reads", float64(c.seenReads))
 	sessions.stat("not-monotonic-rate", rate(c.seenStale, c.seenReads))
 	if c.reads == 0 {
@@ -110,7 +111,9 @@ func (s *sweep) run() {
 			if len(op.Read) > 0 {
 				s.show(i, op)
 			}
-			s.session(op.Process).own.add(int(s.x.local[i]))
+			one := s.session(op.Process)
+			one.own.add(int(s.x.local[i]))
+			one.wroteAt = op.Node
 		case op.Kind == history.Delete:
 			dead := s.session(op.Process).dead.at(s.x.levelOf(op), len(s.writes))
 			dead.join(s.anc[s.x.local[i]])

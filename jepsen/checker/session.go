@@ -7,6 +7,7 @@ import "github.com/dyno-kv/dyno/jepsen/history"
 // session is what one process has done with one key so far.
 type session struct {
 	own      set    // its acknowledged puts
+	wroteAt  string // who acknowledged the last of them
 	seen     set    // what its reads have shown
 	dead     levels // what its acknowledged deletes covered
 	lastRead int32  // -1: none
@@ -37,6 +38,9 @@ func (s *sweep) ownWrites(i int32, op *history.Op, one *session) {
 		return
 	}
 	s.counts.ownReads++
+	if op.Node != one.wroteAt {
+		s.counts.elsewhere++
+	}
 	copy(s.scratch, one.own)
 	s.scratch.remove(s.allowed)
 	if s.scratch.first() < 0 {
