@@ -101,7 +101,7 @@ func (n *Node) openStores(context.Context) error {
 	found, err := remember(stores.Control)
 	if err == nil {
 		n.opening, err = begin(stores.Control, want, stores.Boot, n.cfg.Random48(),
-			stores.Data.MaxVersion() == 0)
+			stores.Data.MaxVersion() == 0, n.cfg.Points)
 	}
 	if err != nil {
 		return errors.Join(err, stores.Data.Close())

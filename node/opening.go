@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/storage"
@@ -29,6 +30,7 @@ type opening struct {
 	boot     string
 	past     replica.Past
 	written  bool // this opening is durable
+	points   *fail.Set
 }
 
 // begin reads what the directory tells of its past. Of a store that existed, the new
@@ -38,8 +40,9 @@ type opening struct {
 // store, and the marked incarnations must not go on without what they wrote (TRAPS C5).
 func begin(
 	control *storage.Control, want wire.Identity, boot string, nonce uint64, empty bool,
+	points *fail.Set,
 ) (*opening, error) {
-	o := &opening{control: control, identity: want, boot: boot}
+	o := &opening{control: control, identity: want, boot: boot, points: points}
 	record, found, err := control.Get(wire.KeyIdentity)
 	if err != nil {
 		return nil, fmt.Errorf("node: read identity: %w", err)
@@ -115,8 +118,10 @@ func (o *opening) readPast() error {
 // write makes this opening durable. Once it is confirmed, those before it are forgotten.
 func (o *opening) write(confirmed bool) error {
 	opens := wire.Opens{List: o.past.Opens, Confirmed: -1, BootID: o.boot}
+	point := PointOpening
 	if confirmed {
 		opens.List, opens.Confirmed = []wire.Open{o.past.Present()}, 0
+		point = PointConfirmed
 	}
 	records := []storage.ControlRecord{
 		{Key: wire.KeyIdentity, Record: wire.AppendIdentityRecord(nil, &o.identity)},
@@ -126,7 +131,10 @@ func (o *opening) write(confirmed bool) error {
 	if mutant.On(mutant.CleanMarkStays) {
 		records = records[:2]
 	}
-	err := o.control.Apply(records...)
+	err := o.points.Hit(point)
+	if err == nil {
+		err = o.control.Apply(records...)
+	}
 	if err != nil {
 		return fmt.Errorf("node: write opening: %w", err)
 	}
@@ -152,7 +160,10 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 			return replica.VerdictUnknown, err
 		}
 	}
-	verdict, err := group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
+	verdict, err := replica.VerdictUnknown, o.points.Hit(PointConfirm)
+	if err == nil {
+		verdict, err = group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
+	}
 	if err != nil {
 		warnOf(log, err)
 		return replica.VerdictUnknown, nil
@@ -178,7 +189,10 @@ func (o *opening) leaveCleanMark(r *replica.Replica) error {
 	}
 	actors, stamp := r.CleanActors()
 	mark := wire.CleanMark{BootID: o.boot, Actors: actors, Stamp: stamp}
-	err := o.control.Put(wire.KeyCleanMark, wire.AppendCleanMarkRecord(nil, &mark))
+	err := o.points.Hit(PointCleanMark)
+	if err == nil {
+		err = o.control.Put(wire.KeyCleanMark, wire.AppendCleanMarkRecord(nil, &mark))
+	}
 	if err != nil {
 		return fmt.Errorf("node: write clean mark: %w", err)
 	}

@@ -2,7 +2,52 @@
 
 package node
 
-import "errors"
+import (
+	"errors"
+	"slices"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/internal/fail"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/storage"
+)
+
+// The failpoints of a node's own life.
+const (
+	// PointOpening: an opening is about to be made durable, and the clean mark removed. An
+	// error is a failed write. Of a store that existed it is passed in Open.
+	PointOpening = "node/before-opening-record"
+	// PointConfirm: an opening is durable, and the group about to be asked to confirm it.
+	// An error is that of a group out of reach.
+	PointConfirm = "node/before-confirm"
+	// PointConfirmed: the group has confirmed an opening, and the store is about to note
+	// that. An error is a failed write.
+	PointConfirmed = "node/before-confirmed-record"
+	// PointJudged: the store has been judged, and is about to act by it.
+	PointJudged = "node/before-judged"
+	// PointDrain: the node was told to stop and is about to drain.
+	PointDrain = "node/before-drain"
+	// PointCleanMark: nothing of the store runs, and the clean mark is about to be written.
+	// An error is a failed write.
+	PointCleanMark = "node/before-clean-mark"
+	// PointClose: the node has ended, with a clean mark where it ended in order, and is
+	// about to close everything.
+	PointClose = "node/before-close"
+)
+
+// Points lists the failpoints of a node and of all its parts.
+func Points() []fail.Point {
+	return slices.Concat([]fail.Point{
+		{Name: PointOpening, Fails: true},
+		{Name: PointConfirm, Fails: true},
+		{Name: PointConfirmed, Fails: true},
+		{Name: PointJudged},
+		{Name: PointDrain},
+		{Name: PointCleanMark, Fails: true},
+		{Name: PointClose},
+	}, storage.Points(), replica.Points(), coordinator.Points(), server.Points())
+}
 
 // errInstruments refuses failpoints and tracers of one part: nobody could say whether the
 // others were left out on purpose.

@@ -65,6 +65,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err == nil {
 		err = n.opening.leaveCleanMark(n.replica)
 	}
+	_ = n.cfg.Points.Hit(PointClose) // what is closed is closed anyway
 	return errors.Join(err, n.closeAll())
 }
 
@@ -80,6 +81,7 @@ func (n *Node) drainSends() {
 // drain ends the parts' work from the outside in (I3). Each step has a bound; what
 // is left open by then is cut off, and its clients hear of unknown outcomes.
 func (n *Node) drain() {
+	_ = n.cfg.Points.Hit(PointDrain) // it ends in any case
 	n.log.Info("draining")
 	n.draining.Store(true)
 	n.tellState()
@@ -114,6 +116,7 @@ func (n *Node) confirm(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case verdict != last:
+			_ = n.cfg.Points.Hit(PointJudged) // it has been judged, whoever fails
 			n.replica.Confirm(verdict)
 			n.tellState()
 			last = verdict
