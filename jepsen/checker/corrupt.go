@@ -17,7 +17,8 @@ type Corruptor struct {
 	Corrupt func(rng *rand.Rand, h *history.History) (*history.History, bool)
 }
 
-// Corruptors are those of this version; the numbers are those of the design of the tests.
+// Corruptors are those of this version; the numbers are those of the design of the tests,
+// and go on behind them from C11 on.
 func Corruptors() []Corruptor {
 	return []Corruptor{
 		{"C1", "drop an acknowledged add from a final read", dropAdd},
@@ -26,6 +27,10 @@ func Corruptors() []Corruptor {
 		{"C4", "show an overwritten value next to its successor", showOverwritten},
 		{"C5", "resurrect a deleted value", resurrect},
 		{"C6", "show an old state after a newer one in one session", goBack},
+		{"C10", "let two final reads of one round differ", diverge},
+		{"C11", "count an increment twice", countTwice},
+		{"C12", "forget an acknowledged increment", forget},
+		{"C13", "show a value after its time is over", outlive},
 	}
 }
 

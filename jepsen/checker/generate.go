@@ -36,7 +36,7 @@ func (s Shape) check() error {
 
 // Generate makes a valid history from a model: replicas that keep siblings, messages that
 // come late, in another order, or not before all is healed at the end, writes of unknown
-// outcome that are done anyway, later, or never.
+// outcome that are done anyway, later, or never, values that end.
 func Generate(rng *rand.Rand, shape Shape) (*history.History, error) {
 	if err := shape.check(); err != nil {
 		return nil, err
@@ -178,8 +178,10 @@ func (m *model) luck() history.Outcome {
 	}
 }
 
-// finalReads come when all messages have: each key by two processes.
+// finalReads come when all messages have, and all values with a time to live have ended:
+// each key by two processes.
 func (m *model) finalReads() {
+	m.now += 2 * int64(outlived)
 	for _, k := range m.keys {
 		k.heal()
 		for range 2 {
@@ -191,7 +193,7 @@ func (m *model) finalReads() {
 			}
 			switch k.family {
 			case registers:
-				op.Read = k.valuesOf(k.replicas[0].live)
+				op.Read = k.valuesOf(k.replicas[0].live, m.now)
 			case sets:
 				op.Kind, op.Read = history.Members, append(op.Read, k.members...)
 			default:

@@ -42,17 +42,21 @@ type modelKey struct {
 	name    string
 	family  family
 	deletes bool // some keys are never deleted
+	mortal  bool // and on some most values end
 
 	replicas []object
 	writes   []history.Value
 	kinds    []history.Kind
+	ends     []int64 // 0: it stays
 
 	members []history.Value // of a set
 	total   int64           // of a counter
 }
 
 func newModelKey(k, n int) *modelKey {
-	key := &modelKey{name: fmt.Sprintf("k%d", k), family: registers, deletes: k%2 == 0}
+	key := &modelKey{
+		name: fmt.Sprintf("k%d", k), family: registers, deletes: k%2 == 0, mortal: k%8 == 4 || k%8 == 7,
+	}
 	switch k % 8 {
 	case 3:
 		key.family = sets
@@ -78,11 +82,11 @@ func (k *modelKey) heal() {
 	}
 }
 
-// valuesOf lists what a client is shown: deletes are no values.
-func (k *modelKey) valuesOf(live cover) []history.Value {
+// valuesOf lists what a client is shown: deletes are no values, nor is what has ended.
+func (k *modelKey) valuesOf(live cover, now int64) []history.Value {
 	var out []history.Value
 	for w := range set(live[:]).all {
-		if k.kinds[w] == history.Put {
+		if k.kinds[w] == history.Put && (k.ends[w] == 0 || k.ends[w] > now) {
 			out = append(out, k.writes[w])
 		}
 	}
@@ -105,7 +109,7 @@ func (m *model) sample(k *modelKey, n int, then func(got *object, from []int)) {
 func (m *model) get(p *modelProc, k *modelKey, op *history.Op) {
 	op.Kind, op.R, op.Atomic = history.Get, uint8(m.shape.R), m.rng.IntN(10) == 0
 	m.sample(k, m.shape.R, func(got *object, from []int) {
-		op.Read = k.valuesOf(got.live)
+		op.Read = k.valuesOf(got.live, m.now)
 		if op.Atomic { // what it shows is first made known to as many as it asked
 			for _, i := range from {
 				k.replicas[i].merge(got)
@@ -126,6 +130,10 @@ func (m *model) write(p *modelProc, k *modelKey, op *history.Op) {
 	}
 	w := len(k.writes)
 	k.writes, k.kinds = append(k.writes, op.Value), append(k.kinds, op.Kind)
+	k.ends = append(k.ends, 0)
+	if k.mortal && op.Kind == history.Put && m.rng.IntN(4) > 0 {
+		op.TTL = 1 + m.rng.Int64N(100_000)
+	}
 	with, ok := p.known[k]
 	if ok && m.rng.IntN(8) > 0 {
 		op.Context = with.values
@@ -148,6 +156,9 @@ func (m *model) write(p *modelProc, k *modelKey, op *history.Op) {
 
 // mint begins a write at its owner; a delete without context finds first what it deletes.
 func (m *model) mint(p *modelProc, k *modelKey, op *history.Op, w int, with known) {
+	if op.TTL > 0 {
+		k.ends[w] = m.now + op.TTL
+	}
 	if op.Blind && op.Kind == history.Delete {
 		level := max(m.shape.N/2+1, m.shape.R, m.shape.W)
 		m.sample(k, level, func(got *object, _ []int) {
