@@ -43,7 +43,7 @@ func (c *Client) do(ctx context.Context, q *call) ([]byte, Served, error) {
 // sticks to.
 func (q *call) begin() {
 	q.attempts, q.pauses, q.repeated = 0, 0, false
-	q.worst, q.unknownAt, q.unknown = fault{}, nil, false
+	q.worst, q.unknownAt, q.unknown, q.strayed = fault{}, nil, false, false
 	q.tried = q.tried[:0]
 }
 
@@ -123,8 +123,11 @@ func remaining(left time.Duration) uint32 {
 
 // note adds a fault up with those before.
 func (q *call) note(f fault) {
-	if f.reach == reachUnknown && !q.unknown {
-		q.unknown, q.unknownAt = true, f.node
+	if f.reach == reachUnknown {
+		if !q.unknown {
+			q.unknown, q.unknownAt = true, f.node
+		}
+		q.strayed = q.strayed || f.node != q.unknownAt
 	}
 	switch {
 	case f.node == nil && q.worst.reach != 0:
@@ -220,7 +223,8 @@ func (q *call) decide(f fault, others bool) (again, same, wait bool) {
 
 func (q *call) served(n *node) Served {
 	return Served{
-		Node: n.name(), Attempts: q.attempts, Moved: q.unknown && q.unknownAt != n,
+		Node: n.name(), Attempts: q.attempts,
+		Moved: q.unknown && (q.strayed || q.unknownAt != n),
 	}
 }
 

@@ -51,6 +51,8 @@ type call struct {
 	// unknownAt is the node of the first attempt of unknown outcome.
 	unknownAt *node
 	unknown   bool
+	// strayed says that a later attempt of unknown outcome was at another node.
+	strayed bool
 }
 
 // tryContext is a caller's context with the deadline of one attempt. The end of it is
