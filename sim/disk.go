@@ -51,12 +51,13 @@ var errInUse = errors.New("sim: a process has this disk open")
 //
 // What a commit wrote is with the operating system at once, and durable after its sync.
 // The end of a process loses nothing of it, the end of power all that no sync has covered.
+// Engines differ in that; see EngineKind.
 type Disk struct {
 	mu sync.Mutex // held briefly, never over a wait
 
 	// Guarded by mu.
-	images   [parts]*image
-	handles  [parts]*engine // of the process that has it open
+	medium   medium
+	hold     *hold // of the process that has it open
 	boots    int
 	faults   [parts][ops]fault
 	capacity int64
@@ -64,6 +65,33 @@ type Disk struct {
 	rewrite  time.Duration // how long an open takes to write anew what it found
 	limits   storage.Limits
 	stats    DiskStats
+}
+
+// medium is what keeps the bytes of a disk. Its methods are called with the disk's mutex
+// held, where nothing else is said.
+type medium interface {
+	// open opens both engines for a process. The mutex is not held: it may wait.
+	open(h *hold, g *gate, log *zap.Logger) (data, control storage.Engine, err error)
+	// cut is told that the process with the disk open is dead: its hold is fenced already.
+	cut()
+	// release is told that the process has closed its engines.
+	release() error
+	// losePower takes what a loss of power takes, and returns how many bytes that is. No
+	// process has the disk open.
+	losePower(rng *rand.Rand) int64
+	wipe() error
+	copied() *Copy
+	restore(c *Copy) error
+	used() int64
+	flip(p Part, rng *rand.Rand) (key string, done bool)
+	// close ends what is left of dead processes, and waits for it. The mutex is not held.
+	close() error
+}
+
+// hold is what one process has of a disk. It ends with the process.
+type hold struct {
+	boot   string // immutable
+	fenced bool   // guarded by the disk's mutex
 }
 
 // DiskStats counts what a disk did to its node.
@@ -87,10 +115,16 @@ type fault struct {
 	err error
 }
 
-// NewDisk returns an empty disk.
+// NewDisk returns an empty disk of the kind EngineDisk.
 func NewDisk() *Disk {
+	d := newDisk()
+	d.medium = &images{disk: d, parts: [parts]*image{newImage(), newImage()}}
+	return d
+}
+
+func newDisk() *Disk {
 	return &Disk{
-		images: [parts]*image{newImage(), newImage()}, boots: firstBoot, capacity: plenty,
+		boots: firstBoot, capacity: plenty,
 		limits: storage.Limits{Bytes: 8 << 20, Count: 64 << 10, Value: 1 << 20},
 	}
 }
@@ -99,44 +133,58 @@ func NewDisk() *Disk {
 func (d *Disk) Open(log *zap.Logger) (*node.Stores, error) { return d.open(log, nil) }
 
 func (d *Disk) open(log *zap.Logger, g *gate) (*node.Stores, error) {
-	data, control, boot, err := d.handOut(g)
+	h, err := d.take()
 	if err != nil {
 		return nil, err
 	}
+	data, control, err := d.medium.open(h, g, log)
+	if err != nil {
+		d.giveUp(h)
+		return nil, err
+	}
 	return &node.Stores{
-		Data: data, Control: storage.OpenControl(control, log), Boot: boot, FreeBytes: d.FreeBytes,
-		Release: func() error { return d.release(data, control) },
+		Data: data, Control: storage.OpenControl(control, log), Boot: h.boot, FreeBytes: d.FreeBytes,
+		Release: func() error { return d.release(h) },
 	}, nil
 }
 
-func (d *Disk) handOut(g *gate) (data, control *engine, boot string, err error) {
+// take reserves the disk for a process.
+func (d *Disk) take() (*hold, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.inUse() {
-		return nil, nil, "", storage.ErrLocked
+	if d.hold != nil {
+		return nil, storage.ErrLocked
 	}
-	for p := range parts {
-		d.images[p].replay(d.rewrite)
-		d.handles[p] = &engine{disk: d, part: p, gate: g, image: d.images[p]}
-	}
-	return d.handles[Data], d.handles[Control], fmt.Sprintf("boot %d", d.boots), nil
+	d.hold = &hold{boot: bootName(d.boots)}
+	return d.hold, nil
 }
 
-func (d *Disk) inUse() bool { return d.handles[Data] != nil || d.handles[Control] != nil }
+func bootName(boots int) string { return fmt.Sprintf("boot %d", boots) }
+
+// giveUp takes back what a process reserved and could not open.
+func (d *Disk) giveUp(h *hold) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h.fenced = true
+	if d.hold == h {
+		d.hold = nil
+	}
+}
 
 // release gives the directory back; that of a dead process has been taken from it before.
-func (d *Disk) release(handles ...*engine) error {
+func (d *Disk) release(h *hold) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, h := range handles {
-		if d.handles[h.part] != h {
-			return ErrFenced
-		}
-		h.fenced = true
-		d.handles[h.part] = nil
+	if d.hold != h {
+		return ErrFenced
 	}
-	return nil
+	h.fenced, d.hold = true, nil
+	return d.medium.release()
 }
+
+// Close ends what is left of the disk and of dead processes on it. No process may have it
+// open.
+func (d *Disk) Close() error { return d.medium.close() }
 
 // Kill is the end of the process that has the disk open, if any: what it calls from now
 // on fails. The operating system keeps what it was given.
@@ -150,7 +198,8 @@ func (d *Disk) Kill() {
 
 // LosePower ends the process, if any, and takes what no sync has covered. A commit that
 // was under way is there whole or not at all, as rng decides; nil means not at all. The
-// next process finds that the machine has booted.
+// next process finds that the machine has booted. Where the engine does not support
+// UnsyncedLoss, it is a kill and a new boot.
 func (d *Disk) LosePower(rng *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -158,60 +207,59 @@ func (d *Disk) LosePower(rng *rand.Rand) {
 		d.stats.PowerLosses++
 	}
 	d.boots++
-	for _, m := range d.images {
-		d.stats.LostBytes += m.losePower(rng)
-	}
+	d.stats.LostBytes += d.medium.losePower(rng)
 }
 
 // fence cuts the process off, and reports whether there was one.
 func (d *Disk) fence() bool {
-	was := d.inUse()
-	for p, h := range d.handles {
-		if h != nil {
-			h.fenced = true
-			d.handles[p] = nil
-		}
+	h := d.hold
+	if h == nil {
+		return false
 	}
-	return was
+	h.fenced, d.hold = true, nil
+	d.medium.cut()
+	return true
 }
 
 // Wipe leaves an empty directory. No process may have it open.
 func (d *Disk) Wipe() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.inUse() {
+	if d.hold != nil {
 		return fmt.Errorf("%w: wipe", errInUse)
 	}
-	d.images = [parts]*image{newImage(), newImage()}
+	if err := d.medium.wipe(); err != nil {
+		return err
+	}
 	d.stats.Wipes++
 	return nil
 }
 
-// Copy is what a directory held at some moment. It can be restored any number of times.
-type Copy struct{ images [parts]*image }
+// Copy is what a directory held at some moment. It can be restored any number of times,
+// until the disk that it is of is closed.
+type Copy struct {
+	images [parts]*image // of the kind EngineDisk
+	folder *folderCopy   // of the kind EngineBadgerTmpfs
+}
 
 // Copy copies the directory as it is now, whether or not a process has it open.
 func (d *Disk) Copy() *Copy {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := &Copy{}
-	for p, m := range d.images {
-		c.images[p] = m.copied()
-	}
-	return c
+	return d.medium.copied()
 }
 
 // Restore puts a copy in the place of the directory: an older one of the same disk (a
 // backup that is played back), or one of another disk (a cloned node). No process may
-// have the directory open.
+// have the directory open. An engine that does not support Replace has no copies.
 func (d *Disk) Restore(c *Copy) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.inUse() {
+	if d.hold != nil {
 		return fmt.Errorf("%w: restore", errInUse)
 	}
-	for p, m := range c.images {
-		d.images[p] = m.copied()
+	if err := d.medium.restore(c); err != nil {
+		return err
 	}
 	d.stats.Restores++
 	return nil
@@ -220,7 +268,8 @@ func (d *Disk) Restore(c *Copy) error {
 // Fail lets the n-th operation from now (1 is the next) of a part fail with EIO; 0 takes
 // that back. A write that fails has written nothing; what a failed sync did not cover is
 // read back until the power goes, and is gone then, with all that came after it, whatever
-// later syncs said.
+// later syncs said. Badger, which the product does not let write any more after it has
+// failed once, keeps what it has.
 func (d *Disk) Fail(p Part, op Op, n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -247,7 +296,7 @@ func (d *Disk) mayWrite(p Part, writes []storage.Write) error {
 	if err := d.next(p, OpWrite); err != nil {
 		return err
 	}
-	room := d.capacity - d.used()
+	room := d.capacity - d.medium.used()
 	for _, w := range writes {
 		room -= int64(len(w.Key) + len(w.Value))
 	}
@@ -258,20 +307,18 @@ func (d *Disk) mayWrite(p Part, writes []storage.Write) error {
 	return nil
 }
 
-func (d *Disk) used() int64 { return d.images[Data].bytes + d.images[Control].bytes }
-
 // FreeBytes tells how much room there is.
 func (d *Disk) FreeBytes() (uint64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return uint64(max(0, d.capacity-d.used())), nil
+	return uint64(max(0, d.capacity-d.medium.used())), nil
 }
 
 // SetFree leaves room for n bytes more.
 func (d *Disk) SetFree(n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.capacity = d.used() + n
+	d.capacity = d.medium.used() + n
 }
 
 // SetSyncTime lets every sync take t.
@@ -284,14 +331,15 @@ func (d *Disk) SetSyncTime(t time.Duration) {
 // SetRewriteTime is how long, after an open, a power loss still takes what an earlier
 // process had written and failed to sync: until the engine has written it anew. 0, which
 // is the default, is an engine that does so before anybody reads it; Badger flushes what
-// it has replayed in the background.
+// it has replayed in the background. Only for engines that support UnsyncedLoss.
 func (d *Disk) SetRewriteTime(t time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.rewrite = t
 }
 
-// SetLimits replaces the limits of one commit, from the next open on.
+// SetLimits replaces the limits of one commit, from the next open on; where an engine has
+// lower ones of its own, these stay.
 func (d *Disk) SetLimits(l storage.Limits) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -303,7 +351,7 @@ func (d *Disk) SetLimits(l storage.Limits) {
 func (d *Disk) FlipBit(p Part, rng *rand.Rand) (key string, done bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	key, done = d.images[p].flip(rng)
+	key, done = d.medium.flip(p, rng)
 	if done {
 		d.stats.Flips++
 	}

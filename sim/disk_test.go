@@ -167,84 +167,90 @@ func TestAFullDiskTakesNothing(t *testing.T) {
 }
 
 func TestADeadProcessReachesNothing(t *testing.T) {
-	for name, end := range restarts() {
-		t.Run(name, func(t *testing.T) {
-			d := NewDisk()
-			s := openDisk(t, d)
-			must(t, s.Data.Commit(1, []storage.Write{set("k", "1")}))
-			if _, err := d.Open(nil); !errors.Is(err, storage.ErrLocked) {
-				t.Errorf("a second process: %v", err)
-			}
-			if err := errors.Join(d.Wipe(), d.Restore(d.Copy())); !errors.Is(err, errInUse) {
-				t.Errorf("wipe and restore under a process: %v", err)
-			}
-			end(t, d, s)
-			next := openDisk(t, d) // what the dead one does must not end this one
-			_, _, getErr := s.Data.Get([]byte("k"), 1)
-			for what, err := range map[string]error{
-				"get": getErr, "tend": s.Data.Tend(), "close": s.Data.Close(), "release": s.Release(),
-				"commit":  s.Data.Commit(2, []storage.Write{set("k", "2")}),
-				"iterate": s.Data.Iterate(1, nil, nil, func(_, _ []byte) bool { return true }),
-			} {
-				if !errors.Is(err, ErrFenced) {
-					t.Errorf("%s: %v", what, err)
+	on(t, func(t *testing.T, disk func() *Disk) {
+		for name, end := range Restarts() {
+			t.Run(name, func(t *testing.T) {
+				d := disk()
+				s := openDisk(t, d)
+				must(t, s.Data.Commit(1, []storage.Write{set("k", "1")}))
+				if _, err := d.Open(nil); !errors.Is(err, storage.ErrLocked) {
+					t.Errorf("a second process: %v", err)
 				}
-			}
-			s.Data.SetDiscard(5)
-			if got := get(t, next.Data, "k", 1); got != "1" {
-				t.Errorf("%q", got)
-			}
-		})
-	}
+				if err := errors.Join(d.Wipe(), d.Restore(d.Copy())); !errors.Is(err, errInUse) {
+					t.Errorf("wipe and restore under a process: %v", err)
+				}
+				end(t, d, s)
+				next := openDisk(t, d) // what the dead one does must not end this one
+				_, _, getErr := s.Data.Get([]byte("k"), 1)
+				for what, err := range map[string]error{
+					"get": getErr, "tend": s.Data.Tend(), "close": s.Data.Close(), "release": s.Release(),
+					"commit":  s.Data.Commit(2, []storage.Write{set("k", "2")}),
+					"iterate": s.Data.Iterate(1, nil, nil, func(_, _ []byte) bool { return true }),
+				} {
+					if !errors.Is(err, ErrFenced) {
+						t.Errorf("%s: %v", what, err)
+					}
+				}
+				s.Data.SetDiscard(5)
+				if got := get(t, next.Data, "k", 1); got != "1" {
+					t.Errorf("%q", got)
+				}
+			})
+		}
+	}, Restart, Replace)
 }
 
 func TestACopyIsIndependent(t *testing.T) {
-	d, other := NewDisk(), NewDisk()
-	e := openDisk(t, d).Data
-	must(t, e.Commit(1, []storage.Write{set("k", "old")}))
-	backup := d.Copy()
-	must(t, e.Commit(2, []storage.Write{set("k", "new"), set("l", "new")}))
-	d.LosePower(nil)
-	must(t, errors.Join(d.Restore(backup), other.Restore(backup)))
-	e, twin := openDisk(t, d).Data, openDisk(t, other).Data
-	must(t, e.Commit(2, []storage.Write{set("k", "newer")}))
-	if got := list(t, twin, 2, "", ""); !slices.Equal(got, []string{"k=old"}) || twin.MaxVersion() != 1 {
-		t.Errorf("the clone has %q at %d", got, twin.MaxVersion())
-	}
-	if got := get(t, e, "k", 2); got != "newer" {
-		t.Errorf("the restored disk has %q", got)
-	}
-	d.Kill()
-	must(t, d.Wipe())
-	if e = openDisk(t, d).Data; e.MaxVersion() != 0 || len(list(t, e, 9, "", "")) > 0 {
-		t.Error("a wiped disk has something")
-	}
+	on(t, func(t *testing.T, disk func() *Disk) {
+		d, other := disk(), disk()
+		e := openDisk(t, d).Data
+		must(t, e.Commit(1, []storage.Write{set("k", "old")}))
+		backup := d.Copy()
+		must(t, e.Commit(2, []storage.Write{set("k", "new"), set("l", "new")}))
+		d.LosePower(nil)
+		must(t, errors.Join(d.Restore(backup), other.Restore(backup)))
+		e, twin := openDisk(t, d).Data, openDisk(t, other).Data
+		must(t, e.Commit(2, []storage.Write{set("k", "newer")}))
+		if got := list(t, twin, 2, "", ""); !slices.Equal(got, []string{"k=old"}) || twin.MaxVersion() != 1 {
+			t.Errorf("the clone has %q at %d", got, twin.MaxVersion())
+		}
+		if got := get(t, e, "k", 2); got != "newer" {
+			t.Errorf("the restored disk has %q", got)
+		}
+		d.Kill()
+		must(t, d.Wipe())
+		if e = openDisk(t, d).Data; e.MaxVersion() != 0 || len(list(t, e, 9, "", "")) > 0 {
+			t.Error("a wiped disk has something")
+		}
+	}, Replace)
 }
 
 func TestAFlippedBitIsOneBit(t *testing.T) {
-	d := NewDisk()
-	if _, done := d.FlipBit(Data, source(1, "flip")); done {
-		t.Error("an empty disk was damaged")
-	}
-	e := openDisk(t, d).Data
-	must(t, e.Commit(1, []storage.Write{set("a", "aaaa"), set("b", ""), set("c", "cccc"), del("d")}))
-	before := d.Copy()
-	key, done := d.FlipBit(Data, source(1, "flip"))
-	if !done || key != "a" && key != "c" {
-		t.Fatalf("%q, %t", key, done)
-	}
-	bits := 0
-	for _, b := range []byte(get(t, e, key, 1)) {
-		for x := b ^ key[0]; x != 0; x &= x - 1 {
-			bits++
+	on(t, func(t *testing.T, disk func() *Disk) {
+		d := disk()
+		if _, done := d.FlipBit(Data, source(1, "flip")); done {
+			t.Error("an empty disk was damaged")
 		}
-	}
-	if bits != 1 {
-		t.Errorf("%d bits were turned", bits)
-	}
-	d.Kill()
-	must(t, d.Restore(before))
-	if got := get(t, openDisk(t, d).Data, key, 1); got != key+key+key+key {
-		t.Errorf("the damage reached a copy: %q", got)
-	}
+		e := openDisk(t, d).Data
+		must(t, e.Commit(1, []storage.Write{set("a", "aaaa"), set("b", ""), set("c", "cccc"), del("d")}))
+		before := d.Copy()
+		key, done := d.FlipBit(Data, source(1, "flip"))
+		if !done || key != "a" && key != "c" {
+			t.Fatalf("%q, %t", key, done)
+		}
+		bits := 0
+		for _, b := range []byte(get(t, e, key, 1)) {
+			for x := b ^ key[0]; x != 0; x &= x - 1 {
+				bits++
+			}
+		}
+		if bits != 1 {
+			t.Errorf("%d bits were turned", bits)
+		}
+		d.Kill()
+		must(t, d.Restore(before))
+		if got := get(t, openDisk(t, d).Data, key, 1); got != key+key+key+key {
+			t.Errorf("the damage reached a copy: %q", got)
+		}
+	}, Replace)
 }

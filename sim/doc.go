@@ -9,6 +9,8 @@
 //	real       node, and all that it is made of; client
 //	simulated  sockets, disks (one layer below storage.Store), wall clocks, sources of
 //	           chance, the metadata group, and the ends of processes and machines
+//	either     the engine of a disk: one of the simulator's own, which loses what was not
+//	           synced, or the product's Badger, in memory or in a directory (EngineKind)
 //
 // A process can not be ended from outside in Go. So its end is that of all it can reach:
 // its connections are reset, its sockets closed, its disk fenced; what is left of its
@@ -28,6 +30,11 @@
 //	an open             what is found is synced before anybody reads it; what a failed
 //	                    sync left behind only after a while (Disk.SetRewriteTime)
 //
+// With Badger the directory is a real one, on a tmpfs, where all that was written is
+// there whatever ends; so a loss of power is a kill and a new boot. The next process opens
+// a copy of it as it was in that moment, half a record at the end of a log included, and
+// replays that; the dead one's Badger, which nothing can stop, closes beside it.
+//
 // # Invariants
 //
 //   - I1 At most one process has a disk open; a handle of a dead one fails for ever.
@@ -39,5 +46,6 @@
 // # Goroutines
 //
 // One for each process: started by Host.Start, ended by the process's end, awaited by
-// Cluster.Close.
+// Cluster.Close. One for each Badger of a dead process, which closes it: awaited by
+// Disk.Close.
 package sim

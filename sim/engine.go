@@ -26,11 +26,15 @@ type engine struct {
 	gate *gate // shut while the process is paused; nil: never
 
 	// Guarded by the disk's mutex.
+	hold   *hold
 	image  *image
-	fenced bool
+	closed bool
 }
 
 var _ storage.Engine = (*engine)(nil)
+
+// gone reports whether nothing of it works any more. The disk's mutex is held.
+func (e *engine) gone() bool { return e.hold.fenced || e.closed }
 
 // Get implements storage.Engine.
 func (e *engine) Get(key []byte, ts uint64) ([]byte, bool, error) {
@@ -65,10 +69,10 @@ func (e *engine) write(ts uint64, writes []storage.Write) (time.Duration, error)
 	d := e.disk
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e.fenced {
+	if e.gone() {
 		return 0, ErrFenced
 	}
-	if err := e.image.checkCommit(ts, writes, d.limits); err != nil {
+	if err := checkCommit(e.image.newest, ts, writes, d.limits); err != nil {
 		return 0, err
 	}
 	if err := d.mayWrite(e.part, writes); err != nil {
@@ -85,7 +89,7 @@ func (e *engine) write(ts uint64, writes []storage.Write) (time.Duration, error)
 func (e *engine) sync(ts uint64) error {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
-	if e.fenced {
+	if e.gone() {
 		return ErrFenced
 	}
 	return e.image.sync(ts, e.disk.next(e.part, OpSync))
@@ -125,7 +129,7 @@ func (e *engine) chunk(ts uint64, prefix, from string) ([]entry, error) {
 
 func (e *engine) mayRead(ts uint64) error {
 	switch {
-	case e.fenced:
+	case e.gone():
 		return ErrFenced
 	case ts < e.image.discard:
 		return fmt.Errorf("%w: at %d, discarded up to %d", errBelowDiscard, ts, e.image.discard)
@@ -137,7 +141,7 @@ func (e *engine) mayRead(ts uint64) error {
 func (e *engine) SetDiscard(ts uint64) {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
-	if !e.fenced {
+	if !e.gone() {
 		e.image.discardBelow(ts)
 	}
 }
@@ -167,7 +171,7 @@ func (e *engine) Size() int64 {
 func (e *engine) Tend() error {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
-	if e.fenced {
+	if e.gone() {
 		return ErrFenced
 	}
 	return nil
@@ -177,9 +181,9 @@ func (e *engine) Tend() error {
 func (e *engine) Close() error {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
-	if e.fenced {
+	if e.gone() {
 		return ErrFenced
 	}
-	e.fenced = true
+	e.closed = true
 	return nil
 }

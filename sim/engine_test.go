@@ -3,9 +3,9 @@
 package sim
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +16,44 @@ import (
 	"github.com/dyno-kv/dyno/storage"
 )
 
-// These are the scenarios of storage's conformance suite, which that package keeps to
-// itself, on the simulated disk, with every way of ending a process as a restart.
+// on runs a test on a disk of every engine that supports the features.
+func on(t *testing.T, test func(t *testing.T, disk func() *Disk), features ...Feature) {
+	for kind := range engineKinds {
+		if slices.ContainsFunc(features, func(f Feature) bool { return !kind.Supports(f) }) {
+			continue
+		}
+		t.Run(kind.String(), func(t *testing.T) {
+			test(t, func() *Disk { return DiskOf(t, kind) })
+		})
+	}
+}
+
+// DiskOf returns a disk that ends with the test, with small tables.
+func DiskOf(t testing.TB, kind EngineKind) *Disk {
+	t.Helper()
+	cfg := Config{Engine: kind, SmallMemtables: true}
+	if kind == EngineBadgerTmpfs {
+		cfg.Dir = ramDir(t)
+	}
+	d, err := cfg.disk("disk")
+	must(t, err)
+	t.Cleanup(func() {
+		d.Kill() // where a test has left it open
+		must(t, d.Close())
+	})
+	return d
+}
+
+// ramDir is a directory in memory where the machine has that.
+func ramDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "dyno-sim-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
 
 func openDisk(t testing.TB, d *Disk) *node.Stores {
 	t.Helper()
@@ -26,9 +62,9 @@ func openDisk(t testing.TB, d *Disk) *node.Stores {
 	return s
 }
 
-// restarts are the ways in which a process ends after which all that was committed must
+// Restarts are the ways in which a process ends after which all that was committed must
 // be found.
-func restarts() map[string]func(t testing.TB, d *Disk, s *node.Stores) {
+func Restarts() map[string]func(t testing.TB, d *Disk, s *node.Stores) {
 	return map[string]func(t testing.TB, d *Disk, s *node.Stores){
 		"stop": func(t testing.TB, _ *Disk, s *node.Stores) {
 			must(t, errors.Join(s.Data.Close(), s.Control.Close(), s.Release()))
@@ -42,21 +78,6 @@ func restarts() map[string]func(t testing.TB, d *Disk, s *node.Stores) {
 			must(t, d.Wipe())
 			must(t, d.Restore(c))
 		},
-	}
-}
-
-// onRestarts runs a test with each way of restarting.
-func onRestarts(t *testing.T, test func(t *testing.T, e storage.Engine, again func() storage.Engine)) {
-	for name, end := range restarts() {
-		t.Run(name, func(t *testing.T) {
-			d := NewDisk()
-			s := openDisk(t, d)
-			test(t, s.Data, func() storage.Engine {
-				end(t, d, s)
-				s = openDisk(t, d)
-				return s.Data
-			})
-		})
 	}
 }
 
@@ -86,167 +107,66 @@ func list(t testing.TB, e storage.Engine, ts uint64, prefix, from string) []stri
 	return out
 }
 
-func TestEngineReadsTheNewestVersionAtOrBelowTheTimestamp(t *testing.T) {
-	onRestarts(t, func(t *testing.T, e storage.Engine, again func() storage.Engine) {
-		must(t, e.Commit(5, []storage.Write{set("k", "five")}))
-		must(t, e.Commit(7, []storage.Write{set("k", "seven"), set("l", "")}))
-		must(t, e.Commit(9, []storage.Write{del("k")}))
-		for range 2 {
-			for ts, want := range map[uint64]string{
-				4: "-", 5: "five", 6: "five", 7: "seven", 8: "seven", 9: "-", 100: "-",
-			} {
-				if got := get(t, e, "k", ts); got != want {
-					t.Errorf("at %d: %q, want %q", ts, got, want)
-				}
-			}
-			if _, found, err := e.Get([]byte("l"), 9); !found || err != nil {
-				t.Errorf("found %t, %v; an empty value is there", found, err)
-			}
-			if got := e.MaxVersion(); got != 9 {
-				t.Errorf("newest version is %d, want 9", got)
-			}
-			e = again()
-		}
-	})
-}
-
-func TestEngineLetsTheLastOfSeveralWritesCount(t *testing.T) {
-	onRestarts(t, func(t *testing.T, e storage.Engine, again func() storage.Engine) {
-		must(t, e.Commit(1, []storage.Write{set("a", "1"), set("b", "1"), set("a", "2"), del("b")}))
-		must(t, e.Commit(2, []storage.Write{del("c"), set("c", "3")}))
-		for range 2 {
-			if got := list(t, e, 2, "", ""); !slices.Equal(got, []string{"a=2", "c=3"}) {
-				t.Errorf("%q", got)
-			}
-			e = again()
-		}
-	})
-}
-
-func TestEngineGivesValuesAwayAndKeepsNothingLent(t *testing.T) {
+// TestAnIterationLendsCopies: who changes what it was lent changes nothing else. An engine
+// of the product does not have to put up with that.
+func TestAnIterationLendsCopies(t *testing.T) {
 	e := openDisk(t, NewDisk()).Data
-	key, value := []byte("key"), []byte("value")
-	must(t, e.Commit(1, []storage.Write{{Key: key, Value: value}}))
-	copy(value, "VALUE")
-	copy(key, "KEY")
-	first, _, err := e.Get([]byte("key"), 1)
-	must(t, err)
-	if string(first) != "value" {
-		t.Fatalf("%q; the engine kept what it was lent", first)
-	}
-	copy(first, "xxxxx")
+	must(t, e.Commit(1, []storage.Write{set("key", "value")}))
 	must(t, e.Iterate(1, nil, nil, func(_, v []byte) bool { copy(v, "yyyyy"); return true }))
 	if got := get(t, e, "key", 1); got != "value" {
-		t.Errorf("%q; the engine kept what it gave away", got)
-	}
-}
-
-func TestEngineIteratesInOrderWithinThePrefixFromTheStart(t *testing.T) {
-	e := openDisk(t, NewDisk()).Data
-	var first []storage.Write
-	for _, key := range []string{"b2", "a", "b1", "b", "c"} {
-		first = append(first, set(key, "x"))
-	}
-	must(t, e.Commit(1, first))
-	must(t, e.Commit(2, []storage.Write{del("b1"), set("b3", "y")}))
-	for _, tc := range []struct {
-		ts           uint64
-		prefix, from string
-		want         []string
-	}{
-		{1, "b", "", []string{"b=x", "b1=x", "b2=x"}},
-		{2, "b", "", []string{"b=x", "b2=x", "b3=y"}},
-		{2, "b", "b\x00", []string{"b2=x", "b3=y"}},
-		{2, "b", "a", []string{"b=x", "b2=x", "b3=y"}},
-		{2, "b", "c", nil},
-		{0, "", "", nil},
-	} {
-		if got := list(t, e, tc.ts, tc.prefix, tc.from); !slices.Equal(got, tc.want) {
-			t.Errorf("at %d, %q from %q: %q, want %q", tc.ts, tc.prefix, tc.from, got, tc.want)
-		}
-	}
-	n := 0
-	must(t, e.Iterate(2, nil, nil, func(_, _ []byte) bool { n++; return n < 2 }))
-	if n != 2 {
-		t.Errorf("visited %d, want 2: visit returned false", n)
+		t.Errorf("%q; the engine kept what it lent", got)
 	}
 }
 
 func TestEngineRefusesWhatItMustNotTake(t *testing.T) {
-	d := NewDisk()
-	d.SetLimits(storage.Limits{Bytes: 1000, Count: 3, Value: 400})
-	e := openDisk(t, d).Data
-	must(t, e.Commit(2, []storage.Write{
-		set("a", strings.Repeat("x", 400)), set("b", strings.Repeat("x", 400)),
-	}))
-	many := []storage.Write{set("c", ""), set("d", ""), set("e", ""), set("f", "")}
-	for name, writes := range map[string][]storage.Write{
-		"value": {set("c", strings.Repeat("x", 401))}, "count": many,
-		"bytes": {
-			set("c", strings.Repeat("x", 400)), set("d", strings.Repeat("x", 400)),
-			set("e", strings.Repeat("x", 60)), // with the overhead of three writes
-		},
-	} {
-		if err := e.Commit(3, writes); !errors.Is(err, storage.ErrTooBig) {
-			t.Errorf("%s above the limit: %v, want ErrTooBig", name, err)
+	on(t, func(t *testing.T, disk func() *Disk) {
+		d := disk()
+		d.SetLimits(storage.Limits{Bytes: 1000, Count: 3, Value: 400})
+		e := openDisk(t, d).Data
+		if got := e.Limits(); got.Bytes != 1000 || got.Count != 3 || got.Value != 400 {
+			t.Errorf("%+v", got)
 		}
-	}
-	if err := e.Commit(2, many[:1]); err == nil {
-		t.Error("a commit at the timestamp of another was taken")
-	}
-	if got := list(t, e, 9, "", ""); len(got) != 2 {
-		t.Errorf("a part of a refused commit is stored: %q", got)
-	}
-}
-
-// TestEngineAgreesWithAModel compares the disk with a map of histories under random
-// commits, deletions, discards and restarts of every kind.
-func TestEngineAgreesWithAModel(t *testing.T) {
-	onRestarts(t, func(t *testing.T, e storage.Engine, again func() storage.Engine) {
-		rng := source(1, "model")
-		history := map[string][]version{}
-		discard := uint64(0)
-		for ts := uint64(1); ts <= 1500; ts++ {
-			var writes []storage.Write
-			for range 1 + rng.IntN(20) {
-				key := fmt.Sprintf("k%03d", rng.IntN(300))
-				w := storage.Write{Key: []byte(key), Delete: rng.IntN(3) == 0}
-				if !w.Delete {
-					w.Value = bytes.Repeat([]byte{byte(ts)}, rng.IntN(100))
-				}
-				writes = append(writes, w)
-				history[key] = append(history[key], version{ts: ts, value: w.Value, deleted: w.Delete})
-			}
-			must(t, e.Commit(ts, writes))
-			if rng.IntN(20) == 0 {
-				discard = max(discard, ts-uint64(rng.IntN(min(5, int(ts)))))
-				e.SetDiscard(discard)
-			}
-			if rng.IntN(100) == 0 {
-				e = again()
-			}
-			if rng.IntN(50) == 0 {
-				compare(t, e, history, discard+uint64(rng.IntN(int(ts-discard)+1)))
+		must(t, e.Commit(2, []storage.Write{
+			set("a", strings.Repeat("x", 400)), set("b", strings.Repeat("x", 400)),
+		}))
+		many := []storage.Write{set("c", ""), set("d", ""), set("e", ""), set("f", "")}
+		for name, writes := range map[string][]storage.Write{
+			"value": {set("c", strings.Repeat("x", 401))}, "count": many,
+			"bytes": {
+				set("c", strings.Repeat("x", 400)), set("d", strings.Repeat("x", 400)),
+				set("e", strings.Repeat("x", 60)), // with the overhead of three writes
+			},
+		} {
+			if err := e.Commit(3, writes); !errors.Is(err, storage.ErrTooBig) {
+				t.Errorf("%s above the limit: %v, want ErrTooBig", name, err)
 			}
 		}
-		compare(t, e, history, 1500)
-		if most := int64(1500 * 20 * 50); e.Size() <= 0 || e.Size() > most/4 {
-			t.Errorf("the engine takes %d bytes: it discards nothing", e.Size())
+		if err := e.Commit(2, many[:1]); err == nil {
+			t.Error("a commit at the timestamp of another was taken")
+		}
+		if got := list(t, e, 9, "", ""); len(got) != 2 {
+			t.Errorf("a part of a refused commit is stored: %q", got)
+		}
+		e.SetDiscard(2)
+		if _, _, err := e.Get([]byte("a"), 1); !errors.Is(err, errBelowDiscard) {
+			t.Errorf("a read below the discard timestamp: %v", err)
 		}
 	})
 }
 
-func compare(t *testing.T, e storage.Engine, history map[string][]version, ts uint64) {
-	t.Helper()
-	var want []string
-	for key, versions := range history {
-		if v, found := at(versions, ts); found {
-			want = append(want, key+"="+string(v.value))
+// TestEngineDropsWhatIsDiscarded: what is overwritten takes no room for ever.
+func TestEngineDropsWhatIsDiscarded(t *testing.T) {
+	on(t, func(t *testing.T, disk func() *Disk) {
+		e := openDisk(t, disk()).Data
+		const rounds, value = 20_000, 100
+		for ts := uint64(1); ts <= rounds; ts++ {
+			w := set(fmt.Sprintf("k%d", ts%50), strings.Repeat("v", value))
+			w.Delete = ts%3 == 0
+			must(t, e.Commit(ts, []storage.Write{w}))
+			e.SetDiscard(ts)
 		}
-	}
-	slices.Sort(want)
-	if got := list(t, e, ts, "k", ""); !slices.Equal(got, want) {
-		t.Fatalf("at %d the engine has %d entries, the model %d, or they differ",
-			ts, len(got), len(want))
-	}
+		if size := e.Size(); size < 20*value || size > rounds*value/4 {
+			t.Errorf("the engine takes %d bytes", size)
+		}
+	})
 }

@@ -161,10 +161,14 @@ func (h *Host) ready(ids []kv.NodeID) bool {
 	return up && status.Confirmed && h.process.node.Connected(ids)
 }
 
-func newHost(c *Cluster, m ring.Member, addr string) *Host {
-	h := &Host{Member: m, Addr: addr, Disk: NewDisk(), Clock: NewClock(0, 0), cluster: c}
+func newHost(c *Cluster, m ring.Member, addr string) (*Host, error) {
+	disk, err := c.cfg.disk(m.Name)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{Member: m, Addr: addr, Disk: disk, Clock: NewClock(0, 0), cluster: c}
 	h.reach.group = c.group
-	return h
+	return h, nil
 }
 
 // stragglers is how long memberlist's timers may outlive its shutdown.

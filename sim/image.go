@@ -248,11 +248,11 @@ func (m *image) trimmed(key string, versions []version) []version {
 	return slices.Delete(versions, 0, keep)
 }
 
-// checkCommit refuses what an engine must not take.
-func (m *image) checkCommit(ts uint64, writes []storage.Write, limits storage.Limits) error {
+// checkCommit refuses what an engine must not take, after a commit at newest.
+func checkCommit(newest, ts uint64, writes []storage.Write, limits storage.Limits) error {
 	const overhead = 48 // that limits count for each write
-	if ts <= m.newest {
-		return fmt.Errorf("sim: commit at %d after one at %d", ts, m.newest)
+	if ts <= newest {
+		return fmt.Errorf("sim: commit at %d after one at %d", ts, newest)
 	}
 	size := 0
 	for _, w := range writes {

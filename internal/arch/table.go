@@ -83,7 +83,7 @@ func sideRooms() []Room {
 		{Path: "jepsen/report", Row: side, Imports: append(pure, "jepsen/checker")},
 		{
 			// ring, replica and wire are words of node.Group, in whose place sim stands.
-			Path: "sim", Row: side,
+			Path: "sim", Row: side, TestImports: []string{"storage/enginetest"},
 			Imports: []string{
 				"node", "client", "gossip", "storage", "rpc/memnet", "kv", "vclock",
 				"ring", "replica", "wire", "jepsen/history", "jepsen/workload", "jepsen/checker",
