@@ -149,7 +149,14 @@ func (e *elements) demand(t *testing.T, c *Cluster) {
 
 // chaos runs clients while disturb does its work, and then demands what they wrote.
 func chaos(t *testing.T, seed uint64, disturb func(c *Cluster, rng *rand.Rand)) *Cluster {
-	c := startCluster(t, DefaultConfig(seed))
+	t.Helper()
+	return chaosWith(t, DefaultConfig(seed), disturb)
+}
+
+func chaosWith(t *testing.T, cfg Config, disturb func(c *Cluster, rng *rand.Rand)) *Cluster {
+	t.Helper()
+	seed := cfg.Seed
+	c := startCluster(t, cfg)
 	e := &elements{acked: make(map[string][]string)}
 	wait := e.write(t, c, 50)
 	disturb(c, source(seed, "chaos"))

@@ -53,7 +53,12 @@ func TestClocksThatDisagreeLoseNoAcknowledgedWrite(t *testing.T) {
 // filled starts a cluster with a value under each of some keys, written to all replicas.
 func filled(t *testing.T) (*Cluster, *client.Bucket) {
 	t.Helper()
-	c := startCluster(t, DefaultConfig(3))
+	return filledWith(t, DefaultConfig(3))
+}
+
+func filledWith(t *testing.T, cfg Config) (*Cluster, *client.Bucket) {
+	t.Helper()
+	c := startCluster(t, cfg)
 	b := connect(t, c, "c").Bucket("default")
 	for i := range 50 {
 		_, err := b.Put(limit(t), key(i), valueOf(i), client.WithW(client.All))
