@@ -40,7 +40,7 @@ func (s *store) Get(ctx context.Context, r *workload.Request) workload.Answer {
 	if err != nil {
 		return failed(err)
 	}
-	return answered(r, got.Served, got.Context, got.Siblings)
+	return answered(got.Served, got.Context, got.Siblings)
 }
 
 // Put implements workload.Store.
@@ -56,7 +56,7 @@ func (s *store) Put(ctx context.Context, r *workload.Request) workload.Answer {
 	if err != nil {
 		return failed(err)
 	}
-	return answered(r, got.Served, got.Context, got.Siblings)
+	return answered(got.Served, got.Context, got.Siblings)
 }
 
 // Delete implements workload.Store.
@@ -65,7 +65,7 @@ func (s *store) Delete(ctx context.Context, r *workload.Request) workload.Answer
 	if err != nil {
 		return failed(err)
 	}
-	return answered(r, got.Served, got.Context, nil)
+	return answered(got.Served, got.Context, nil)
 }
 
 func (s *store) options(r *workload.Request, write bool) []client.Option {
@@ -95,13 +95,9 @@ func (s *store) options(r *workload.Request, write bool) []client.Option {
 	return opts
 }
 
-func answered(
-	r *workload.Request, by client.Served, c client.Context, siblings []client.Sibling,
-) workload.Answer {
-	a := workload.Answer{Outcome: history.OK, Context: c, Moved: by.Moved, Node: by.Node}
-	if r.Node > 0 && by.Attempts > 1 {
-		// A node that does not own the key may have handed each attempt to another owner.
-		a.Moved = true
+func answered(by client.Served, c client.Context, siblings []client.Sibling) workload.Answer {
+	a := workload.Answer{
+		Outcome: history.OK, Context: c, Moved: by.Moved, Again: by.Attempts > 1, Node: by.Node,
 	}
 	for i := range siblings {
 		if !siblings[i].Deleted {
@@ -119,7 +115,8 @@ func failed(err error) workload.Answer {
 	var e *client.Error
 	if errors.As(err, &e) {
 		// An error does not tell where the attempts went: any but the first may have moved.
-		a.Node, a.Moved = e.Node, e.Attempts > 1
+		a.Node, a.Again = e.Node, e.Attempts > 1
+		a.Moved = a.Again
 	}
 	return a
 }

@@ -170,7 +170,7 @@ func (s *sweep) show(i int32, op *history.Op) {
 		}
 		w := int(s.x.local[j])
 		switch {
-		case s.shown.has(w) && s.moved.has(w):
+		case s.shown.has(w) && s.op(w).Moved:
 			twins++
 		case s.shown.has(w):
 			twice = w
@@ -193,7 +193,7 @@ func (s *sweep) show(i int32, op *history.Op) {
 func (s *sweep) falseSiblings(i int32) {
 	copy(s.scratch, s.shown)
 	s.scratch.keep(s.below)
-	s.scratch.remove(s.moved)
+	s.scratch.remove(s.doubled)
 	w := s.scratch.first()
 	if w < 0 {
 		return
@@ -270,7 +270,7 @@ func (s *sweep) resurrected(i int32, needs int) {
 	clear(s.scratch)
 	s.dead.above(needs, s.scratch)
 	s.scratch.keep(s.shown)
-	s.scratch.remove(s.moved)
+	s.scratch.remove(s.doubled)
 	w := s.scratch.first()
 	if w < 0 {
 		return

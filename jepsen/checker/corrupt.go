@@ -122,7 +122,7 @@ func showOverwritten(rng *rand.Rand, h *history.History) (*history.History, bool
 			return v, false
 		}
 		for _, o := range by[v].Context {
-			if by[o] != nil && by[o].Kind == history.Put && !by[o].Moved {
+			if by[o] != nil && by[o].Kind == history.Put && !by[o].Doubled() {
 				return o, true
 			}
 		}
@@ -143,7 +143,7 @@ func showOverwritten(rng *rand.Rand, h *history.History) (*history.History, bool
 func resurrect(rng *rand.Rand, h *history.History) (*history.History, bool) {
 	by := writers(h)
 	value := func(v history.Value) bool {
-		return by[v] != nil && by[v].Kind == history.Put && !by[v].Moved
+		return by[v] != nil && by[v].Kind == history.Put && !by[v].Doubled()
 	}
 	d := pick(rng, h, func(_ int, op *history.Op) bool {
 		return op.Kind == history.Delete && slices.ContainsFunc(op.Context, value)

@@ -91,7 +91,7 @@ const outlived = time.Millisecond
 func outlive(rng *rand.Rand, h *history.History) (*history.History, bool) {
 	over := make(map[string][]*history.Op) // what ended for certain, of each key
 	for i := range h.Ops {
-		if op := &h.Ops[i]; op.TTL > 0 && op.Outcome == history.OK && !op.Moved {
+		if op := &h.Ops[i]; op.TTL > 0 && op.Outcome == history.OK && !op.Doubled() {
 			over[op.Key] = append(over[op.Key], op)
 		}
 	}

@@ -21,7 +21,7 @@ func (x *index) endsFrom(op *history.Op) int64 {
 // endedBy is from when on it certainly has; never where its write may still be under way.
 func (x *index) endedBy(op *history.Op) int64 {
 	latest := op.Completed
-	if op.Outcome != history.OK || op.Moved {
+	if op.Outcome != history.OK || op.Doubled() {
 		// Another attempt at it may be taken as long as requests linger.
 		if x.cfg.Linger == 0 {
 			return math.MaxInt64

@@ -20,9 +20,9 @@ type graph struct {
 	acked  []int32 // ok puts, ok deletes and ok atomic reads, by when they completed
 	anc    []set   // by local number: what was overwritten for certain, also through others
 	done   []uint8 // by local number: whether anc is complete
-	// moved are the writes that may be there twice. One of the two may stay where the
-	// other was overwritten.
-	moved set
+	// doubled are the writes that may have two dots. One of the two may stay where the other
+	// was overwritten.
+	doubled set
 	// deletes are no values: a read does not list them.
 	deletes set
 	// expiring are the writes with a time to live.
@@ -59,14 +59,14 @@ func newGraph(x *index, key *keyOps, out *Result) *graph {
 // build finds the ancestors. Contexts that no store can have given are violations.
 func (g *graph) build() {
 	n := len(g.writes)
-	g.moved, g.deletes, g.expiring = newSet(n), newSet(n), newSet(n)
+	g.doubled, g.deletes, g.expiring = newSet(n), newSet(n), newSet(n)
 	g.anc, g.done = make([]set, n), make([]uint8, n)
-	flat := make(set, n*len(g.moved))
+	flat := make(set, n*len(g.doubled))
 	for w := range g.writes {
-		g.anc[w], flat = flat[:len(g.moved):len(g.moved)], flat[len(g.moved):]
+		g.anc[w], flat = flat[:len(g.doubled):len(g.doubled)], flat[len(g.doubled):]
 		op := g.op(w)
-		if op.Moved {
-			g.moved.add(w)
+		if op.Doubled() {
+			g.doubled.add(w)
 		}
 		if op.Kind == history.Delete {
 			g.deletes.add(w)
@@ -166,9 +166,9 @@ func (g *graph) hide() {
 		}
 	}
 	slices.SortStableFunc(marks, func(a, b mark) int { return cmp.Compare(a.at, b.at) })
-	flat := make(set, len(marks)*len(g.moved))
+	flat := make(set, len(marks)*len(g.doubled))
 	for i, m := range marks {
-		s := flat[i*len(g.moved) : (i+1)*len(g.moved)]
+		s := flat[i*len(g.doubled) : (i+1)*len(g.doubled)]
 		if i > 0 {
 			copy(s, g.hidden[i-1])
 		}
@@ -185,7 +185,7 @@ func (g *graph) hide() {
 // mayCover adds to s what a delete without context may have found.
 func (g *graph) mayCover(d *history.Op, s set) {
 	until := d.Completed
-	if d.Outcome == history.Info {
+	if d.Outcome == history.Info || d.Doubled() { // an attempt may go on after it
 		until = math.MaxInt64
 		if g.x.cfg.Linger > 0 {
 			until = d.Completed + int64(g.x.cfg.Linger)

@@ -67,6 +67,15 @@ func TestNothingIsShownBesideWhatOverwroteIt(t *testing.T) {
 			s.put("1.2", "1.1", 2, 3)
 			s.final("1.1 1.1 1.2")
 		}, "", nil},
+		{"twice, although readers see tries at one node once", func(s *script) {
+			s.put("1.1", "-", 0, 1, again)
+			s.final("1.1 1.1")
+		}, "explosion", nil},
+		{"of which one try may be there", func(s *script) {
+			s.put("1.1", "-", 0, 1, again)
+			s.put("1.2", "1.1", 2, 3)
+			s.final("1.1 1.2")
+		}, "", nil},
 		{"twice", func(s *script) { chain(s); s.final("2.1 2.1") }, "explosion", nil},
 		{"more than there are writers", func(s *script) {
 			s.put("1.1", "-", 0, 1)
@@ -164,6 +173,17 @@ func TestDeletesRemoveWhatTheyCoverAndNothingElse(t *testing.T) {
 			s.put("1.1", "-", 0, 1, moved)
 			s.del("2.1", "1.1", 4, 5)
 			s.final("1.1")
+		}, "", nil},
+		{"back by a try before it that was not known any more", func(s *script) {
+			s.put("1.1", "-", 0, 1, again)
+			s.del("2.1", "1.1", 4, 5)
+			s.final("1.1")
+		}, "", nil},
+		{"gone by a try of a delete that goes on after it", func(s *script) {
+			one(s)
+			s.del("2.1", "-", 4, 5, again)
+			s.put("3.1", "-", 6, 7)
+			s.final("")
 		}, "", nil},
 		{"a write beside the delete is gone", func(s *script) {
 			one(s)

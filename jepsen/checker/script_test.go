@@ -32,6 +32,7 @@ type change func(*history.Op)
 func info(o *history.Op)   { o.Outcome = history.Info }
 func fail(o *history.Op)   { o.Outcome = history.Fail }
 func moved(o *history.Op)  { o.Moved = true }
+func again(o *history.Op)  { o.Again = true }
 func atomic(o *history.Op) { o.Atomic = true }
 
 func levelsAre(n uint8) change {

@@ -61,7 +61,7 @@ func (s *sweep) ownDeletes(i int32, op *history.Op, one *session) {
 	clear(s.scratch)
 	one.dead.above(s.x.needs(op), s.scratch)
 	s.scratch.keep(s.shown)
-	s.scratch.remove(s.moved)
+	s.scratch.remove(s.doubled)
 	if w := s.scratch.first(); w >= 0 {
 		s.x.violate(s.sessionOut, "read-your-writes", s.key.name, path(s.writes[w], i),
 			"process %d deleted %s, and reads it", op.Process, s.op(w).Value)

@@ -28,7 +28,8 @@ func sample() *History {
 			},
 			{
 				Process: 1, Kind: Delete, Key: "<k>", Invoked: -1, Completed: 1 << 62, Outcome: Info,
-				Value: v(1<<32-1, 1<<64-1), Context: []Value{v(1, 1)}, Moved: true, Error: "gone",
+				Value: v(1<<32-1, 1<<64-1), Context: []Value{v(1, 1)}, Moved: true, Again: true,
+				Pinned: true, Error: "gone",
 			},
 			{Kind: Add, Key: "s", Outcome: Fail, Value: v(3, 1)},
 			{Kind: Members, Key: "s", Outcome: OK, Read: []Value{v(3, 2)}},

@@ -111,6 +111,11 @@ type Op struct {
 	// Moved says that an attempt of unknown outcome may have gone to another coordinator: the
 	// write may then be there twice, under two dots.
 	Moved bool `json:"moved,omitempty"`
+	// Again says that it was sent more than once, to whomever. What a process has done of it
+	// before it ended is not known to the one that comes after it, nor to another owner that a
+	// node asks in its place: so this write too may have two dots. Readers see it once, as long
+	// as both are there; but one may stay where the other was overwritten.
+	Again bool `json:"again,omitempty"`
 	// Pinned says that one node alone was asked, so that it fails where that node is down.
 	Pinned bool `json:"pinned,omitempty"`
 	// Final is the round of final reads that the read belongs to, from 1 on, when every fault
@@ -134,6 +139,9 @@ const (
 	MaxLevel  = kv.MaxLevel
 	MaxTime   = 1 << 62 // nanoseconds, either way: sums with a duration fit
 )
+
+// Doubled reports whether there may be two dots of one write.
+func (o *Op) Doubled() bool { return o.Moved || o.Again }
 
 // Strict reports whether a read that begins after the write's acknowledgement meets at
 // least one replica that has it: n replicas, and fallbacks among them if sloppy.

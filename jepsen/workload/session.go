@@ -239,7 +239,8 @@ func (s *Session) value() history.Value {
 }
 
 func tell(op *history.Op, a *Answer) {
-	op.Outcome, op.Node, op.Error, op.Moved = a.Outcome, a.Node, a.Error, a.Moved
+	op.Outcome, op.Node, op.Error = a.Outcome, a.Node, a.Error
+	op.Moved, op.Again = a.Moved, a.Again && op.Kind.Writes()
 }
 
 func openAll(payloads [][]byte) ([]history.Value, error) {

@@ -41,6 +41,8 @@ type Answer struct {
 	Context []byte
 	// Moved says that the write may have been made twice, under two dots.
 	Moved bool
+	// Again says that it was sent more than once.
+	Again bool
 	// Node is who answered, Error why it is not ok; both are for people.
 	Node  string
 	Error string
