@@ -136,7 +136,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 // again: an unknown verdict becomes a known one when the group is back.
 func (r *Replica) Confirm(v Verdict) {
 	state := stateAfter(v, r.past.Fresh())
-	if mutant.On(mutant.RefusedStoreServes) {
+	if mutant.On(mutant.RefusedStoreServes) && state == stateRefused {
 		state = stateConfirmed
 	}
 	status := Status{

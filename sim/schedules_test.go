@@ -39,6 +39,19 @@ func schedules() []schedule {
 		{"a delete of nothing", "a delete deletes what its context covers", deleteOfNothing},
 		{"a delete that is tried again", "a retried delete covers its own tombstone",
 			retriedDelete},
+		{"a loss of all power right after an answer", "w nodes have synced before the answer",
+			answerBeforePowerLoss},
+		{"a retry while its first try is under way", "every answer waits for what it rests on",
+			retryUnderWay},
+		{"a disk that fails", "a failed commit ends the process", failedCommit},
+		{"a write that too few have", "what may be stored is no failure", writeOfTooFew},
+		{"an answer that comes late", "an answer belongs to one call", lateAnswer},
+		{"a read where the own copy lags", "r copies are compared, merged and repaired",
+			readWhereItLags},
+		{"an atomic read of what one owner has", "it is written back before the answer",
+			atomicRead},
+		{"a wiped disk beside a copy that lags", "a refused store does not count", wipedDisk},
+		{"a damaged record", "unreadable is not absent", damagedRecord},
 	}
 }
 

@@ -40,7 +40,8 @@ const (
 
 // All returns every mutant, in order of their numbers, the classic ones first. Numbers
 // with M are those of the list that the rig must kill; those that are left out need parts
-// that do not exist yet.
+// that do not exist yet. KilledBy names what should meet them by chance; nearly all have an
+// exact schedule as well (package sim, TestSchedulesAreRedWithoutTheirRule).
 func All() []Info { return append(classic(), ofThisDesign()...) }
 
 func classic() []Info {
