@@ -206,20 +206,22 @@ func (w *put) sendToOthers() quorum.Decision {
 			Class: kv.ClassClientWrite, Epoch: w.mint.Epoch, Request: w.req.Request,
 			Object: w.mint.Object, Raw: w.mint.Encoded,
 		}
-		heard := func(reply wire.StoreReply, err error) {
-			w.events <- writeEvent{
-				kind: eventStored, node: target.Node, slot: target.Slot, reply: reply, err: err,
-			}
-		}
 		if err := w.c.hitSend(PointSend); err != nil {
-			heard(wire.StoreReply{}, err)
+			w.heard(target, wire.StoreReply{}, err)
 			continue
 		}
 		w.c.open.add()
 		w.c.peers.Store(target.Node, req, w.sends, func(reply wire.StoreReply, err error) {
-			heard(reply, err)
+			w.heard(target, reply, err)
 			w.c.open.done()
 		})
+	}
+}
+
+// heard hands over what became of a send.
+func (w *put) heard(target quorum.Target, reply wire.StoreReply, err error) {
+	w.events <- writeEvent{
+		kind: eventStored, node: target.Node, slot: target.Slot, reply: reply, err: err,
 	}
 }
 
