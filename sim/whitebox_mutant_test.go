@@ -18,7 +18,9 @@ func TestRulesAreRedUnderTheBugsThatTheyAreFor(t *testing.T) {
 		mutant.AckOneShort:        whitebox.RuleAcknowledged,
 		mutant.AckBeforeSync:      whitebox.RuleAcknowledged,
 		mutant.CommitErrorIgnored: whitebox.RuleAcknowledged,
+		mutant.KeepNotAwaited:     whitebox.RuleAcknowledged,
 		mutant.KeepIncarnation:    whitebox.RuleUniqueDot,
+		mutant.CleanMarkStays:     whitebox.RuleUniqueDot,
 		mutant.CopyReplaces:       whitebox.RuleGrows,
 	} {
 		t.Run(string(name), func(t *testing.T) {

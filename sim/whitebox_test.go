@@ -74,6 +74,9 @@ func watched(
 		cfg.Tune = func(h *Host, n *node.Config) {
 			number := uint16(h.ID)
 			n.Trace = trace.New(number, checker.Process(number))
+			if seed%2 == 1 {
+				n.Storage.CacheBytes = 0 // each operation rests on what is read for it
+			}
 			if h.processes > 1 { // the first all start well
 				n.Points = laid.lay()
 			}
