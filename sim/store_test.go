@@ -4,10 +4,12 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/jepsen/checker"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 )
@@ -59,4 +61,66 @@ func TestStoresGiveValuesTheirTimeToLive(t *testing.T) {
 			time.Sleep(r.TTL)
 		}
 	})
+}
+
+// mortals is a history of values that end, over hosts whose clocks are up to apart apart.
+func mortals(t *testing.T, seed uint64, apart time.Duration) *history.History {
+	t.Helper()
+	cfg := DefaultConfig(seed)
+	cfg.Nodes = 4
+	r, rng := newTrial(t, cfg, "expiry"), source(seed, "clocks")
+	for i, h := range r.Hosts {
+		if i > 0 { // the first is right, and the second as wrong as can be
+			h.Clock.Step(time.Duration(rng.Int64N(int64(apart) + 1)))
+		}
+	}
+	last := r.Hosts[1].Clock
+	last.Step(apart - last.Offset())
+	r.run(t, 300)()
+	time.Sleep(drained)
+	r.finish(t, 1)
+	return r.record.History()
+}
+
+// TestValuesEndByTheClocks: as early and as late as clocks differ, and no more. So where
+// they differ by more than is known a checker sees it, and where it is known nothing.
+func TestValuesEndByTheClocks(t *testing.T) {
+	rules := make(map[string]int)
+	for seed := range uint64(6) {
+		for _, apart := range []time.Duration{0, 20 * time.Millisecond} {
+			synctest.Test(t, func(t *testing.T) {
+				h := mortals(t, seed, apart)
+				cfg := checker.DefaultConfig()
+				cfg.Skew += apart
+				report, err := checker.Check(h, cfg)
+				must(t, err)
+				if report.Verdict != checker.Valid {
+					t.Errorf("seed %d, %v apart: %s", seed, apart, report)
+				}
+				bad, done := outliving().Corrupt(source(seed, "C13"), h)
+				if report, err = checker.Check(bad, checker.DefaultConfig()); !done || err != nil ||
+					apart == 0 && report.Verdict != checker.Invalid {
+					t.Errorf("seed %d: %t, %v: valid although a value has outlived its time", seed, done, err)
+				}
+				if apart == 0 {
+					return
+				}
+				report, err = checker.Check(h, checker.DefaultConfig())
+				must(t, err)
+				for _, v := range report.Result("causal").Violations {
+					rules[v.Rule]++
+				}
+			})
+		}
+	}
+	for _, rule := range []string{"expired", "lost-update"} {
+		if rules[rule] == 0 {
+			t.Errorf("clocks that nobody knows to be wrong have broken %v, and not %q", rules, rule)
+		}
+	}
+}
+
+func outliving() checker.Corruptor {
+	all := checker.Corruptors()
+	return all[slices.IndexFunc(all, func(c checker.Corruptor) bool { return c.Name == "C13" })]
 }

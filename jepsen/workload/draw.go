@@ -77,7 +77,7 @@ func Draw(rng *rand.Rand, kind, prefix string, o Options) (Workload, error) {
 		o.apply(&w.Common)
 		return w, nil
 	case "expiry":
-		w := DrawExpiry(rng, prefix, o.N)
+		w := DrawExpiry(rng, prefix, o.N, o.Nodes)
 		pauses := w.MaxTTL / w.MaxPause
 		o.apply(&w.Common)
 		w.MaxTTL = pauses * max(w.MaxPause, time.Millisecond)

@@ -22,14 +22,15 @@ type Expiry struct {
 	MaxTTL time.Duration
 }
 
-// DrawExpiry draws a mix in which values end after a few steps. Its keys begin with prefix.
-func DrawExpiry(rng *rand.Rand, prefix string, n uint8) Expiry {
+// DrawExpiry draws a mix in which values end after a few steps, by the clocks of several
+// nodes. Its keys begin with prefix.
+func DrawExpiry(rng *rand.Rand, prefix string, n uint8, nodes int) Expiry {
 	w := Expiry{
-		Common: Common{Keys: names(prefix, 1+rng.IntN(6)), N: n},
+		Common: Common{Keys: names(prefix, 1+rng.IntN(6)), N: n, Nodes: nodes},
 		Gets:   3 + rng.IntN(4), Puts: 1 + rng.IntN(4), Deletes: rng.IntN(2),
 		Blind: rng.Float64() / 2, Mortal: 0.5 + rng.Float64()/2, Near: rng.Float64() / 2,
 	}
-	w.MaxPause = drawPause(rng)
+	w.MaxPause, w.Move = drawPause(rng), rng.Float64()
 	w.MaxTTL = w.MaxPause * time.Duration(2+rng.IntN(16))
 	return w
 }

@@ -133,7 +133,7 @@ func TestValuesAreReadAroundTheirEnds(t *testing.T) {
 		must(t, err)
 		began := time.Now()
 		one := workload.NewSession(s, 0, r, func() int64 { return int64(time.Since(began)) })
-		load := workload.DrawExpiry(rng, "k", 3)
+		load := workload.DrawExpiry(rng, "k", 3, 3)
 		load.Near = 0.5
 		must(t, workload.Run(t.Context(), one, load, rng, 1000))
 		before, after, mortal := 0, 0, 0

@@ -16,21 +16,19 @@ type Sessions struct {
 	R, W uint8
 	// Gets, Puts and Deletes weigh the kinds against each other.
 	Gets, Puts, Deletes int
-	// Blind and Atomic are shares as of Register; Move is that of the steps before which the
-	// session goes to a node that is drawn from 1 to Nodes; 0 Nodes: it never does.
-	Blind, Atomic, Move float64
-	Nodes               int
+	// Blind and Atomic are shares as of Register.
+	Blind, Atomic float64
 }
 
 // DrawSessions draws a mix, and levels: mostly majorities. Its keys begin with prefix.
 func DrawSessions(rng *rand.Rand, prefix string, n uint8, nodes int) Sessions {
 	w := Sessions{
-		Common: Common{Keys: names(prefix, 1+rng.IntN(6)), N: n},
+		Common: Common{Keys: names(prefix, 1+rng.IntN(6)), N: n, Nodes: nodes},
 		R:      n/2 + 1, W: n/2 + 1,
 		Gets: 2 + rng.IntN(4), Puts: 1 + rng.IntN(4), Deletes: rng.IntN(2),
-		Blind: rng.Float64() / 3, Atomic: rng.Float64() / 3, Move: 0.1 + 0.9*rng.Float64(),
-		Nodes: nodes,
+		Blind: rng.Float64() / 3, Atomic: rng.Float64() / 3,
 	}
+	w.Move = 0.1 + 0.9*rng.Float64()
 	if rng.IntN(4) == 0 {
 		w.R = 1 + uint8(rng.IntN(int(n)))
 		w.W = n - w.R + 1
@@ -43,9 +41,6 @@ func DrawSessions(rng *rand.Rand, prefix string, n uint8, nodes int) Sessions {
 func (w Sessions) Next(rng *rand.Rand) Step {
 	s := w.step(rng)
 	s.Levels = Levels{R: w.R, W: max(w.W, min(w.MinW, w.N))}
-	if rng.Float64() < w.Move && w.Nodes > 0 {
-		s.Node = 1 + rng.IntN(w.Nodes)
-	}
 	switch n := rng.IntN(w.Gets + w.Puts + w.Deletes); {
 	case n < w.Gets:
 		s.Kind = history.Get

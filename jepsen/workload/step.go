@@ -58,6 +58,11 @@ type Common struct {
 	FinalR uint8
 	// MaxPause bounds the pauses.
 	MaxPause time.Duration
+	// Move is the share of steps before which the session goes to a node that is drawn from 1
+	// to Nodes; 0 Nodes: it never names one. Sessions and Expiry draw it: there it matters
+	// who answers.
+	Move  float64
+	Nodes int
 }
 
 // step draws what steps of all kinds have.
@@ -67,6 +72,9 @@ func (c *Common) step(rng *rand.Rand) Step {
 		Levels: drawLevels(rng, c.N),
 	}
 	s.Levels.W = max(s.Levels.W, min(c.MinW, c.N))
+	if c.Nodes > 0 && rng.Float64() < c.Move {
+		s.Node = 1 + rng.IntN(c.Nodes)
+	}
 	return s
 }
 
