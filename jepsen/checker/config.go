@@ -25,9 +25,10 @@ type Config struct {
 	// Skew is how far apart the clocks of two nodes may be, or one clock at two times: from
 	// the write that says when a value ends to the read that finds it ended, clocks may have
 	// gone so much more, or less, than the driver's. So much too early may a value with a time
-	// to live be gone, and so much too late still be there, and no more. A store that cuts
-	// times to milliseconds takes one more.
+	// to live be gone, and so much too late still be there, and no more.
 	Skew time.Duration
+	// Grain is what the store cuts its times to: so much earlier still may a value be gone.
+	Grain time.Duration
 	// MinAvailable is the share of operations outside of outages that must be ok, of at
 	// least MinOps operations.
 	MinAvailable float64
@@ -38,12 +39,11 @@ type Config struct {
 	Keep int
 }
 
-// DefaultConfig is for a run that ends with final reads, and whose clocks agree but for
-// what is cut off them.
+// DefaultConfig is for a run that ends with final reads, and whose clocks agree.
 func DefaultConfig() Config {
 	return Config{
 		Strict: true, Final: true, MinAvailable: 0.8, MinOps: 50,
-		Skew: time.Millisecond, MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
+		Grain: time.Millisecond, MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
 	}
 }
 
@@ -57,8 +57,8 @@ func (c *Config) Validate() error {
 	}
 	refuse(c.MaxSiblings < 0, "MaxSiblings is %d, must not be negative", c.MaxSiblings)
 	const year = 365 * 24 * time.Hour
-	refuse(min(c.Linger, c.Skew) < 0 || max(c.Linger, c.Skew) > year,
-		"Linger is %v, Skew is %v, must be 0 to %v", c.Linger, c.Skew, year)
+	refuse(min(c.Linger, c.Skew, c.Grain) < 0 || max(c.Linger, c.Skew, c.Grain) > year,
+		"Linger is %v, Skew is %v, Grain is %v, must be 0 to %v", c.Linger, c.Skew, c.Grain, year)
 	refuse(!(c.MinAvailable >= 0 && c.MinAvailable <= 1),
 		"MinAvailable is %g, must be 0 to 1", c.MinAvailable)
 	refuse(c.MinOps < 1, "MinOps is %d, must be at least 1", c.MinOps)

@@ -83,8 +83,8 @@ func miscount(rng *rand.Rand, h *history.History, above bool) (*history.History,
 	return &bad, true
 }
 
-// outlived is how long after its end a value is shown for which that is too late: as much
-// as clocks differ that nobody puts wrong.
+// outlived is how long after its end a value is shown, at least, beyond what the header's
+// label "skew" says that clocks may differ.
 const outlived = time.Millisecond
 
 // outlive shows a value in a read that begins after its end.
@@ -95,9 +95,13 @@ func outlive(rng *rand.Rand, h *history.History) (*history.History, bool) {
 			over[op.Key] = append(over[op.Key], op)
 		}
 	}
+	late := outlived
+	if skew, err := time.ParseDuration(h.Header.Labels["skew"]); err == nil {
+		late += skew
+	}
 	ended := func(read *history.Op) func(*history.Op) bool {
 		return func(put *history.Op) bool {
-			return read.Invoked-int64(outlived) >= put.Completed+put.TTL
+			return read.Invoked-int64(late) >= put.Completed+put.TTL
 		}
 	}
 	i := pick(rng, h, func(_ int, op *history.Op) bool {

@@ -15,7 +15,7 @@ import (
 
 // endsFrom is from when on a value may have ended; the write has a time to live.
 func (x *index) endsFrom(op *history.Op) int64 {
-	return op.Invoked + min(op.TTL, math.MaxInt64/4) - int64(x.cfg.Skew)
+	return op.Invoked + min(op.TTL, math.MaxInt64/4) - int64(x.cfg.Skew+x.cfg.Grain)
 }
 
 // endedBy is from when on it certainly has; never where its write may still be under way.

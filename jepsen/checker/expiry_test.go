@@ -27,6 +27,12 @@ func TestValuesAreShownUntilTheyEndAndNotAnyMore(t *testing.T) {
 		{"there as long as it may", value("1.1", 113), "", nil},
 		{"there too long", value("1.1", 114), "expired", nil},
 		{"gone as soon as clocks allow", value("", 105), "", skewed},
+		{"gone sooner, by what is cut off times", value("", 103), "", func(c *Config) {
+			c.Skew, c.Grain = 5, 2
+		}},
+		{"nor later by that", value("1.1", 119), "expired", func(c *Config) {
+			c.Skew, c.Grain = 5, 2
+		}},
 		{"gone sooner than clocks allow", value("", 104), "lost-update", skewed},
 		{"there as long as clocks allow", value("1.1", 118), "", skewed},
 		{"there longer than clocks allow", value("1.1", 119), "expired", skewed},

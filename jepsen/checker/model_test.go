@@ -56,7 +56,7 @@ func TestUntouchedHistoriesStayGreen(t *testing.T) {
 	stale, most := 0.0, 0.0
 	for seed := range seeds {
 		cfg := DefaultConfig()
-		cfg.Skew = 0 // there is one clock, and nothing is cut off it
+		cfg.Grain = 0 // there is one clock, and nothing is cut off it
 		r := check(t, generate(t, seed, shapeOf(seed)), cfg)
 		if r.Verdict != Valid {
 			t.Fatalf("seed %d: %s", seed, r)

@@ -349,6 +349,7 @@ func TestCheckRefusesConfigurationsThatCanNotBe(t *testing.T) {
 		func(c *Config) { c.MaxSiblings = -1 },
 		func(c *Config) { c.Linger = -1 },
 		func(c *Config) { c.Skew = 1 << 62 },
+		func(c *Config) { c.Grain = -1 },
 		func(c *Config) { c.MinAvailable = 1.1 },
 		func(c *Config) { c.MinOps = 0 },
 		func(c *Config) { c.MaxWrites = 1 << 20 },

@@ -87,7 +87,7 @@ func (s *script) final(read string) {
 
 func small() Config {
 	cfg := DefaultConfig()
-	cfg.MinOps, cfg.MinAvailable, cfg.Skew = 1, 0, 0
+	cfg.MinOps, cfg.MinAvailable, cfg.Grain = 1, 0, 0
 	return cfg
 }
 

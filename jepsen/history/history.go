@@ -37,7 +37,8 @@ type Header struct {
 	Seed   uint64 `json:"seed,omitempty"`
 	Mode   string `json:"mode,omitempty"`
 	Commit string `json:"commit,omitempty"`
-	// Labels are for people: what the seed drew.
+	// Labels are for people: what the seed drew. One is for checkers too: "skew", how far
+	// clocks may be apart, as time.Duration prints it.
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
