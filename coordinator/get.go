@@ -107,6 +107,7 @@ func (c *Coordinator) readOnce(ctx context.Context, p *plan, mode readMode) (fou
 	if err := asking.collect(ctx); err != nil {
 		return found{}, err
 	}
+	p.suspectSilent(asking.round)
 	counted := asking.replies
 	epoch, same := sameEpoch(counted)
 	if !same {

@@ -225,6 +225,25 @@ func TestReplicasThatDoNotAnswerAreReplaced(t *testing.T) {
 	}
 }
 
+// A read whose copies differ starts over; it must not wait once more for a replica that
+// was silent the first time (found by the simulator: three times the per-try time).
+func TestAReadThatStartsOverWaitsOnceForASilentReplica(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		s.local(version(nodeA, 1, "v"))
+		s.holding(s.others()[1], version(nodeC, 1, "w"))
+		began := time.Now()
+		got, err := s.get(getting()).wait()
+		if err != nil || !cmp.Equal(values(got), []string{"v", "w"}) {
+			t.Errorf("%q, %v", values(got), err)
+		}
+		if took := time.Since(began); took != tryCeiling/4 {
+			t.Errorf("read after %v, want %v", took, tryCeiling/4)
+		}
+		s.to(s.others()[0], 0).fail(errLost)
+	})
+}
+
 // Where the replica that was asked for the body falls away, its replacement is asked for
 // it; no round is wasted on digests alone.
 func TestTheReplacementOfTheBodyIsAskedForTheBody(t *testing.T) {

@@ -101,6 +101,19 @@ func (p *plan) suspects(node kv.NodeID) bool {
 	return false
 }
 
+// suspectSilent lets the next round, if there is one, ask those last who were asked in
+// this one in vain: else each round would wait for them anew.
+func (p *plan) suspectSilent(round *quorum.Read) {
+	for e := range round.Entries() {
+		switch e.Standing {
+		case quorum.StandingLate, quorum.StandingFailed, quorum.StandingNotSent:
+			if !p.suspects(e.Target.Node) {
+				p.spec.Suspects = append(p.spec.Suspects, e.Target.Node)
+			}
+		}
+	}
+}
+
 // name is how people know the node.
 func (p *plan) name(node kv.NodeID) string {
 	if member, known := p.ring.Member(node); known {

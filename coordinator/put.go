@@ -258,7 +258,8 @@ func (w *put) answer(err error) (PutResult, error) {
 }
 
 // expiry is the absolute time at which the new version expires, set once, here, so that
-// all replicas agree on it (TRAPS K2).
+// all replicas agree on it (TRAPS K2). It is in whole milliseconds, so the present one
+// counts as over: a value lives for its time at least.
 func (c *Coordinator) expiry(req *PutRequest) int64 {
 	ttl := req.TTL
 	if ttl == 0 {
@@ -267,5 +268,5 @@ func (c *Coordinator) expiry(req *PutRequest) int64 {
 	if ttl <= 0 || req.Kind != kv.KindValue {
 		return 0
 	}
-	return c.cfg.Now().UnixMilli() + ttl
+	return c.cfg.Now().Add(time.Millisecond-1).UnixMilli() + ttl
 }

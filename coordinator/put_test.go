@@ -258,6 +258,27 @@ func TestContextsOfPutsAreExact(t *testing.T) {
 	}
 }
 
+// A value lives for its time at least: what is beyond a whole millisecond counts as one
+// (found by the simulator: values went a part of a millisecond too early).
+func TestAValueIsNotGoneBeforeItsTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t)
+		time.Sleep(100*time.Microsecond + 1)
+		ends := time.Now().Add(50 * time.Millisecond)
+		req := putting("v")
+		req.TTL = 50
+		v := kv.Version{Kind: kv.KindValue, ExpiresAt: s.c.expiry(req)}
+		for _, early := range []time.Duration{time.Nanosecond, time.Microsecond, time.Millisecond} {
+			if v.Expired(ends.Add(-early).UnixMilli()) {
+				t.Errorf("%v too early", early)
+			}
+		}
+		if !v.Expired(ends.Add(time.Millisecond).UnixMilli()) {
+			t.Error("not gone a millisecond after its time")
+		}
+	})
+}
+
 func TestExpiryIsSetOnceByTheCoordinator(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStage(t)
