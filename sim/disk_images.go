@@ -67,7 +67,9 @@ func (m *images) restore(c *Copy) error {
 	return nil
 }
 
-func (m *images) used() int64 { return m.parts[Data].bytes + m.parts[Control].bytes }
+func (m *images) used() int64 {
+	return m.parts[Data].content.Bytes() + m.parts[Control].content.Bytes()
+}
 
 func (m *images) flip(p Part, rng *rand.Rand) (key string, done bool) {
 	return m.parts[p].flip(rng)

@@ -3,12 +3,12 @@
 package sim
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/storage/versions"
 )
 
 var (
@@ -43,11 +43,8 @@ func (e *engine) Get(key []byte, ts uint64) ([]byte, bool, error) {
 	if err := e.mayRead(ts); err != nil {
 		return nil, false, err
 	}
-	v, found := at(e.image.keys[string(key)], ts)
-	if !found {
-		return nil, false, nil
-	}
-	return append(make([]byte, 0, len(v.value)), v.value...), true, nil
+	value, found := e.image.content.Get(key, ts)
+	return value, found, nil
 }
 
 // Commit implements storage.Engine: it hands everything to the operating system at once,
@@ -72,7 +69,7 @@ func (e *engine) write(ts uint64, writes []storage.Write) (time.Duration, error)
 	if e.gone() {
 		return 0, ErrFenced
 	}
-	if err := checkCommit(e.image.newest, ts, writes, d.limits); err != nil {
+	if err := checkCommit(e.image.content.Newest(), ts, writes, d.limits); err != nil {
 		return 0, err
 	}
 	if err := d.mayWrite(e.part, writes); err != nil {
@@ -81,7 +78,6 @@ func (e *engine) write(ts uint64, writes []storage.Write) (time.Duration, error)
 	for _, w := range writes {
 		e.image.put(ts, w)
 	}
-	e.image.newest = ts
 	d.stats.Commits++
 	return d.syncTime, nil
 }
@@ -100,39 +96,22 @@ func (e *engine) sync(ts uint64) error {
 func (e *engine) Iterate(
 	ts uint64, prefix, from []byte, visit func(key, value []byte) bool,
 ) error {
-	next := string(from)
-	if bytes.Compare(from, prefix) < 0 {
-		next = string(prefix)
-	}
-	for {
-		chunk, err := e.chunk(ts, string(prefix), next)
-		if err != nil || len(chunk) == 0 {
-			return err
+	return versions.Iterate(prefix, from, func(next string) ([]versions.Entry, error) {
+		e.disk.mu.Lock()
+		defer e.disk.mu.Unlock()
+		if err := e.mayRead(ts); err != nil {
+			return nil, err
 		}
-		for _, found := range chunk {
-			if !visit([]byte(found.key), found.value) {
-				return nil
-			}
-		}
-		next = chunk[len(chunk)-1].key + "\x00"
-	}
-}
-
-func (e *engine) chunk(ts uint64, prefix, from string) ([]entry, error) {
-	e.disk.mu.Lock()
-	defer e.disk.mu.Unlock()
-	if err := e.mayRead(ts); err != nil {
-		return nil, err
-	}
-	return e.image.chunk(ts, prefix, from), nil
+		return e.image.content.Some(ts, string(prefix), next), nil
+	}, visit)
 }
 
 func (e *engine) mayRead(ts uint64) error {
-	switch {
-	case e.gone():
+	if e.gone() {
 		return ErrFenced
-	case ts < e.image.discard:
-		return fmt.Errorf("%w: at %d, discarded up to %d", errBelowDiscard, ts, e.image.discard)
+	}
+	if up := e.image.content.Discarded(); ts < up {
+		return fmt.Errorf("%w: at %d, discarded up to %d", errBelowDiscard, ts, up)
 	}
 	return e.disk.next(e.part, OpRead)
 }
@@ -142,7 +121,7 @@ func (e *engine) SetDiscard(ts uint64) {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
 	if !e.gone() {
-		e.image.discardBelow(ts)
+		e.image.content.Discard(ts, e.image.durable)
 	}
 }
 
@@ -150,7 +129,7 @@ func (e *engine) SetDiscard(ts uint64) {
 func (e *engine) MaxVersion() uint64 {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
-	return e.image.newest
+	return e.image.content.Newest()
 }
 
 // Limits implements storage.Engine.
@@ -164,7 +143,7 @@ func (e *engine) Limits() storage.Limits {
 func (e *engine) Size() int64 {
 	e.disk.mu.Lock()
 	defer e.disk.mu.Unlock()
-	return e.image.bytes
+	return e.image.content.Bytes()
 }
 
 // Tend implements storage.Engine.

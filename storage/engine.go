@@ -2,7 +2,10 @@
 
 package storage
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Engine is what the store needs of the thing that keeps bytes. Keys have versions:
 // each commit has a timestamp, and a read at a timestamp sees the newest version at or
@@ -58,6 +61,21 @@ type Limits struct {
 	Bytes int
 	Count int
 	Value int // the largest single value
+}
+
+// Check refuses writes that are more than the limits allow.
+func (l Limits) Check(writes []Write) error {
+	size := 0
+	for _, w := range writes {
+		size += w.size()
+		if len(w.Value) > l.Value {
+			return fmt.Errorf("%w: %d bytes", ErrTooBig, len(w.Value))
+		}
+	}
+	if size > l.Bytes || len(writes) > l.Count {
+		return fmt.Errorf("%w: %d writes of %d bytes", ErrTooBig, len(writes), size)
+	}
+	return nil
 }
 
 // The ways in which a store refuses or fails. Where the text does not say otherwise

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/dyno-kv/dyno/storage/versions"
 )
 
 // MemoryLimits are what a Memory engine takes where nothing else is asked for: those
@@ -29,27 +29,15 @@ type Memory struct {
 	mu sync.Mutex // held briefly, never over a wait
 
 	// Guarded by mu.
-	keys     map[string][]memoryVersion // oldest version first
-	sorted   []string                   // keys in order, without fresh
-	fresh    []string                   // keys since the last sort
-	newest   uint64                     // highest timestamp
-	open     uint64                     // timestamp that is written and not yet synced
-	hole     uint64                     // timestamp whose sync failed: replay ends before it
-	discard  uint64
-	garbage  int // versions that nobody needs any more, about
-	bytes    int64
+	content  *versions.Map
+	open     uint64 // timestamp that is written and not yet synced
+	hole     uint64 // timestamp whose sync failed: replay ends before it
 	crashed  bool
 	reads    faults
 	writes   faults
 	syncs    faults
 	syncTime time.Duration
 	limits   Limits
-}
-
-type memoryVersion struct {
-	ts      uint64
-	value   []byte
-	deleted bool
 }
 
 // faults fails the n-th call from when it was set.
@@ -73,7 +61,7 @@ var _ Engine = (*Memory)(nil)
 
 // NewMemory returns an empty engine.
 func NewMemory() *Memory {
-	return &Memory{keys: make(map[string][]memoryVersion), limits: memoryLimits}
+	return &Memory{content: versions.New(), limits: memoryLimits}
 }
 
 // SetLimits replaces the limits of one commit.
@@ -98,13 +86,7 @@ func (m *Memory) FailSync(n int, err error) { m.locked(func() { m.syncs = faults
 func (m *Memory) Damage(key []byte, change func([]byte) []byte) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	versions := m.keys[string(key)]
-	if len(versions) == 0 || versions[len(versions)-1].deleted {
-		return false
-	}
-	last := &versions[len(versions)-1]
-	last.value = change(slices.Clone(last.value))
-	return true
+	return m.content.Damage(string(key), change)
 }
 
 // Crash ends the engine as power loss does and returns what is found afterwards. A
@@ -115,30 +97,16 @@ func (m *Memory) Crash(rng *rand.Rand) *Memory {
 	defer m.mu.Unlock()
 	m.crashed = true
 	survives := rng != nil && rng.IntN(2) == 0
-	after := NewMemory()
-	after.limits = m.limits
-	for key, versions := range m.keys {
-		var kept []memoryVersion
-		for _, v := range versions {
-			if m.durable(v.ts, survives) {
-				kept = append(kept, v)
-				after.newest = max(after.newest, v.ts)
-				after.bytes += int64(len(key) + len(v.value))
-			}
-		}
-		if len(kept) > 0 {
-			after.keys[key] = kept
-			after.fresh = append(after.fresh, key)
-		}
-	}
+	after := &Memory{content: m.content.Clone(), limits: m.limits}
+	after.content.Crash(func(ts uint64) bool {
+		return m.durable(ts) || survives && ts == m.open && m.hole == 0
+	})
 	return after
 }
 
-func (m *Memory) durable(ts uint64, openSurvives bool) bool {
-	if m.hole != 0 && ts >= m.hole {
-		return false
-	}
-	return ts != m.open || openSurvives
+// durable reports whether a crash leaves what was written at ts.
+func (m *Memory) durable(ts uint64) bool {
+	return ts != m.open && (m.hole == 0 || ts < m.hole)
 }
 
 // Get implements Engine.
@@ -148,11 +116,8 @@ func (m *Memory) Get(key []byte, ts uint64) ([]byte, bool, error) {
 	if err := m.mayRead(ts); err != nil {
 		return nil, false, err
 	}
-	v, found := at(m.keys[string(key)], ts)
-	if !found {
-		return nil, false, nil
-	}
-	return append(make([]byte, 0, len(v.value)), v.value...), true, nil
+	value, found := m.content.Get(key, ts)
+	return value, found, nil
 }
 
 // Commit implements Engine.
@@ -173,54 +138,20 @@ func (m *Memory) write(ts uint64, writes []Write) (time.Duration, error) {
 	if m.crashed {
 		return 0, ErrCrashed
 	}
-	if ts <= m.newest {
-		return 0, fmt.Errorf("storage: commit at %d after one at %d", ts, m.newest)
+	if newest := m.content.Newest(); ts <= newest {
+		return 0, fmt.Errorf("storage: commit at %d after one at %d", ts, newest)
 	}
-	if err := m.checkLimits(writes); err != nil {
+	if err := m.limits.Check(writes); err != nil {
 		return 0, err
 	}
 	if err := m.writes.next(); err != nil {
 		return 0, err
 	}
-	m.newest, m.open = ts, ts
+	m.open = ts
 	for _, w := range writes {
-		m.put(ts, w)
+		m.content.Put(ts, w.Key, w.Value, w.Delete, m.durable)
 	}
 	return m.syncTime, nil
-}
-
-func (m *Memory) checkLimits(writes []Write) error {
-	size := 0
-	for _, w := range writes {
-		size += w.size()
-		if len(w.Value) > m.limits.Value {
-			return fmt.Errorf("%w: %d bytes", ErrTooBig, len(w.Value))
-		}
-	}
-	if size > m.limits.Bytes || len(writes) > m.limits.Count {
-		return fmt.Errorf("%w: %d writes of %d bytes", ErrTooBig, len(writes), size)
-	}
-	return nil
-}
-
-func (m *Memory) put(ts uint64, w Write) {
-	versions, known := m.keys[string(w.Key)]
-	if !known {
-		m.fresh = append(m.fresh, string(w.Key))
-	}
-	v := memoryVersion{ts: ts, deleted: w.Delete}
-	if !w.Delete {
-		v.value = append(make([]byte, 0, len(w.Value)), w.Value...)
-	}
-	m.bytes += int64(len(w.Key) + len(v.value))
-	if n := len(versions); n > 0 && versions[n-1].ts == ts {
-		versions[n-1] = v // of several writes of one key the last counts
-		return
-	}
-	if len(versions) > 0 || v.deleted {
-		m.garbage++
-	}
-	m.keys[string(w.Key)] = append(m.trimmed(versions), v)
 }
 
 func (m *Memory) sync(ts uint64) error {
@@ -244,113 +175,37 @@ func (m *Memory) sync(ts uint64) error {
 func (m *Memory) Iterate(
 	ts uint64, prefix, from []byte, visit func(key, value []byte) bool,
 ) error {
-	next := string(from)
-	if next < string(prefix) {
-		next = string(prefix)
-	}
-	for {
-		chunk, err := m.chunk(ts, string(prefix), next)
-		if err != nil || len(chunk) == 0 {
-			return err
+	return versions.Iterate(prefix, from, func(next string) ([]versions.Entry, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if err := m.mayRead(ts); err != nil {
+			return nil, err
 		}
-		for _, e := range chunk {
-			if !visit([]byte(e.key), e.value) {
-				return nil
-			}
-		}
-		next = chunk[len(chunk)-1].key + "\x00"
-	}
-}
-
-type memoryEntry struct {
-	key   string
-	value []byte
-}
-
-func (m *Memory) chunk(ts uint64, prefix, from string) ([]memoryEntry, error) {
-	const size = 128
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.mayRead(ts); err != nil {
-		return nil, err
-	}
-	m.sort()
-	start, _ := slices.BinarySearch(m.sorted, from)
-	var chunk []memoryEntry
-	for _, key := range m.sorted[start:] {
-		if !strings.HasPrefix(key, prefix) || len(chunk) == size {
-			break
-		}
-		if v, found := at(m.keys[key], ts); found {
-			chunk = append(chunk, memoryEntry{key, slices.Clone(v.value)})
-		}
-	}
-	return chunk, nil
-}
-
-func (m *Memory) sort() {
-	if len(m.fresh) == 0 {
-		return
-	}
-	m.sorted = append(m.sorted, m.fresh...)
-	m.fresh = nil
-	slices.Sort(m.sorted)
+		return m.content.Some(ts, string(prefix), next), nil
+	}, visit)
 }
 
 func (m *Memory) mayRead(ts uint64) error {
 	switch {
 	case m.crashed:
 		return ErrCrashed
-	case ts < m.discard:
-		return fmt.Errorf("%w: at %d, discarded up to %d", errBelowDiscard, ts, m.discard)
+	case ts < m.content.Discarded():
+		return fmt.Errorf("%w: at %d, discarded up to %d", errBelowDiscard, ts, m.content.Discarded())
 	}
 	return m.reads.next()
 }
 
 // SetDiscard implements Engine.
-func (m *Memory) SetDiscard(ts uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.discard = max(m.discard, ts)
-	if m.garbage < 1024 || m.garbage < len(m.keys)/2 {
-		return
-	}
-	m.garbage = 0
-	m.sorted, m.fresh = m.sorted[:0], m.fresh[:0]
-	for key, versions := range m.keys {
-		versions = m.trimmed(versions)
-		if len(versions) == 1 && versions[0].deleted && versions[0].ts <= m.discard {
-			delete(m.keys, key)
-			continue
-		}
-		m.keys[key] = versions
-		m.fresh = append(m.fresh, key)
-	}
-}
-
-// trimmed drops the versions that no read from the discard timestamp on can see. A
-// crash must still find what is durable, so volatile versions hide nothing.
-func (m *Memory) trimmed(versions []memoryVersion) []memoryVersion {
-	keep := 0
-	for i, v := range versions {
-		if v.ts <= m.discard && m.durable(v.ts, false) {
-			keep = i
-		}
-	}
-	for _, v := range versions[:keep] {
-		m.bytes -= int64(len(v.value))
-	}
-	return slices.Delete(versions, 0, keep)
-}
+func (m *Memory) SetDiscard(ts uint64) { m.locked(func() { m.content.Discard(ts, m.durable) }) }
 
 // MaxVersion implements Engine.
-func (m *Memory) MaxVersion() uint64 { return value(m, func() uint64 { return m.newest }) }
+func (m *Memory) MaxVersion() uint64 { return value(m, m.content.Newest) }
 
 // Limits implements Engine.
 func (m *Memory) Limits() Limits { return value(m, func() Limits { return m.limits }) }
 
 // Size implements Engine.
-func (m *Memory) Size() int64 { return value(m, func() int64 { return m.bytes }) }
+func (m *Memory) Size() int64 { return value(m, m.content.Bytes) }
 
 // Tend implements Engine.
 func (m *Memory) Tend() error { return nil }
@@ -368,14 +223,4 @@ func value[T any](m *Memory, fn func() T) T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return fn()
-}
-
-// at is the newest version at or below ts, unless it is a deletion.
-func at(versions []memoryVersion, ts uint64) (memoryVersion, bool) {
-	for i := len(versions) - 1; i >= 0; i-- {
-		if versions[i].ts <= ts {
-			return versions[i], !versions[i].deleted
-		}
-	}
-	return memoryVersion{}, false
 }

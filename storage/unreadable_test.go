@@ -131,7 +131,7 @@ func TestADamagedValueOfALargeObjectIsUnreadable(t *testing.T) {
 func (m *Memory) forget(key []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.keys, string(key))
+	m.content.Forget(string(key))
 }
 
 // TestARepairLeavesNoValuesBehind repairs a large object whose header is damaged: the

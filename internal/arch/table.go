@@ -47,6 +47,7 @@ func Rooms() []Room {
 		{Path: "wire", Row: 3, Core: true},
 		{Path: "meta/state", Row: 3, Core: true},
 		{Path: "storage", Row: 4, TestImports: []string{"storage/enginetest"}},
+		{Path: "storage/versions", Row: 4, Core: true},
 		{Path: "rpc", Row: 4},
 		{Path: "rpc/memnet", Row: 4},
 		{Path: "gossip", Row: 5},
@@ -85,7 +86,7 @@ func sideRooms() []Room {
 			// ring, replica and wire are words of node.Group, in whose place sim stands.
 			Path: "sim", Row: side, TestImports: []string{"storage/enginetest"},
 			Imports: []string{
-				"node", "client", "gossip", "storage", "rpc/memnet", "kv", "vclock",
+				"node", "client", "gossip", "storage", "storage/versions", "rpc/memnet", "kv", "vclock",
 				"ring", "replica", "wire", "jepsen/history", "jepsen/workload", "jepsen/checker",
 				"sim/overlay", "sim/whitebox", "internal/trace", "internal/fail",
 			},
