@@ -61,9 +61,11 @@ func (m *mines) sweep() {
 }
 
 // watched is a run with random faults and failpoints, with a checker that hears every
-// node. judge is called when all is mended.
+// node. Once it has started trouble does what it likes, unless it is nil; judge is called
+// when all is mended.
 func watched(
-	t *testing.T, seed uint64, judge func(*testing.T, *Cluster, *elements, *whitebox.Checker),
+	t *testing.T, seed uint64, trouble func(*Cluster),
+	judge func(*testing.T, *Cluster, *elements, *whitebox.Checker),
 ) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,6 +85,9 @@ func watched(
 		}
 		c := startCluster(t, cfg)
 		e := &elements{acked: make(map[string][]string)}
+		if trouble != nil {
+			trouble(c)
+		}
 		wait := e.write(t, c, 100)
 		for range 8 {
 			time.Sleep(draws(rng))
@@ -111,7 +116,7 @@ func TestWhatNodesSayOfThemselvesKeepsTheRules(t *testing.T) {
 		seeds = 5
 	}
 	for seed := range seeds {
-		watched(t, seed, func(
+		watched(t, seed, nil, func(
 			t *testing.T, c *Cluster, e *elements, checker *whitebox.Checker,
 		) {
 			e.demand(t, c)
