@@ -99,8 +99,9 @@ type DiskStats struct {
 	Commits uint64
 	// Reads, Writes and Syncs are those that were made to fail.
 	Reads, Writes, Syncs uint64
-	// Full counts commits that found no room.
-	Full uint64
+	// Full counts commits that found no room, Scarce how often somebody looked who was told
+	// of what SetFree had left.
+	Full, Scarce uint64
 	// Kills and PowerLosses count those that hit a running process; LostBytes is what the
 	// losses of power took.
 	Kills, PowerLosses uint64
@@ -311,14 +312,20 @@ func (d *Disk) mayWrite(p Part, writes []storage.Write) error {
 func (d *Disk) FreeBytes() (uint64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.capacity != plenty {
+		d.stats.Scarce++
+	}
 	return uint64(max(0, d.capacity-d.medium.used())), nil
 }
 
-// SetFree leaves room for n bytes more.
+// SetFree leaves room for n bytes more; below 0: for all that a large disk takes.
 func (d *Disk) SetFree(n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.capacity = d.medium.used() + n
+	d.capacity = plenty
+	if n >= 0 {
+		d.capacity = d.medium.used() + n
+	}
 }
 
 // SetSyncTime lets every sync take t.

@@ -179,7 +179,7 @@ func TestAFullDiskRefusesWritesAndRecovers(t *testing.T) {
 		}
 		must(t, put(client.Quorum))
 		demandFilled(t, b, client.WithR(client.All))
-		h.Disk.SetFree(plenty)
+		h.Disk.SetFree(-1)
 		time.Sleep(5 * time.Second)
 		must(t, put(client.All))
 		if full := h.Disk.Stats().Full; full > 0 || !h.Up() {
