@@ -90,8 +90,6 @@ type Knobs struct {
 	Probe        Span `json:"probe,omitempty"`
 	// SmallTables lets Badger flush and compact within a run.
 	SmallTables bool `json:"small_tables,omitempty"`
-	// Rewrite is how long an engine takes after an open to write anew what it found.
-	Rewrite Span `json:"rewrite,omitempty"`
 }
 
 // Load is one workload and those who run it.
