@@ -151,7 +151,6 @@ func knobs() []knob {
 		span("try_timeout", func(k *Knobs) *Span { return &k.TryTimeout }),
 		number("attempts", func(k *Knobs) *int { return &k.Attempts }),
 		span("probe", func(k *Knobs) *Span { return &k.Probe }),
-		span("rewrite", func(k *Knobs) *Span { return &k.Rewrite }),
 		{"small_tables", func(p *Plan) bool { return set(&p.Knobs.SmallTables, false) }},
 	}
 }
