@@ -96,7 +96,7 @@ func sideRooms() []Room {
 		{Path: "sim/whitebox", Row: side, Imports: []string{"internal/trace"}},
 		{
 			// A bubble needs a *testing.T, also in the processes that run one plan each.
-			Path: "sim/trial", Row: side, Libraries: []string{"testing"},
+			Path: "sim/trial", Row: side, Libraries: []string{"testing", "testing/synctest"},
 			Imports: []string{
 				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "internal/trace",
 				"internal/fail", "internal/mutant", "jepsen/history", "jepsen/workload",
