@@ -35,8 +35,8 @@ func (p *Plan) WithFaults(places []int) *Plan {
 
 // Smaller lists the plans that are one step smaller than p, those first that gain most:
 // a load less, half of its sessions, half of its steps, half of the chaos, the conditions
-// and knobs as the product has them, faults that last half as long. What WithFaults does
-// is not among them. Each is valid if p is.
+// and knobs as the product has them, a fifth of the steps less, faults that last half as
+// long. What WithFaults does is not among them. Each is valid if p is.
 func (p *Plan) Smaller() []Step {
 	var steps []Step
 	try := func(change func(*Plan) bool, format string, args ...any) {
@@ -59,6 +59,9 @@ func (p *Plan) Smaller() []Step {
 	try(func(p *Plan) bool { return set(&p.SeededOrder, false) }, "without seeded order")
 	try(func(p *Plan) bool { return set(&p.Link.Loss, 0) }, "without loss on the links")
 	try(func(p *Plan) bool { return set(&p.Link.Jitter, 0) }, "without jitter on the links")
+	for i := range p.Loads {
+		try(fewerSteps(i), "a fifth less of load %s", p.Loads[i].Kind)
+	}
 	for i := range p.Faults {
 		try(halfFault(i), "fault %d half as long", i)
 	}
@@ -94,6 +97,12 @@ func halfSteps(i int) func(*Plan) bool {
 			return false
 		}
 		return set(&p.Loads[i].Steps, max(fewSteps, p.Loads[i].Steps/2))
+	}
+}
+
+func fewerSteps(i int) func(*Plan) bool {
+	return func(p *Plan) bool {
+		return p.Loads[i].Steps > 2*fewSteps && set(&p.Loads[i].Steps, p.Loads[i].Steps*4/5)
 	}
 }
 
