@@ -31,7 +31,7 @@ type Config struct {
 	// same length in all runs of one seed.
 	Dir string
 	// SmallMemtables lets Badger flush and merge its tables within a minute of work; records
-	// of 32 KiB and more are too big for it then.
+	// of 85 KiB and more are too big for it then.
 	SmallMemtables bool
 	// Tune changes what a host's next process is made of; it may be nil.
 	Tune func(h *Host, cfg *node.Config)

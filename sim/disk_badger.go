@@ -17,8 +17,9 @@ import (
 
 const (
 	// SmallMemtable is a memtable that fills, and tables that are merged, within a minute of
-	// a busy node. A commit, and so a record, is less than 35 KiB then.
-	SmallMemtable = 256 << 10
+	// a busy node. A commit, and so a record, is less than 85 KiB then: more than the
+	// 64 KiB above which an object is split.
+	SmallMemtable = 640 << 10
 	// smallControl is the same of the few control records.
 	smallControl = storage.RigMemtable
 )

@@ -168,7 +168,6 @@ func (p *Plan) allows(in *Info, o *Options) bool {
 	case slices.Contains(o.Without, in.Kind):
 		return false
 	case in.Needs&KeepsData != 0 && p.Engine == EngineMemory,
-		in.Needs&SimDisk != 0 && p.Engine != EngineDisk,
 		in.Needs&SpareHost != 0 && p.Spare == 0:
 		return false
 	}

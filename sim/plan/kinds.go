@@ -56,8 +56,6 @@ type Needs uint8
 const (
 	// KeepsData is an engine whose data outlives its process.
 	KeepsData Needs = 1 << iota
-	// SimDisk is the simulated disk.
-	SimDisk
 	// SpareHost is a host that may lose what it holds.
 	SpareHost
 )
@@ -148,7 +146,7 @@ func diskKinds() []Info {
 		{Kind: DiskFull, Needs: KeepsData, draw: full,
 			What: "N bytes are free for For; the low-water mark is above that"},
 		{Kind: DiskSlow, draw: slowDisk, What: "each sync takes By for For"},
-		{Kind: Flip, Needs: SimDisk | KeepsData | SpareHost, draw: flip,
+		{Kind: Flip, Needs: KeepsData | SpareHost, draw: flip,
 			What: "a bit is turned in each of N records of the spare host, while it is down"},
 		{Kind: Wipe, Needs: KeepsData | SpareHost, draw: spare,
 			What: "the spare host loses its power and its data"},

@@ -67,7 +67,7 @@ func TestAnEngineAndKindsAreLeftToOptions(t *testing.T) {
 	o.Engine, o.Without = EngineTmpfs, []Kind{Kill, Wipe}
 	for seed := range uint64(200) {
 		p := Draw(seed, o)
-		if p.Engine != EngineTmpfs || p.Has(Kill) || p.Has(Wipe) || p.Has(Flip) {
+		if p.Engine != EngineTmpfs || p.Has(Kill) || p.Has(Wipe) {
 			t.Fatalf("seed %d: %s, %v", seed, p.Engine, p.Faults)
 		}
 	}
@@ -81,26 +81,25 @@ func TestAnEngineAndKindsAreLeftToOptions(t *testing.T) {
 
 func TestInvalidPlansAreRefused(t *testing.T) {
 	for name, change := range map[string]func(p *Plan){
-		"version":            func(p *Plan) { p.Version = 2 },
-		"0 nodes":            func(p *Plan) { p.Cluster.Nodes = 0 },
-		"replicas of":        func(p *Plan) { p.Cluster.Replicas = 4 },
-		"power of two":       func(p *Plan) { p.Cluster.Partitions = 12 },
-		"engine":             func(p *Plan) { p.Engine = "tape" },
-		"chaos":              func(p *Plan) { p.Chaos = Span(time.Hour) },
-		"spare host 4":       func(p *Plan) { p.Spare = 4 },
-		"a core of":          func(p *Plan) { p.Core = nil },
-		"core host":          func(p *Plan) { p.Core = []int{1, 9} },
-		"is in the core":     func(p *Plan) { p.Spare = p.Core[0] },
-		"sessions":           func(p *Plan) { p.Loads = []Load{{Kind: "set"}} },
-		"no kind is named":   func(p *Plan) { p.Faults = []Fault{{Kind: "quake"}} },
-		"meets nobody":       func(p *Plan) { p.Faults = []Fault{{Kind: Kill}} },
-		"host 7 of 3":        func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{7}}} },
-		"for -":              func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{1}, For: -1}} },
-		"share":              func(p *Plan) { p.Faults = []Fault{{Kind: Loss, Share: 2}} },
-		"with n":             func(p *Plan) { p.Faults = []Fault{{Kind: Ring, N: maxDrift + 1}} },
-		"not the spare one":  func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
-		"an engine in":       func(p *Plan) { p.Engine, p.Faults = EngineMemory, []Fault{{Kind: PowerAll}} },
-		"the simulated disk": func(p *Plan) { p.Engine, p.Faults = EngineTmpfs, []Fault{{Kind: Flip, Hosts: []int{1}}} },
+		"version":           func(p *Plan) { p.Version = 2 },
+		"0 nodes":           func(p *Plan) { p.Cluster.Nodes = 0 },
+		"replicas of":       func(p *Plan) { p.Cluster.Replicas = 4 },
+		"power of two":      func(p *Plan) { p.Cluster.Partitions = 12 },
+		"engine":            func(p *Plan) { p.Engine = "tape" },
+		"chaos":             func(p *Plan) { p.Chaos = Span(time.Hour) },
+		"spare host 4":      func(p *Plan) { p.Spare = 4 },
+		"a core of":         func(p *Plan) { p.Core = nil },
+		"core host":         func(p *Plan) { p.Core = []int{1, 9} },
+		"is in the core":    func(p *Plan) { p.Spare = p.Core[0] },
+		"sessions":          func(p *Plan) { p.Loads = []Load{{Kind: "set"}} },
+		"no kind is named":  func(p *Plan) { p.Faults = []Fault{{Kind: "quake"}} },
+		"meets nobody":      func(p *Plan) { p.Faults = []Fault{{Kind: Kill}} },
+		"host 7 of 3":       func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{7}}} },
+		"for -":             func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{1}, For: -1}} },
+		"share":             func(p *Plan) { p.Faults = []Fault{{Kind: Loss, Share: 2}} },
+		"with n":            func(p *Plan) { p.Faults = []Fault{{Kind: Ring, N: maxDrift + 1}} },
+		"not the spare one": func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
+		"an engine in":      func(p *Plan) { p.Engine, p.Faults = EngineMemory, []Fault{{Kind: PowerAll}} },
 	} {
 		p := sound()
 		change(p)

@@ -64,7 +64,7 @@ func delay(rng *rand.Rand, p *Plan, f *Fault) {
 
 func rate(rng *rand.Rand, p *Plan, f *Fault) {
 	victim(time.Second, 10*time.Second)(rng, p, f)
-	f.N = pick(rng, 2<<10, 8<<10, 32<<10, 128<<10)
+	f.N = pick(rng, 16<<10, 32<<10, 64<<10, 256<<10)
 }
 
 func crashLoop(rng *rand.Rand, p *Plan, f *Fault) {
@@ -106,6 +106,9 @@ func group(rng *rand.Rand, p *Plan, f *Fault) {
 func clockStep(rng *rand.Rand, p *Plan, f *Fault) {
 	f.Hosts = []int{1 + rng.IntN(p.Cluster.Nodes)}
 	f.By = between(rng, time.Second, 24*time.Hour)
+	if p.hasExpiry() {
+		f.By = between(rng, 10*time.Millisecond, 500*time.Millisecond)
+	}
 	if rng.IntN(2) == 0 {
 		f.By = -f.By
 	}
@@ -114,6 +117,15 @@ func clockStep(rng *rand.Rand, p *Plan, f *Fault) {
 func clockDrift(rng *rand.Rand, p *Plan, f *Fault) {
 	victim(time.Second, 30*time.Second)(rng, p, f)
 	f.N = rng.IntN(maxDrift) - maxDrift/2
+	if p.hasExpiry() {
+		f.N /= 1000
+	}
+}
+
+// hasExpiry reports whether values of the run end: of their ends a clock that is hours off
+// leaves nothing to say.
+func (p *Plan) hasExpiry() bool {
+	return slices.ContainsFunc(p.Loads, func(l Load) bool { return l.Kind == "expiry" })
 }
 
 func clockStrobe(rng *rand.Rand, p *Plan, f *Fault) {

@@ -74,8 +74,6 @@ func (p *Plan) checkFault(f *Fault) error {
 		return fmt.Errorf("%s meets nobody", f.Kind)
 	case in.Needs&KeepsData != 0 && p.Engine == EngineMemory:
 		return fmt.Errorf("%s with an engine in memory", f.Kind)
-	case in.Needs&SimDisk != 0 && p.Engine != EngineDisk:
-		return fmt.Errorf("%s needs the simulated disk", f.Kind)
 	case in.Needs&SpareHost != 0 && (p.Spare == 0 || f.Hosts[0] != p.Spare):
 		return fmt.Errorf("%s of a host that is not the spare one", f.Kind)
 	}
