@@ -46,6 +46,23 @@ bench-go: ## the Go benchmarks of every package (BENCH=regexp)
 mutants: ## one-line mutants of the rooms that list some: each must be killed (12 minutes)
 	$(GO) run ./internal/mutants $(MUTATED)
 
+.PHONY: sim
+sim: ## simulated clusters under faults, for five minutes (SEEDS="--seeds 200" for another sweep)
+	$(GO) run ./cmd/dyno-jepsen sim $(or $(SEEDS),--minutes 5)
+
+.PHONY: sim-smoke
+sim-smoke: ## the same, as CI runs it: 60 seeds
+	$(GO) run ./cmd/dyno-jepsen sim --seeds 60
+
+.PHONY: sim-nightly
+sim-nightly: ## the same for eight hours; every failpoint must be passed
+	$(GO) run ./cmd/dyno-jepsen sim --minutes 480 --points
+
+.PHONY: sim-mutants
+sim-mutants: ## after how many seeds each known bug is seen, and each spoiled history (10 minutes)
+	$(GO) run ./cmd/dyno-jepsen mutate
+	$(GO) run ./cmd/dyno-jepsen mutate --corruptors 20
+
 .PHONY: arch
 arch: ## the shape of the tree: imports, pure cores, comments, sizes
 	$(GO) test -count=1 ./internal/arch
