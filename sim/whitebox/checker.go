@@ -75,6 +75,7 @@ func (m mint) String() string {
 // key is what the nodes hold of a key.
 type key struct {
 	durable map[uint16][]trace.Dots // what each node's durable object covers
+	former  map[uint16][]trace.Dots // and what it covered before the disk was wiped
 }
 
 // New returns a checker that has heard nothing.
@@ -119,13 +120,17 @@ func (c *Checker) Take(e trace.Event) {
 }
 
 // Wiped says that the disk of a node, of which no process runs, is empty now, or that of
-// an earlier time: what the node held may be gone.
+// an earlier time: what the node held may be gone. An answer that it gave before may still
+// be on its way, and counts: the promise is that the nodes had it, not that they keep it.
 func (c *Checker) Wiped(node uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lives[node]++
 	for _, k := range c.keys {
-		delete(k.durable, node)
+		if had := k.durable[node]; had != nil {
+			k.former[node] = slices.Concat(k.former[node], had)
+			delete(k.durable, node)
+		}
 	}
 }
 
@@ -155,7 +160,9 @@ func (c *Checker) violated(rule, format string, args ...any) {
 func (c *Checker) keyOf(at keyName) *key {
 	k, known := c.keys[at]
 	if !known {
-		k = &key{durable: make(map[uint16][]trace.Dots)}
+		k = &key{
+			durable: make(map[uint16][]trace.Dots), former: make(map[uint16][]trace.Dots),
+		}
 		c.keys[at] = k
 	}
 	return k

@@ -73,17 +73,24 @@ func (c *Checker) acknowledged(e *trace.Event, at keyName, d dot) {
 		c.violated(RuleAcknowledged, "node %d acknowledged %s of %s and does not say how many nodes "+
 			"had to have it", e.Emitter, d, at)
 	}
-	var by []uint16
-	for node, covers := range c.keyOf(at).durable {
-		if contains(covers, d) {
-			by = append(by, node)
-		}
-	}
-	if len(by) < int(e.Need) {
-		slices.Sort(by)
+	if by := c.keyOf(at).holders(d); len(by) < int(e.Need) {
 		c.violated(RuleAcknowledged, "node %d acknowledged %s of %s for %d nodes, %d had to have it, "+
 			"and these have it durably: %v", e.Emitter, d, at, e.Value, e.Need, by)
 	}
+}
+
+// holders are the nodes that have, or had, an object durably that covers d.
+func (k *key) holders(d dot) []uint16 {
+	var by []uint16
+	for _, held := range []map[uint16][]trace.Dots{k.durable, k.former} {
+		for node, covers := range held {
+			if contains(covers, d) {
+				by = append(by, node)
+			}
+		}
+	}
+	slices.Sort(by)
+	return slices.Compact(by)
 }
 
 // contains reports whether d is among the dots.
