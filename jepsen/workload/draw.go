@@ -59,10 +59,12 @@ func Draw(rng *rand.Rand, kind, prefix string, o Options) (Workload, error) {
 	case "register":
 		w := DrawRegister(rng, prefix, o.N)
 		o.apply(&w.Common)
+		o.roam(rng, &w.Common)
 		return w, nil
 	case "deletes":
 		w := DrawDeletes(rng, prefix, o.N)
 		o.apply(&w.Common)
+		o.roam(rng, &w.Common)
 		return w, nil
 	case "set":
 		w := DrawSet(rng, prefix, o.N)
@@ -84,6 +86,15 @@ func Draw(rng *rand.Rand, kind, prefix string, o Options) (Workload, error) {
 		return w, nil
 	default:
 		return nil, fmt.Errorf("workload: %.40q is none of %v", kind, Kinds())
+	}
+}
+
+// roam lets half of the workloads go to nodes that are drawn. Left to itself a client asks
+// the first owner of a key as long as that answers, and nobody finds out what the others
+// would have said.
+func (o *Options) roam(rng *rand.Rand, c *Common) {
+	if rng.IntN(2) == 0 {
+		c.Nodes, c.Move = o.Nodes, rng.Float64()
 	}
 }
 

@@ -24,7 +24,7 @@ type Register struct {
 // nearly all reads to nearly all writes. Its keys begin with prefix.
 func DrawRegister(rng *rand.Rand, prefix string, n uint8) Register {
 	w := Register{
-		Common: Common{Keys: names(prefix, 1+rng.IntN(12)), N: n},
+		Common: Common{Keys: names(prefix, 1<<rng.IntN(6)), N: n},
 		Gets:   1 + rng.IntN(6), Puts: 1 + rng.IntN(6), Deletes: rng.IntN(3),
 		Blind: rng.Float64() / 2, Atomic: rng.Float64() / 2, Siblings: rng.Float64() / 2,
 		MaxSize: 1 << rng.IntN(12),

@@ -65,7 +65,7 @@ func (p *Plan) drawCluster(rng *rand.Rand) {
 	c := &p.Cluster
 	c.Nodes = pick(rng, 3, 3, 3, 4, 5, 5, 6, 7)
 	c.Replicas = min(c.Nodes, pick(rng, 1, 2, 3, 3, 3, 3, 3, 3, 4, 5))
-	c.Partitions = pick(rng, 8, 16, 32, 64)
+	c.Partitions = pick(rng, 2, 4, 8, 16, 64)
 	if c.Replicas >= 3 && rng.IntN(3) == 0 {
 		p.Spare = 1 + rng.IntN(c.Nodes)
 	}
@@ -109,7 +109,9 @@ func (p *Plan) drawKnobs(rng *rand.Rand) {
 	some(func() { k.QueueOps = pick(rng, 8, 16, 64) })
 	some(func() { k.BatchOps = pick(rng, 1, 2, 4, 16) })
 	some(func() { k.AheadBytes = pick(rng, 1<<10, 16<<10) })
-	some(func() { k.CacheBytes = pick(rng, 1<<10, 32<<10) })
+	some(func() { k.CacheBytes = pick(rng, 1, 1<<10, 32<<10) })
+	// Together: each commit is waited for, and nothing of it is kept in memory.
+	some(func() { k.AheadBytes, k.CacheBytes = 1, 1 })
 	some(func() { k.JournalNotes = pick(rng, 16, 256) })
 	some(func() { k.MaxRepairs = pick(rng, 1, 2, 8) })
 	some(func() { k.MaxRequests = pick(rng, 8, 16, 32) })

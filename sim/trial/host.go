@@ -129,9 +129,12 @@ func (r *run) mend(h *host) {
 	}
 }
 
-// whole are the hosts that have what they must have.
-func (r *run) whole() []*host {
-	return slices.DeleteFunc(slices.Clone(r.hosts), func(h *host) bool { return h.lost })
+// sound are the hosts that have what they must have, undamaged. One with a damaged record
+// refuses to coordinate writes of its key, whoever asks.
+func (r *run) sound() []*host {
+	return slices.DeleteFunc(slices.Clone(r.hosts), func(h *host) bool {
+		return h.lost || r.damaged(h)
+	})
 }
 
 // await waits until the hosts that have not lost their data are ready, and sees to them

@@ -126,7 +126,9 @@ func (r *run) finalReads(round uint8) {
 
 // fair counts the operations of an interval that ask for a majority at most, and how many
 // of them were ok. Those that touch one of without do not count.
-func fair(ops []history.Op, majority int, from, until int64, without []history.Event) (all, ok int) {
+func fair(
+	ops []history.Op, majority int, from, until int64, without []history.Event,
+) (all, ok int) {
 	for i := range ops {
 		op := &ops[i]
 		if op.Invoked < from || op.Completed > until || op.Final > 0 ||

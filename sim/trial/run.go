@@ -241,7 +241,7 @@ func (r *run) heal() bool {
 	time.Sleep(drained)
 	r.event("healing", from, true, nil)
 	if whole {
-		r.open(r.whole())
+		r.open(r.sound())
 		r.demand("after healing")
 		time.Sleep(drained)
 	}
