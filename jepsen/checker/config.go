@@ -27,7 +27,8 @@ type Config struct {
 	// gone so much more, or less, than the driver's. So much too early may a value with a time
 	// to live be gone, and so much too late still be there, and no more.
 	Skew time.Duration
-	// Grain is what the store cuts its times to: so much earlier still may a value be gone.
+	// Grain is what the store rounds its times up to: a value lives for its time at least,
+	// and may be there so much longer still.
 	Grain time.Duration
 	// MinAvailable is the share of operations outside of outages that must be ok, of at
 	// least MinOps operations.

@@ -15,7 +15,7 @@ import (
 
 // endsFrom is from when on a value may have ended; the write has a time to live.
 func (x *index) endsFrom(op *history.Op) int64 {
-	return op.Invoked + min(op.TTL, math.MaxInt64/4) - int64(x.cfg.Skew+x.cfg.Grain)
+	return op.Invoked + min(op.TTL, math.MaxInt64/4) - int64(x.cfg.Skew)
 }
 
 // endedBy is from when on it certainly has; never where its write may still be under way.
@@ -28,7 +28,7 @@ func (x *index) endedBy(op *history.Op) int64 {
 		}
 		latest += int64(x.cfg.Linger)
 	}
-	return latest + min(op.TTL, math.MaxInt64/4) + int64(x.cfg.Skew)
+	return latest + min(op.TTL, math.MaxInt64/4) + int64(x.cfg.Skew+x.cfg.Grain)
 }
 
 // expired finds what is shown although its time is over. Since that holds for every read

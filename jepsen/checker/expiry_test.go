@@ -12,6 +12,7 @@ func lives(ttl int64) change { return func(o *history.Op) { o.TTL = ttl } }
 
 func TestValuesAreShownUntilTheyEndAndNotAnyMore(t *testing.T) {
 	skewed := func(c *Config) { c.Skew = 5 }
+	rounded := func(c *Config) { c.Skew, c.Grain = 5, 2 }
 	lingers := func(c *Config) { c.Linger = 20 }
 	// One value that lives for 100, from 10 to 14 on, and a read of it.
 	value := func(read string, at int64, changes ...change) func(*script) {
@@ -27,12 +28,9 @@ func TestValuesAreShownUntilTheyEndAndNotAnyMore(t *testing.T) {
 		{"there as long as it may", value("1.1", 113), "", nil},
 		{"there too long", value("1.1", 114), "expired", nil},
 		{"gone as soon as clocks allow", value("", 105), "", skewed},
-		{"gone sooner, by what is cut off times", value("", 103), "", func(c *Config) {
-			c.Skew, c.Grain = 5, 2
-		}},
-		{"nor later by that", value("1.1", 119), "expired", func(c *Config) {
-			c.Skew, c.Grain = 5, 2
-		}},
+		{"there longer, by what times are rounded up to", value("1.1", 120), "", rounded},
+		{"and not longer", value("1.1", 121), "expired", rounded},
+		{"nor gone sooner by that", value("", 104), "lost-update", rounded},
 		{"gone sooner than clocks allow", value("", 104), "lost-update", skewed},
 		{"there as long as clocks allow", value("1.1", 118), "", skewed},
 		{"there longer than clocks allow", value("1.1", 119), "expired", skewed},
