@@ -51,8 +51,14 @@ sim: ## simulated clusters under faults, for five minutes (SEEDS="--seeds 200" f
 	$(GO) run ./cmd/dyno-jepsen sim $(or $(SEEDS),--minutes 5)
 
 .PHONY: sim-smoke
-sim-smoke: ## the same, as CI runs it: 60 seeds
+sim-smoke: ## the same, as CI runs it: 60 seeds, 20 that must repeat themselves, 5 as they come
 	$(GO) run ./cmd/dyno-jepsen sim --seeds 60
+	$(GO) run ./cmd/dyno-jepsen sim --twice --from 60 --seeds 20
+	$(GO) run ./cmd/dyno-jepsen sim --plain --from 80 --seeds 5
+
+.PHONY: sim-schedules
+sim-schedules: ## what the design guards against, step by step: each red without its rule
+	$(GO) test -count=1 -tags mutant -run 'Schedule|Mutant|White' ./sim ./internal/mutant
 
 .PHONY: sim-nightly
 sim-nightly: ## the same for eight hours; every failpoint must be passed
