@@ -30,6 +30,7 @@ type opening struct {
 	boot     string
 	past     replica.Past
 	written  bool // this opening is durable
+	refused  bool // the group has refused this store, now or before; durable
 	points   *fail.Set
 }
 
@@ -98,7 +99,7 @@ func (o *opening) readPast() error {
 	if err != nil {
 		return fmt.Errorf("node: read openings: %w", err)
 	}
-	o.past.Opens = opens.List
+	o.past.Opens, o.refused = opens.List, opens.Refused
 	record, clean, err := o.control.Get(wire.KeyCleanMark)
 	if err != nil {
 		return fmt.Errorf("node: read clean mark: %w", err)
@@ -117,7 +118,9 @@ func (o *opening) readPast() error {
 
 // write makes this opening durable. Once it is confirmed, those before it are forgotten.
 func (o *opening) write(confirmed bool) error {
-	opens := wire.Opens{List: o.past.Opens, Confirmed: -1, BootID: o.boot}
+	opens := wire.Opens{
+		List: o.past.Opens, Confirmed: -1, BootID: o.boot, Refused: o.refused && !confirmed,
+	}
 	point := PointOpening
 	if confirmed {
 		opens.List, opens.Confirmed = []wire.Open{o.past.Present()}, 0
@@ -168,8 +171,13 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 		warnOf(log, err)
 		return replica.VerdictUnknown, nil
 	}
-	if verdict == replica.VerdictConfirmed {
+	switch {
+	case verdict == replica.VerdictConfirmed:
 		return verdict, o.write(true)
+	case verdict != replica.VerdictUnknown && !o.refused:
+		// The next process may not reach the group, and must not serve what this one may not.
+		o.refused = true
+		return verdict, o.write(false)
 	}
 	return verdict, nil
 }

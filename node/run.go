@@ -108,13 +108,15 @@ func (n *Node) drain() {
 // what needs no group.
 func (n *Node) confirm(ctx context.Context) error {
 	last := replica.Verdict(0)
-	for {
-		verdict, err := n.askGroup(ctx, last == 0)
+	for first := true; ; first = false {
+		verdict, err := n.askGroup(ctx, first)
 		switch {
 		case err != nil:
 			return fmt.Errorf("node: confirm this opening: %w", err)
 		case ctx.Err() != nil:
 			return nil
+		case verdict == replica.VerdictUnknown && n.opening.refused:
+			// Refused before: only the group itself may say otherwise.
 		case verdict != last:
 			_ = n.cfg.Points.Hit(PointJudged) // it has been judged, whoever fails
 			n.replica.Confirm(verdict)

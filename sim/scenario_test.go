@@ -145,6 +145,39 @@ func TestALostStoreDoesNotServe(t *testing.T) {
 	}
 }
 
+// TestAStoreOnceRefusedStaysSo, also where its next process can not ask the group: what it
+// lacks must not be read (seed 345 of a sweep).
+func TestAStoreOnceRefusedStaysSo(t *testing.T) {
+	for _, mood := range []Mood{GroupFails, GroupHangs, GroupMute} {
+		synctest.Test(t, func(t *testing.T) {
+			c, b := filled(t)
+			h := c.Hosts[1]
+			before := h.Disk.Copy()
+			for range 2 {
+				h.LosePower()
+				must(t, c.Start(limit(t)))
+			}
+			h.LosePower()
+			must(t, h.Disk.Restore(before))
+			must(t, h.Start(limit(t)))
+			time.Sleep(10 * time.Second)
+			must(t, h.Kill())
+			h.SetGroup(mood)
+			must(t, h.Start(limit(t)))
+			time.Sleep(10 * time.Second)
+			if s, up := h.Status(); !up || s.Ready {
+				t.Errorf("mood %d: up %t, %+v", mood, up, s)
+			}
+			h.SetGroup(GroupAnswers)
+			time.Sleep(10 * time.Second)
+			if s, up := h.Status(); !up || s.Ready || !s.Refused {
+				t.Errorf("mood %d, and then the group answers: up %t, %+v", mood, up, s)
+			}
+			demandFilled(t, b, client.WithR(client.Quorum))
+		})
+	}
+}
+
 func TestAClonedDirectoryIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, b := filled(t)

@@ -35,6 +35,9 @@ type Opens struct {
 	// BootID names the machine's boot in which the newest opening happened: a store that
 	// finds another one, and no clean mark, went through a power loss (TRAPS C6).
 	BootID string
+	// Refused says that the group has refused one of them: what the store lacks may not be
+	// read until the group itself says otherwise.
+	Refused bool
 }
 
 // ActorMark is an incarnation that a clean stop kept, with its high-water mark.
@@ -55,7 +58,8 @@ type CleanMark struct {
 
 const (
 	identityFields  = 4
-	opensFields     = 3
+	opensFields     = 4
+	opensBefore     = 3 // fields of stores from before Refused
 	openFields      = 2
 	cleanFields     = 3
 	actorMarkFields = 4
@@ -104,6 +108,7 @@ func AppendOpensRecord(dst []byte, o *Opens) []byte {
 		dst = appendUint(dst, uint64(o.Confirmed))
 	}
 	dst = appendStr(dst, o.BootID)
+	dst = appendBool(dst, o.Refused)
 	SealRecord(dst[start:], FormatOpens, []byte(KeyOpens))
 	return dst
 }
@@ -115,7 +120,7 @@ func DecodeOpensRecord(rec []byte) (Opens, error) {
 	if err != nil {
 		return Opens{}, err
 	}
-	extra := r.tuple(opensFields)
+	extra := r.tuple(opensBefore)
 	n := r.array(1 + openFields)
 	o := Opens{List: make([]Open, n), Confirmed: -1}
 	for i := range o.List {
@@ -133,6 +138,10 @@ func DecodeOpensRecord(rec []byte) (Opens, error) {
 		}
 	}
 	o.BootID = r.text(MaxName)
+	if extra > 0 {
+		o.Refused = r.bool()
+		extra--
+	}
 	r.extras(extra)
 	return o, r.record()
 }

@@ -216,6 +216,7 @@ func drawOpens(t *rapid.T) Opens {
 	slices.SortFunc(seqs, cmp.Compare)
 	o := Opens{
 		Confirmed: rapid.IntRange(-1, len(seqs)-1).Draw(t, "confirmed"), BootID: drawText(t, "boot"),
+		Refused: drawFlag(t, "refused"),
 	}
 	for _, seq := range seqs {
 		o.List = append(o.List, Open{Seq: seq, Nonce: rapid.Uint64().Draw(t, "nonce")})

@@ -165,6 +165,19 @@ func TestControlRecordsComeBack(t *testing.T) {
 	})
 }
 
+// TestOpensFromBeforeRefusalsWereKeptAreRead: a directory outlives the release that wrote it.
+func TestOpensFromBeforeRefusalsWereKeptAreRead(t *testing.T) {
+	t.Parallel()
+	want := Opens{List: []Open{{Seq: 1, Nonce: 2}}, Confirmed: 0, BootID: "b"}
+	record := AppendOpensRecord(nil, &want)
+	record = record[:len(record)-1] // without the last field
+	record[RecordOverhead] = 0x93
+	SealRecord(record, FormatOpens, []byte(KeyOpens))
+	if got, err := DecodeOpensRecord(record); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestControlRecordsThatSayNonsenseAreRefused(t *testing.T) {
 	t.Parallel()
 	opens := []Opens{

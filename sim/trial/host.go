@@ -21,8 +21,10 @@ type host struct {
 	down   int  // faults that keep it from being started
 	pauses int  // faults that keep it paused
 	lost   bool // its data is gone: what the cluster refuses for ever
-	hurt   bool // a fault may have ended its process, or kept it from opening
-	retry  time.Duration
+	// refused: and it has heard so, which it remembers.
+	refused bool
+	hurt    bool // a fault may have ended its process, or kept it from opening
+	retry   time.Duration
 
 	lives int // processes that there were
 
@@ -83,6 +85,9 @@ func (r *run) tend() {
 			h.retry = r.at() + again
 		}
 		r.start(h)
+		if s, up := h.Status(); up && s.Refused {
+			h.refused = true
+		}
 	}
 	r.watchOutage()
 }

@@ -90,6 +90,9 @@ func (r *run) groupTrouble(f *fault) []action {
 	h := f.hosts[0]
 	moods := []sim.Mood{sim.GroupFails, sim.GroupHangs, sim.GroupMute}
 	return spanning(f, func() {
+		if h.lost && !h.refused {
+			return // nobody has told it yet that it is: unconfirmed it may serve what it has
+		}
 		h.SetGroup(moods[(f.N-1)%len(moods)])
 		f.bit = r.kill(h)
 		r.start(h)
