@@ -70,6 +70,9 @@ func (f *mutateFlags) list(args []string) ([]mutant.Info, error) {
 	if f.seeds < 1 || f.clean < 0 || f.corruptors < 0 {
 		return nil, usage("--seeds must be at least 1; --clean and --corruptors not negative")
 	}
+	if err := fits(f.from, max(f.seeds, f.clean, f.corruptors)); err != nil {
+		return nil, err
+	}
 	if f.corruptors > 0 && len(args) > 0 {
 		return nil, usage("--corruptors takes no mutants")
 	}

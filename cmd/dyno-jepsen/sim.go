@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,10 +25,12 @@ type simFlags struct {
 	programFlags
 	drawFlags
 	seed     uint64
-	one      bool
 	seeds    int
 	from     uint64
 	minutes  float64
+	one      bool // --seed was given
+	counted  bool // --seeds was
+	timed    bool // --minutes was
 	twice    bool
 	failFast bool
 	points   bool
@@ -72,6 +75,7 @@ func (a *app) simCommand() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("twice", "race")
 	c.RunE = a.does(func(ctx context.Context, _ []string) error {
 		f.one = c.Flags().Changed("seed")
+		f.counted, f.timed = c.Flags().Changed("seeds"), c.Flags().Changed("minutes")
 		return f.run(ctx)
 	})
 	return c
@@ -89,15 +93,18 @@ func (f *simFlags) sweep() (*fleet.Sweep, error) {
 	}
 	const most = 60 * 24 * 365
 	switch {
-	case f.seeds < 0:
-		return nil, usage("--seeds %d: must not be negative", f.seeds)
-	case !(f.minutes >= 0 && f.minutes <= most):
-		return nil, usage("--minutes %g: must be 0 to %d", f.minutes, most)
+	case f.counted && f.seeds < 1:
+		return nil, usage("--seeds %d: must be at least 1", f.seeds)
+	case f.timed && !(f.minutes > 0 && f.minutes <= most):
+		return nil, usage("--minutes %g: must be more than 0, and %d at most", f.minutes, most)
 	case f.one:
 		s.From, s.Seeds = f.seed, 1
-	case f.seeds == 0 && f.minutes == 0:
+	case !f.counted && !f.timed:
 		const few = 20
 		s.Seeds = few
+	}
+	if err := fits(s.From, s.Seeds); err != nil {
+		return nil, err
 	}
 	s.Time = time.Duration(f.minutes * float64(time.Minute))
 	if f.points {
@@ -106,6 +113,15 @@ func (f *simFlags) sweep() (*fleet.Sweep, error) {
 		}
 	}
 	return s, nil
+}
+
+// fits checks that there are so many seeds.
+func fits(from uint64, seeds int) error {
+	if seeds > 0 && from+uint64(seeds-1) < from {
+		return usage("--from %d --seeds %d: the last seed there is is %d",
+			from, seeds, uint64(math.MaxUint64))
+	}
+	return nil
 }
 
 // place is where the files of a run go, "" where nobody wants them.
@@ -126,6 +142,9 @@ func (f *simFlags) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	if f.twice && !children.Program.Replayable {
+		return fmt.Errorf("--twice needs the edited runtime: %s", children.Program.Why)
+	}
 	n := s.Seeds
 	if n == 0 {
 		n = -1
@@ -153,12 +172,26 @@ func (f *simFlags) redLine(r *trial.Result) string {
 	if len(r.Problems) > 0 {
 		text = firstLine(r.Problems[0].Text)
 	}
-	again := "dyno-jepsen replay " + filepath.Join(f.place(r), fleet.PlanFile)
-	if f.mutant != "" {
-		again += " --mutant " + f.mutant
-	}
 	return fmt.Sprintf("seed %d: %s: %s: %s\n  again: %s",
-		r.Plan.Seed, r.Verdict, strings.Join(fleet.Rules(r), ", "), text, again)
+		r.Plan.Seed, r.Verdict, strings.Join(fleet.Rules(r), ", "), text, f.again(r))
+}
+
+// again is the command that runs a seed once more: from its file, unless there is none.
+func (f *simFlags) again(r *trial.Result) string {
+	words := []string{"dyno-jepsen", "replay", filepath.Join(f.place(r), fleet.PlanFile)}
+	if !fleet.Stored(r) {
+		words = append(words[:2], "--seed", fmt.Sprint(r.Plan.Seed))
+		if f.engine != "" {
+			words = append(words, "--engine", f.engine)
+		}
+		if len(f.without) > 0 {
+			words = append(words, "--without", strings.Join(f.without, ","))
+		}
+	}
+	if f.mutant != "" {
+		words = append(words, "--mutant", f.mutant)
+	}
+	return strings.Join(words, " ")
 }
 
 func (f *simFlags) print(sum *fleet.Summary) error {

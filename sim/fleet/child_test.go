@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +33,7 @@ const (
 	doRace    = "race"
 	doTalk    = "talk"
 	doFail    = "fail"
+	doStay    = "stay"
 )
 
 // mine marks the folders of this test's processes.
@@ -67,6 +69,13 @@ func pretend(planFile, dir string) int {
 		for eaten := [][]byte{}; ; time.Sleep(time.Millisecond) {
 			eaten = append(eaten, []byte(strings.Repeat("x", 4<<20)))
 		}
+	case doStay:
+		held, err := hold(filepath.Join(dir, mine))
+		if err == nil {
+			err = os.WriteFile(held.Name(), fmt.Append(nil, os.Getppid()), 0o644)
+		}
+		time.Sleep(time.Hour)
+		fmt.Fprintln(os.Stderr, held, err)
 	case doDie:
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case doFail:
@@ -86,6 +95,17 @@ func pretend(planFile, dir string) int {
 		return 66
 	}
 	return 0
+}
+
+// parent is a process that starts another one, which stays, and waits for it.
+func parent() int {
+	path, err := os.Executable()
+	if err == nil {
+		c := &Children{Program: &Program{Path: path}}
+		_, err = c.Run(context.Background(), does(doStay), RunOptions{})
+	}
+	fmt.Fprintln(os.Stderr, "it has ended:", err)
+	return 1
 }
 
 func children(t *testing.T) *Children {
@@ -223,6 +243,24 @@ func TestTheFilesOfARunAreKeptWhereTheyAreAskedFor(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(out, StderrFile)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAVerdictStaysWhereItsFilesCanNotBeKept: a night must not end with a full disk.
+func TestAVerdictStaysWhereItsFilesCanNotBeKept(t *testing.T) {
+	c := children(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := RunOptions{Keep: func(*trial.Result) string { return filepath.Join(file, "seed-5") }}
+	for what, verdict := range map[string]checker.Verdict{
+		doInvalid: checker.Invalid, doValid: checker.Unknown,
+	} {
+		r, err := c.Run(t.Context(), does(what), o)
+		if err != nil || r.Verdict != verdict || !slices.Contains(Rules(r), ruleFiles) {
+			t.Errorf("%s: %v, %v", what, r, err)
+		}
 	}
 }
 

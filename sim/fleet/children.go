@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +41,8 @@ const (
 	maxResult = 64 << 20
 	// memoryDisk is where directories cost no disk: Badger syncs each commit.
 	memoryDisk = "/dev/shm"
+	// runFolders are their names.
+	runFolders = "dyno-sim-*"
 	// grace is how long a process that was killed may take to end.
 	grace = 10 * time.Second
 )
@@ -75,26 +78,28 @@ type run struct {
 	plan     *plan.Plan
 	options  *RunOptions
 
-	dir  string // all that the process reads and writes
-	told *bounded
-	over string // the limit that it broke
+	folder *folder
+	dir    string // its path: all that the process reads and writes
+	told   *bounded
+	over   string // the limit that it broke
 }
 
 func (r *run) prepare() (err error) {
-	if r.dir, err = os.MkdirTemp(memoryDisk, "dyno-sim-"); err != nil {
-		r.dir, err = os.MkdirTemp("", "dyno-sim-") // a machine without is slower
-	}
-	if err == nil {
-		err = writePlan(filepath.Join(r.dir, PlanFile), r.plan)
+	if r.folder, err = makeFolder(memoryDisk, runFolders); err != nil {
+		r.folder, err = makeFolder("", runFolders) // a machine without is slower
 	}
 	if err != nil {
+		return err
+	}
+	r.dir = r.folder.path
+	if err = writePlan(filepath.Join(r.dir, PlanFile), r.plan); err != nil {
 		r.remove()
 	}
 	return err
 }
 
 // remove removes what is left: it has done its work, and lies with the temporary files.
-func (r *run) remove() { _ = os.RemoveAll(r.dir) }
+func (r *run) remove() { _ = r.folder.remove() }
 
 func (r *run) do(ctx context.Context) (*trial.Result, error) {
 	began := time.Now()
@@ -121,7 +126,18 @@ func (r *run) do(ctx context.Context) (*trial.Result, error) {
 		spoil(result, trial.Problem{Rule: ruleMemory, Unknown: true, Text: fmt.Sprintf(
 			"it took %d MiB of memory, %d are its bound", result.Peak>>20, MaxPeak>>20)})
 	}
-	return result, r.keep(result)
+	if err := r.keep(result); err != nil {
+		spoil(result, notKept(err))
+	}
+	return result, nil
+}
+
+// notKept says that the files of a run are lost, which is no reason to lose its verdict,
+// nor those of the runs behind it.
+func notKept(err error) trial.Problem {
+	return trial.Problem{
+		Rule: ruleFiles, Unknown: true, Text: "its files are not kept: " + err.Error(),
+	}
 }
 
 // start runs the process to its end. A nil state says that there never was one.
@@ -140,9 +156,11 @@ func (r *run) start(ctx context.Context) (*os.ProcessState, error) {
 	cmd.Dir = r.dir
 	cmd.Env = r.environ()
 	cmd.Stdout, cmd.Stderr = r.told, r.told
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = attributes()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = grace
+	runtime.LockOSThread() // the process ends with the thread that starts it: attributes
+	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -38,19 +38,23 @@ type Corruptions struct {
 
 // Corrupt makes clean histories by a sweep, and lets every corruptor spoil each of them.
 func Corrupt(ctx context.Context, r Runner, s Sweep) (*Corruptions, error) {
-	dir, err := os.MkdirTemp("", "dyno-histories-")
+	dir, err := makeFolder("", runFolders)
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
-	place := func(seed uint64) string { return filepath.Join(dir, fmt.Sprint(seed)) }
+	defer func() { _ = dir.remove() }() // a temporary folder
+	place := func(seed uint64) string { return filepath.Join(dir.path, fmt.Sprint(seed)) }
 	s.Options.Keep = func(res *trial.Result) string { return place(res.Plan.Seed) }
 	c := newCorruptions()
 	var failed error
 	_, err = s.Run(ctx, r, func(res *trial.Result) {
 		seed := res.Plan.Seed
 		c.Seeds++
-		if failed == nil && !Red(res) {
+		switch {
+		case failed != nil:
+		case !Stored(res):
+			failed = fmt.Errorf("fleet: seed %d: its history is not kept: %v", seed, res.Problems)
+		case !Red(res):
 			failed = c.spoil(seed, filepath.Join(place(seed), trial.HistoryFile))
 		}
 		_ = os.RemoveAll(place(seed)) // the folder above goes as well

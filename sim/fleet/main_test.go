@@ -15,5 +15,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[0] == binaryName && os.Args[1] == "child" {
 		os.Exit(pretend(os.Args[2], os.Args[3]))
 	}
+	if len(os.Args) == 4 && os.Args[0] == binaryName && os.Args[1] == "parent" {
+		os.Exit(parent())
+	}
 	goleak.VerifyTestMain(m)
 }

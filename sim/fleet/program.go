@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/sim/overlay"
@@ -53,19 +52,22 @@ type Program struct {
 	// Mutant says that mutants can be switched on.
 	Mutant bool
 
-	private string // a folder with the binary; empty: the binary is somebody else's
+	private *folder // with the binary; nil: the binary is somebody else's
 }
 
 // Close removes what Build made for this program alone.
 func (p *Program) Close() error {
-	if p.private == "" {
+	if p.private == nil {
 		return nil
 	}
-	return os.RemoveAll(p.private)
+	return p.private.remove()
 }
 
-// Build makes the program that runs plans. Without toolchain or source it is this one.
+// Build makes the program that runs plans. Without toolchain or source it is this one. It
+// removes what runs have left that were killed.
 func Build(ctx context.Context, o BuildOptions) (*Program, error) {
+	removeLeft(memoryDisk, runFolders)
+	removeLeft(os.TempDir(), runFolders)
 	if o.Go == "" {
 		o.Go = "go"
 	}
@@ -116,15 +118,15 @@ func source(ctx context.Context, o *BuildOptions) (root, why string) {
 	return "", "no source of " + modulePath + " here: run it in its folder"
 }
 
-// stale is how old a folder of a program that was not closed may become.
-const stale = 24 * time.Hour
+// programFolders are the names of the folders with the programs that run.
+const programFolders = "run-*"
 
 func build(ctx context.Context, root string, o *BuildOptions) (*Program, error) {
 	cache, err := cacheFolder(o.Cache)
 	if err != nil {
 		return nil, err
 	}
-	removeStale(cache)
+	removeLeft(cache, programFolders)
 	p := &Program{Mutant: o.Mutant}
 	name := "plain"
 	args := []string{"build", "-trimpath", "-buildvcs=false"}
@@ -201,27 +203,14 @@ func goBuild(ctx context.Context, root, cache, goTool string, args []string) err
 // own gives this program a name of its own for what was built: who edits the source and
 // runs the rig beside it does not change it.
 func (p *Program) own(cache, built string) error {
-	dir, err := os.MkdirTemp(cache, "run-")
+	private, err := makeFolder(cache, programFolders)
 	if err != nil {
 		return fmt.Errorf("fleet: make a folder for the program: %w", err)
 	}
-	p.private, p.Path = dir, filepath.Join(dir, binaryName)
+	p.private, p.Path = private, filepath.Join(private.path, binaryName)
 	if err := os.Link(built, p.Path); err != nil {
-		_ = os.RemoveAll(dir) // it is empty
+		_ = private.remove() // it is empty
 		return fmt.Errorf("fleet: take the program: %w", err)
 	}
 	return nil
-}
-
-// removeStale removes what programs left that were killed before they could.
-func removeStale(cache string) {
-	left, err := filepath.Glob(filepath.Join(cache, "run-*"))
-	if err != nil {
-		return // only for a bad pattern
-	}
-	for _, dir := range left {
-		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > stale {
-			_ = os.RemoveAll(dir) // the next one tries again
-		}
-	}
 }

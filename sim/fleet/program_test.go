@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
 )
@@ -95,18 +94,8 @@ func TestAProgramKeepsWhatItWasBuiltAs(t *testing.T) {
 	if text, err := os.ReadFile(p.Path); err != nil || string(text) != "first" {
 		t.Errorf("%q, %v", text, err)
 	}
-	old := filepath.Join(cache, "run-left")
-	if err := os.Mkdir(old, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	long := time.Now().Add(-2 * stale)
-	if err := os.Chtimes(old, long, long); err != nil {
-		t.Fatal(err)
-	}
-	removeStale(cache)
-	if _, err := os.Stat(old); err == nil {
-		t.Error("what somebody left yesterday is still there")
-	}
+	made(t, p.private.path)
+	removeLeft(cache, programFolders)
 	if _, err := os.Stat(p.Path); err != nil {
 		t.Errorf("what is in use is gone: %v", err)
 	}

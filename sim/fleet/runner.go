@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dyno-kv/dyno/jepsen/checker"
 	"github.com/dyno-kv/dyno/sim/plan"
@@ -33,6 +34,7 @@ const (
 	ruleKilled      = "killed"      // somebody else ended it
 	ruleChild       = "child"       // it ended without a result, and without a stack
 	ruleDeterminism = "determinism" // two runs of one plan differ
+	ruleFiles       = "files"       // what it left could not be put where it was asked for
 )
 
 // spoil adds a problem to a result, and makes its verdict as bad as that.
@@ -53,6 +55,9 @@ func spoil(r *trial.Result, p trial.Problem) {
 
 // Red reports whether a result is anything but valid.
 func Red(r *trial.Result) bool { return r.Verdict != checker.Valid }
+
+// Stored reports whether the files of a result are where they were asked for.
+func Stored(r *trial.Result) bool { return !slices.Contains(Rules(r), ruleFiles) }
 
 // Rules names what a result says was broken, each once, worst first.
 func Rules(r *trial.Result) []string {

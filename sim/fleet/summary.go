@@ -41,8 +41,10 @@ type Summary struct {
 	Invalid int    `json:"invalid"`
 	Unknown int    `json:"unknown"`
 	// Stopped says that a red seed ended the sweep.
-	Stopped bool      `json:"stopped,omitempty"`
-	Red     []RedSeed `json:"red,omitempty"`
+	Stopped bool `json:"stopped,omitempty"`
+	// Cut says that an interrupt, or an error of the rig, ended it.
+	Cut bool      `json:"cut,omitempty"`
+	Red []RedSeed `json:"red,omitempty"`
 
 	// Replayable says that each run was of the edited runtime, Edits which one.
 	Replayable bool   `json:"replayable"`
@@ -192,6 +194,9 @@ func (s *Summary) finish(wall time.Duration) {
 func (s *Summary) judge() {
 	unsure := func(format string, args ...any) {
 		s.Reasons = append(s.Reasons, fmt.Sprintf(format, args...))
+	}
+	if s.Cut {
+		unsure("it was cut short")
 	}
 	if s.Seeds == 0 {
 		unsure("no seed was run")

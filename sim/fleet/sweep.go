@@ -20,7 +20,8 @@ import (
 // Sweep runs one seed after the other.
 type Sweep struct {
 	// From is the first seed; Seeds is how many there are, and Time how long new ones are
-	// begun. Of both at least one is set, and the first to come ends the sweep.
+	// begun. Of both at least one is set, and the first to come ends the sweep. So does the
+	// last seed that there is.
 	From  uint64
 	Seeds int
 	Time  time.Duration
@@ -71,10 +72,11 @@ func (s *Sweep) Run(ctx context.Context, r Runner, each func(*trial.Result)) (*S
 	}
 	stop()
 	handing.Wait()
-	sum.finish(time.Since(began))
 	if ctx.Err() != nil {
-		return sum, ctx.Err()
+		failed = ctx.Err()
 	}
+	sum.Cut = failed != nil
+	sum.finish(time.Since(began))
 	return sum, failed
 }
 
@@ -91,6 +93,9 @@ func (s *Sweep) begin(ctx context.Context, r Runner, began time.Time, order chan
 	var running sync.WaitGroup
 	defer running.Wait()
 	for n := 0; s.Seeds == 0 || n < s.Seeds; n++ {
+		if s.From+uint64(n) < s.From {
+			return // the last seed there is
+		}
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -147,7 +152,10 @@ func (s *Sweep) one(ctx context.Context, r Runner, seed uint64) (*trial.Result, 
 		return results[0], nil
 	}
 	// It was valid by itself, so that nothing was kept of it.
-	return results[0], keepResult(s.Options.Keep(results[0]), p, results[0])
+	if err := keepResult(s.Options.Keep(results[0]), p, results[0]); err != nil {
+		spoil(results[0], notKept(err))
+	}
+	return results[0], nil
 }
 
 func keepResult(dir string, p *plan.Plan, r *trial.Result) error {

@@ -5,6 +5,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -186,8 +187,9 @@ func TestAnErrorOfTheRigEndsTheSweep(t *testing.T) {
 		return good(p), nil
 	}}
 	s := Sweep{Seeds: 1000, Draw: simple}
-	if sum, err := s.Run(t.Context(), f, ignore); !errors.Is(err, broken) || sum.Seeds != 4 {
-		t.Errorf("%d seeds, %v", sum.Seeds, err)
+	sum, err := s.Run(t.Context(), f, ignore)
+	if !errors.Is(err, broken) || sum.Seeds != 4 || !sum.Cut || sum.Verdict != checker.Unknown {
+		t.Errorf("%+v, %v", sum, err)
 	}
 }
 
@@ -202,8 +204,19 @@ func TestAnInterruptEndsTheSweep(t *testing.T) {
 		return good(p), nil
 	}}
 	s := Sweep{Seeds: 1000, Draw: simple}
-	if sum, err := s.Run(ctx, f, ignore); !errors.Is(err, context.Canceled) || sum.Seeds > 4 {
-		t.Errorf("%d seeds, %v", sum.Seeds, err)
+	sum, err := s.Run(ctx, f, ignore)
+	if !errors.Is(err, context.Canceled) || sum.Seeds > 4 || sum.Verdict != checker.Unknown {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+func TestTheLastSeedEndsTheSweep(t *testing.T) {
+	f := &fake{result: func(p *plan.Plan, _ RunOptions) (*trial.Result, error) { return good(p), nil }}
+	s := Sweep{From: math.MaxUint64 - 2, Time: time.Hour, Draw: simple}
+	var last uint64
+	sum, err := s.Run(t.Context(), f, func(r *trial.Result) { last = r.Plan.Seed })
+	if err != nil || sum.Seeds != 3 || last != math.MaxUint64 {
+		t.Errorf("%+v, %v, last %d", sum, err, last)
 	}
 }
 
