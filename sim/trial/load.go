@@ -37,8 +37,7 @@ func (r *run) open(hosts []*host) {
 	}
 }
 
-// patient is a client that has the time to find a node that answers: to learn that one
-// does not takes it a while.
+// patient is a client that has the time to find out that a node does not answer.
 func patient(cfg *client.Config) { cfg.Timeout = longest }
 
 func clientName(i int) string { return fmt.Sprintf("process %d", i) }
@@ -51,9 +50,10 @@ type session struct {
 }
 
 // work lets every workload do steps in new sessions of its own, and returns what waits for
-// them to end. steps is asked for each load.
+// them to end. ahead is done before a session begins; steps is asked for each load.
 func (r *run) work(
-	change func(*client.Config), until time.Duration, steps func(*plan.Load) int,
+	change func(*client.Config), ahead func(context.Context, *client.Client),
+	until time.Duration, steps func(*plan.Load) int,
 ) (wait func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), until)
 	var all sync.WaitGroup
@@ -68,6 +68,7 @@ func (r *run) work(
 			}
 			all.Go(func() {
 				defer s.client.Close()
+				ahead(ctx, s.client)
 				if err := workload.Run(ctx, s.Session, load, s.rng, steps(l)); err != nil {
 					r.digest.fault(err)
 				}
@@ -84,11 +85,25 @@ func (r *run) sessionsOf() (n int) {
 	return n
 }
 
-// demand lets new sessions, with patient clients, do a few steps that must be answered.
+// acquaint lets a client find out who answers, which may take it a while for each node
+// that does not: what is asked of the cluster is judged, not how clients begin.
+func (r *run) acquaint(ctx context.Context, cl *client.Client) {
+	for _, h := range r.hosts {
+		_ = cl.Ping(ctx, h.Member.Client) // that is what it is to find out
+	}
+	for ctx.Err() == nil {
+		if _, err := cl.ClusterInfo(ctx); err == nil {
+			return
+		}
+	}
+}
+
+// demand lets new sessions do a few steps that must be answered, within the time that
+// clients have by default.
 func (r *run) demand(phase string) {
 	time.Sleep(time.Millisecond)
 	from := r.now()
-	wait, err := r.work(patient, patience, func(*plan.Load) int { return answers })
+	wait, err := r.work(nil, r.acquaint, patience, func(*plan.Load) int { return answers })
 	if err != nil {
 		r.problem("run", "%v", err)
 		return

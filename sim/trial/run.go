@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/client"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 	"github.com/dyno-kv/dyno/sim"
@@ -172,8 +173,8 @@ func (r *run) boot() bool {
 func (r *run) chaos() {
 	r.chaosFrom = r.now()
 	r.open(r.hosts)
-	wait, err := r.work(r.tuneClient, time.Duration(r.plan.Chaos),
-		func(l *plan.Load) int { return l.Steps })
+	wait, err := r.work(r.tuneClient, func(context.Context, *client.Client) {},
+		time.Duration(r.plan.Chaos), func(l *plan.Load) int { return l.Steps })
 	if err != nil {
 		r.problem("run", "%v", err)
 		return
