@@ -12,7 +12,7 @@
 //
 //   - I1 Draw depends on its arguments alone, and what it draws is valid.
 //   - I2 A fault means the same whatever the others are: Shrink may drop any of them.
-//   - I3 What the product, or the engine, can not do is not drawn: see Feature and Needs.
+//   - I3 What the product, or the engine, can not do is not drawn: see Lacking and Needs.
 //   - I4 Only the spare host loses what it has acknowledged. A plan with one asks for at
 //     least two owners in each write, and reads one less than all at the end.
 //

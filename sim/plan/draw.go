@@ -26,8 +26,6 @@ type Options struct {
 	Engine Engine
 	// Without leaves kinds of faults out.
 	Without []Kind
-
-	points []Point // of FailAt: those that fail
 }
 
 // heavy is the workload whose values grow with each step: all of its steps together are

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestWhatIsLeftOutDoesNotExist turns red when the product gains what plans leave out.
+func TestWhatIsLeftOutDoesNotExist(t *testing.T) {
+	for _, l := range Lacking() {
+		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(l.Room), "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(files) > 0 {
+			t.Errorf("%s is there: draw what it can do, and take it from this list (%s)", l.Room, l.Out)
+		}
+		if l.Out == "" {
+			t.Errorf("%s: nothing is said to be left out", l.Room)
+		}
+	}
+	if _, err := os.Stat(filepath.Join("..", "..", "replica")); err != nil {
+		t.Errorf("this test looks in the wrong place: %v", err)
+	}
+}
