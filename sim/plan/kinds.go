@@ -87,8 +87,9 @@ func processKinds() []Info {
 	return []Info{
 		{Kind: Kill, Needs: KeepsData, draw: victim(10*time.Millisecond, 8*time.Second),
 			What: "the process is killed; the host starts another after For"},
-		{Kind: Stop, Needs: KeepsData, draw: victim(10*time.Millisecond, 8*time.Second),
-			What: "the process is told to stop; the host starts another after For"},
+		{Kind: Stop, Needs: KeepsData, draw: stop,
+			What: "the process is told to stop; the host starts another after For, which with N 1 " +
+				"is killed after By"},
 		{Kind: Power, Needs: KeepsData, draw: victim(10*time.Millisecond, 8*time.Second),
 			What: "the host loses its power, and has it again after For"},
 		{Kind: PowerAll, Needs: KeepsData, everywhere: true,

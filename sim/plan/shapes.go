@@ -67,6 +67,15 @@ func rate(rng *rand.Rand, p *Plan, f *Fault) {
 	f.N = pick(rng, 16<<10, 32<<10, 64<<10, 256<<10)
 }
 
+// stop is often followed by a crash: what an orderly end has written down must not be
+// believed twice.
+func stop(rng *rand.Rand, p *Plan, f *Fault) {
+	victim(10*time.Millisecond, 8*time.Second)(rng, p, f)
+	if f.N = rng.IntN(2); f.N == 1 {
+		f.By = between(rng, time.Millisecond, 300*time.Millisecond)
+	}
+}
+
 func crashLoop(rng *rand.Rand, p *Plan, f *Fault) {
 	victim(time.Second, 10*time.Second)(rng, p, f)
 	f.N = 2 + rng.IntN(6)

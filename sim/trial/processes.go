@@ -28,6 +28,21 @@ func (r *run) back(h *host) {
 	r.start(h)
 }
 
+// stopping ends the process in order, and with N 1 kills the next one soon.
+func (r *run) stopping(f *fault) []action {
+	score := r.downtime(f, r.stop)
+	if f.N != 1 {
+		return score
+	}
+	h, killed := f.hosts[0], f.End()+time.Duration(f.By)
+	return append(score,
+		action{killed, func() {
+			r.kill(h)
+			h.down++
+		}},
+		action{killed + again, func() { r.back(h) }})
+}
+
 func (r *run) stop(h *host) bool {
 	if !h.Up() {
 		return false
@@ -257,7 +272,7 @@ func (r *run) did(err error) bool {
 func (r *run) lifetimes(f *fault) (func(*fault) []action, bool) {
 	kinds := map[plan.Kind]func(*fault) []action{
 		plan.Kill:     func(f *fault) []action { return r.downtime(f, r.kill) },
-		plan.Stop:     func(f *fault) []action { return r.downtime(f, r.stop) },
+		plan.Stop:     r.stopping,
 		plan.Power:    func(f *fault) []action { return r.downtime(f, r.losePower) },
 		plan.PowerAll: r.powerAll, plan.CrashLoop: r.crashLoop, plan.Pause: r.pause,
 		plan.CrashAt: r.crashAt, plan.SlowAt: r.slowAt, plan.FailAt: r.failAt,

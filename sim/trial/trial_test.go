@@ -65,6 +65,8 @@ func hard(in *plan.Info) plan.Fault {
 		f.Point = "storage/before-commit"
 	case plan.DiskRead: // values are read where the body is asked of
 		f.Hosts, f.N = []int{3}, 1
+	case plan.Stop:
+		f.N = 1
 	case plan.Rate:
 		f.N = 16 << 10
 	case plan.Halves, plan.Swizzle:
