@@ -230,9 +230,9 @@ func (s *sweep) lost(i int32, op *history.Op, needs int) {
 	s.scratch.remove(s.allowed)
 	if w := s.scratch.first(); w >= 0 {
 		s.x.violate(s.out, "lost-update", s.key.name, s.lostPath(w, i),
-			"%s was acknowledged at %d, and the read that begins at %d shows neither it nor "+
-				"what overwrote it: %v (%d such writes)",
-			s.op(w).Value, s.op(w).Completed, op.Invoked, op.Read, s.scratch.len())
+			"%s was acknowledged at %s, and the read that begins at %s shows neither it nor "+
+				"what overwrote it: %v (%d such writes)", s.op(w).Value,
+			history.Clock(s.op(w).Completed), history.Clock(op.Invoked), op.Read, s.scratch.len())
 	}
 	clear(s.scratch)
 	s.known.above(0, s.scratch)
@@ -252,12 +252,14 @@ func (s *sweep) lost(i int32, op *history.Op, needs int) {
 	}
 }
 
-// lostPath tells who wrote w, who overwrote it without being shown, and who missed both.
+// lostPath tells who wrote w, who overwrote it before the read ended without being shown,
+// and who missed both.
 func (s *sweep) lostPath(w int, read int32) func() []int32 {
 	return func() []int32 {
 		ops := []int32{s.writes[w]}
 		for d := range s.writes {
-			if s.anc[d].has(w) && s.op(d).Outcome == history.OK && len(ops) < 4 {
+			if op := s.op(d); s.anc[d].has(w) && op.Outcome == history.OK && len(ops) < 4 &&
+				op.Invoked < s.x.h.Ops[read].Completed {
 				ops = append(ops, s.writes[d])
 			}
 		}
@@ -280,8 +282,8 @@ func (s *sweep) resurrected(i int32, needs int) {
 		if op := s.op(d); op.Outcome == history.OK && op.Completed < read.Invoked &&
 			s.anc[d].has(w) && s.x.levelOf(op) >= needs {
 			s.x.violate(s.out, "resurrection", s.key.name,
-				func() []int32 { return append(s.chain(w, d), i) }, "%s is shown, which %s deleted at %d",
-				s.op(w).Value, op.Value, op.Completed)
+				func() []int32 { return append(s.chain(w, d), i) }, "%s is shown, which %s deleted at %s",
+				s.op(w).Value, op.Value, history.Clock(op.Completed))
 			return
 		}
 	}

@@ -98,7 +98,8 @@ func newIndex(h *history.History, cfg Config) (*index, string) {
 			return nil, err.Error()
 		}
 		if until, ok := busy[op.Process]; ok && until > op.Invoked {
-			return nil, fmt.Sprintf("process %d has two operations at %d", op.Process, op.Invoked)
+			return nil, fmt.Sprintf("process %d has two operations at %s",
+				op.Process, history.Clock(op.Invoked))
 		}
 		busy[op.Process] = op.Completed
 		if why := x.place(int32(i), op, known); why != "" {
@@ -153,7 +154,7 @@ func (x *index) phantom(key string, v history.Value, by int64) (int32, string) {
 	case op.Outcome == history.Fail:
 		return i, "was refused for certain"
 	case op.Invoked > by:
-		return i, fmt.Sprintf("was not written before %d", op.Invoked)
+		return i, "was not written before " + history.Clock(op.Invoked)
 	}
 	return i, ""
 }
@@ -172,6 +173,7 @@ func (x *index) violate(
 	for _, i := range path() {
 		if i >= 0 && !slices.Contains(v.Ops, int(i)) { // -1: nobody knows that operation
 			v.Ops = append(v.Ops, int(i))
+			v.From = append(v.From, x.h.Ops[i].Invoked)
 			v.Path = append(v.Path, x.h.Ops[i].String())
 		}
 	}

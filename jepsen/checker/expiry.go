@@ -39,8 +39,8 @@ func (s *sweep) expired(i int32, op *history.Op) {
 	for w := range s.scratch.all {
 		if ended := s.x.endedBy(s.op(w)); op.Invoked >= ended {
 			s.x.violate(s.out, "expired", s.key.name, path(s.writes[w], i),
-				"%s is shown by a read that begins at %d, and its time was over at %d",
-				s.op(w).Value, op.Invoked, ended)
+				"%s is shown by a read that begins at %s, and its time was over at %s",
+				s.op(w).Value, history.Clock(op.Invoked), history.Clock(ended))
 			return
 		}
 	}

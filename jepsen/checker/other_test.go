@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -310,14 +311,31 @@ func TestAViolationTellsHowItCameAbout(t *testing.T) {
 	s.put("3.1", "2.1", 4, 5)
 	s.get(4, "1.1 3.1", 6, 7)
 	s.final("3.1")
-	const want = `false-sibling: key k: 1.1 is shown beside 3.1, which overwrote it
-  process 1 put k 1.1: ok, 0 to 1
-  process 2 put k 2.1 over [1.1]: ok, 2 to 3
-  process 3 put k 3.1 over [2.1]: ok, 4 to 5
-  process 4 get k = [1.1 3.1]: ok, 6 to 7
+	const want = `false-sibling: key "k": 1.1 is shown beside 3.1, which overwrote it
+  0.000000 s: process 1 put "k" 1.1: ok after 1ns
+  0.000000 s: process 2 put "k" 2.1 over [1.1]: ok after 1ns
+  0.000000 s: process 3 put "k" 3.1 over [2.1]: ok after 1ns
+  0.000000 s: process 4 get "k" = [1.1 3.1]: ok after 1ns
 `
 	if got := check(t, &s.h, small()).String(); !strings.Contains(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestALostUpdateIsNotExplainedByWhatCameLater: a cause comes before its effect.
+func TestALostUpdateIsNotExplainedByWhatCameLater(t *testing.T) {
+	s := &script{TB: t, h: history.History{Header: history.Header{Version: 1, N: 3}}}
+	s.put("1.1", "-", 0, 1)
+	s.put("2.1", "1.1", 2, 3)
+	s.get(4, "", 4, 5)
+	s.put("3.1", "2.1", 6, 7)
+	s.final("3.1")
+	found := check(t, &s.h, small()).Result("causal").Violations
+	if len(found) == 0 || found[0].Rule != "lost-update" {
+		t.Fatalf("%v", found)
+	}
+	if v := &found[0]; !slices.Equal(v.Ops, []int{0, 1, 2}) || !slices.Equal(v.From, []int64{0, 2, 4}) {
+		t.Errorf("path %v from %v", v.Ops, v.From)
 	}
 }
 

@@ -168,8 +168,8 @@ func (e *elements) read(n, i int32, op *history.Op, known set) {
 		acked := add.Outcome == history.OK && add.Completed < op.Invoked
 		if acked && (needs == 0 || e.x.levelOf(add) >= needs) {
 			e.x.violate(e.out, "lost-update", e.key.name, path(e.adds[w], i),
-				"element %s was acknowledged at %d, and the read that begins at %d lacks it",
-				add.Value, add.Completed, op.Invoked)
+				"element %s was acknowledged at %s, and the read that begins at %s lacks it",
+				add.Value, history.Clock(add.Completed), history.Clock(op.Invoked))
 		}
 	}
 }

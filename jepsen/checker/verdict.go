@@ -73,12 +73,14 @@ type Violation struct {
 	Text string `json:"text"`
 	// Path tells how it came about, one operation after the other, causes first.
 	Path []string `json:"path,omitempty"`
-	// Ops are the operations of the path, by their place in the history.
-	Ops []int `json:"ops,omitempty"`
+	// Ops are the operations of the path, by their place in the history, and From is when
+	// each began.
+	Ops  []int   `json:"ops,omitempty"`
+	From []int64 `json:"from_ns,omitempty"`
 }
 
 func (v *Violation) String() string {
-	s := fmt.Sprintf("%s: key %s: %s", v.Rule, v.Key, v.Text)
+	s := fmt.Sprintf("%s: key %q: %s", v.Rule, v.Key, v.Text)
 	if len(v.Path) > 0 {
 		s += "\n  " + strings.Join(v.Path, "\n  ")
 	}

@@ -255,3 +255,18 @@ func FuzzReadAll(f *testing.F) {
 		}
 	})
 }
+
+func TestAnOperationIsToldInOneLine(t *testing.T) {
+	op := Op{
+		Process: 7, Kind: Put, Key: "set 1", Value: Value{7, 2}, Context: []Value{{3, 1}},
+		Invoked: 12_345_678_901, Completed: 12_345_679_901, Outcome: OK, Node: "n3",
+	}
+	const want = `12.345679 s: process 7 put "set 1" 7.2 over [3.1] by "n3": ok after 1µs`
+	if got := op.String(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	op.Completed = 0 // it is not complete
+	if got := op.String(); !strings.HasSuffix(got, `by "n3": ok`) {
+		t.Error(got)
+	}
+}

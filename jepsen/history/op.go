@@ -5,6 +5,7 @@ package history
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dyno-kv/dyno/kv"
 )
@@ -152,8 +153,9 @@ func Strict(write, read *Op, n int, sloppy bool) bool {
 	return int(max(write.W, write.PW))+int(max(read.R, read.PR)) > n
 }
 
+// String tells of an operation in one line, its beginning first.
 func (o *Op) String() string {
-	s := fmt.Sprintf("process %d %s %s", o.Process, o.Kind, o.Key)
+	s := fmt.Sprintf("%s: process %d %s %q", Clock(o.Invoked), o.Process, o.Kind, o.Key)
 	switch {
 	case !o.Value.IsZero():
 		s += " " + o.Value.String()
@@ -168,8 +170,17 @@ func (o *Op) String() string {
 	if len(o.Context) > 0 {
 		s += " over " + list(o.Context)
 	}
-	return fmt.Sprintf("%s: %s, %d to %d", s, o.Outcome, o.Invoked, o.Completed)
+	if o.Node != "" {
+		s += fmt.Sprintf(" by %q", o.Node)
+	}
+	if o.Completed < o.Invoked { // it is not complete
+		return fmt.Sprintf("%s: %s", s, o.Outcome)
+	}
+	return fmt.Sprintf("%s: %s after %s", s, o.Outcome, time.Duration(o.Completed-o.Invoked))
 }
+
+// Clock is a time of a history for people: seconds to the microsecond.
+func Clock(at int64) string { return fmt.Sprintf("%.6f s", time.Duration(at).Seconds()) }
 
 // list prints values, not too many.
 func list(values []Value) string {

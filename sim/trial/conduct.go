@@ -64,6 +64,7 @@ func (r *run) passUntil(at time.Duration) {
 // tally counts which faults met something.
 func (r *run) tally(faults []*fault) {
 	for _, f := range faults {
+		r.met = append(r.met, f.bit)
 		b := r.bites[f.Kind]
 		b.Set++
 		if f.bit {

@@ -23,6 +23,8 @@ type Record struct {
 	fairOK   int
 	net      memnet.Stats
 	fake     time.Duration
+	from     int64 // of the chaos
+	met      []bool
 	bites    map[plan.Kind]Bite
 	damage   map[string]int64
 	points   map[string]int
@@ -44,6 +46,7 @@ func (r *run) end() (*Record, error) {
 	x := &Record{
 		History: h, plan: r.plan, problems: r.problems, hash: hash, net: r.cluster.Net.Stats(),
 		fake: time.Since(r.began), bites: r.bites, damage: r.damage, points: r.passed(),
+		from: r.chaosFrom, met: r.met,
 	}
 	x.fairAll, x.fairOK = fair(h.Ops, r.plan.Cluster.Majority(), r.chaosFrom, r.chaosEnd, r.outages)
 	r.count()
@@ -87,6 +90,7 @@ func (x *Record) Judge() (*Result, error) {
 		Operations: len(x.History.Ops), Fair: x.fairAll, FairOK: x.fairOK,
 		Messages: x.net.Delivered, Bytes: x.net.DeliveredBytes, Fake: x.fake,
 		Bites: x.bites, Damage: x.damage, Points: x.points,
+		ChaosFrom: time.Duration(x.from), Met: x.met,
 	}
 	for i := range x.History.Ops {
 		if x.History.Ops[i].Outcome == history.OK {

@@ -43,6 +43,10 @@ type Result struct {
 	CPU  time.Duration `json:"cpu_ns"`
 	Peak int64         `json:"peak_bytes"`
 
+	// ChaosFrom is when the chaos began, on the clock of the history: what the times of faults
+	// count from. Met says of each fault of the plan whether it met something.
+	ChaosFrom time.Duration `json:"chaos_from_ns"`
+	Met       []bool        `json:"met,omitempty"`
 	// Bites says of each kind of fault how many were set, and how many of them met
 	// something. Damage counts what the faults did all together: packets dropped, bytes
 	// lost, processes killed. Points counts how often failpoints were passed.

@@ -59,6 +59,7 @@ type run struct {
 	processes int      // sessions that there were so far
 	doors     []string // where sessions find the node of a number
 	problems  []Problem
+	met       []bool // whether each fault has met something
 	bites     map[plan.Kind]Bite
 	damage    map[string]int64
 	crashed   chan int // numbers of hosts that a failpoint has ended
