@@ -17,6 +17,9 @@ import (
 func TestTheDisksEnginesAreEngines(t *testing.T) {
 	for _, kind := range []sim.EngineKind{sim.EngineDisk, sim.EngineBadgerTmpfs} {
 		for way, end := range sim.Restarts() {
+			if testing.Short() && kind == sim.EngineBadgerTmpfs && way != "kill" {
+				continue // a kill copies the directory, as most others do
+			}
 			t.Run(kind.String()+", "+way, func(t *testing.T) {
 				enginetest.Run(t, func(t testing.TB) *enginetest.Subject {
 					return subject(t, kind, end)
