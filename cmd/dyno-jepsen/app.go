@@ -117,13 +117,26 @@ func (a *app) say(format string, args ...any) {
 }
 
 // terminal reports whether a stream ends at a person.
-func terminal(stream any) bool {
+func terminal(stream any) bool { return winsize(stream) != nil }
+
+// columns is how wide a terminal is, 0 where the stream is none or does not say.
+func columns(stream any) int {
+	if size := winsize(stream); size != nil {
+		return int(size.Col)
+	}
+	return 0
+}
+
+func winsize(stream any) *unix.Winsize {
 	file, ok := stream.(*os.File)
 	if !ok {
-		return false
+		return nil
 	}
-	_, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return nil
+	}
+	return size
 }
 
 // colored reports whether a stream wants colours.

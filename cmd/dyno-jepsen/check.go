@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +63,7 @@ func (a *app) printChecked(out *checkOutput) error {
 			rows = append(rows, []any{r.Checker, r.Verdict.String(), r.Count, firstLine(r.Why)})
 		}
 		p.table([]string{"checker", "verdict", "violations", "why"}, rows)
-		p.violations(h.Report)
+		p.violations(h.Report, math.MaxInt, nil)
 	}
 	return p.err
 }

@@ -37,11 +37,12 @@ func (a *app) printJSON(document any) error {
 
 // page collects what a command prints; the first error of the stream stays.
 type page struct {
-	app *app
-	err error
+	app   *app
+	width int // of the terminal; 0: it is none, and lines may be long
+	err   error
 }
 
-func (a *app) newPage() *page { return &page{app: a} }
+func (a *app) newPage() *page { return &page{app: a, width: columns(a.out)} }
 
 func (p *page) printf(format string, args ...any) {
 	if p.err != nil {

@@ -104,7 +104,10 @@ func kept(path string) ([]fleet.Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.IsDir() {
+	if own := filepath.Join(path, fleet.PlanFile); info.IsDir() && isFile(own) {
+		path, info = own, nil // the folder of a seed, which has other files
+	}
+	if info == nil || !info.IsDir() {
 		p, err := fleet.ReadPlan(path)
 		return []fleet.Kept{{Path: path, Plan: p}}, err
 	}
@@ -113,6 +116,11 @@ func kept(path string) ([]fleet.Kept, error) {
 		err = fmt.Errorf("%s has no plan: no file ends in .json", path)
 	}
 	return found, err
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (f *replayFlags) run(ctx context.Context, args []string) error {
@@ -202,6 +210,13 @@ func (x *replayed) compare() error {
 	return nil
 }
 
+func mutantFlag(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " --mutant " + name
+}
+
 // print prints a plan and what its runs showed; of a valid one, if there are many, that.
 func (f *replayFlags) print(x *replayed, short bool) error {
 	p := f.app.newPage()
@@ -212,7 +227,7 @@ func (f *replayFlags) print(x *replayed, short bool) error {
 			return p.err
 		}
 	}
-	p.schedule(x.plan)
+	p.schedule(x.plan, x.Results[0])
 	p.printf("\n")
 	p.result(x.Results[0])
 	for i, r := range x.Results[1:] {
@@ -220,6 +235,9 @@ func (f *replayFlags) print(x *replayed, short bool) error {
 	}
 	if x.Stored != "" {
 		p.printf("%s\n", x.Stored)
+	}
+	if fleet.Red(x.Results[0]) && x.Path != "" && len(x.plan.Faults) > 0 {
+		p.printf("smaller: dyno-jepsen shrink %s%s\n", x.Path, mutantFlag(f.mutant))
 	}
 	return p.err
 }

@@ -8,14 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dyno-kv/dyno/jepsen/checker"
-	"github.com/dyno-kv/dyno/sim/fleet"
+	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/sim/plan"
 	"github.com/dyno-kv/dyno/sim/trial"
 )
 
-// schedule prints a plan.
-func (p *page) schedule(x *plan.Plan) {
+// schedule prints a plan, and when what it says was done: r is what a run of it showed.
+func (p *page) schedule(x *plan.Plan, r *trial.Result) {
 	p.printf("seed %d: %d nodes, %d replicas of each key, %d partitions, engine %s\n",
 		x.Seed, x.Cluster.Nodes, x.Cluster.Replicas, x.Cluster.Partitions, x.Engine)
 	p.printf("links: %s and up to %s more", short(x.Link.Delay), short(x.Link.Jitter))
@@ -40,23 +39,15 @@ func (p *page) schedule(x *plan.Plan) {
 	}
 	p.table([]string{"load", "sessions", "steps each", "apart"}, rows)
 	p.printf("\n")
+	from := time.Duration(r.ChaosFrom)
+	p.printf("The load begins at %s, and all faults are over %s later.\n",
+		history.Clock(int64(from)), short(x.Chaos))
 	if len(x.Faults) == 0 {
-		p.printf("No faults, for %s.\n", short(x.Chaos))
-		return
+		p.printf("No faults.\n")
 	}
-	what := make(map[plan.Kind]string)
-	for _, in := range plan.Kinds() {
-		what[in.Kind] = in.What
+	for _, e := range faultEntries(x, r) {
+		p.entry(e)
 	}
-	rows = nil
-	for i := range x.Faults {
-		f := &x.Faults[i]
-		rows = append(rows, []any{
-			short(f.At), short(f.For), string(f.Kind), hosts(f.Hosts), measure(f), what[f.Kind],
-		})
-	}
-	p.table([]string{"at", "for", "fault", "hosts", "how", "what"}, rows)
-	p.printf("All within %s.\n", short(x.Chaos))
 }
 
 // knobs names those that are not as the product has them.
@@ -88,65 +79,6 @@ func hosts(numbers []int) string {
 		names = append(names, fmt.Sprintf("n%d", n))
 	}
 	return strings.Join(names, " ")
-}
-
-// measure says how hard a fault is; its kind tells what each means.
-func measure(f *plan.Fault) string {
-	var parts []string
-	if f.N != 0 {
-		parts = append(parts, fmt.Sprintf("N %d", f.N))
-	}
-	if f.Share != 0 {
-		parts = append(parts, fmt.Sprintf("Share %.3g", f.Share))
-	}
-	if f.By != 0 {
-		parts = append(parts, "By "+short(f.By))
-	}
-	if f.Point != "" {
-		parts = append(parts, "at "+f.Point)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// result prints what a run showed: why it is red, and how each violation came about.
-func (p *page) result(r *trial.Result) {
-	p.printf("%s: %d operations, %d ok, %d messages, %s simulated in %s\n", p.verdict(r.Verdict),
-		r.Operations, r.OK, r.Messages, r.Fake.Round(time.Millisecond), r.Wall.Round(time.Millisecond))
-	const most = 3 // of each rule; result.json has them all
-	told := make(map[string]int)
-	for _, x := range r.Problems {
-		unknown := ""
-		if x.Unknown {
-			unknown = " (unknown)"
-		}
-		if told[x.Rule]++; told[x.Rule] <= most {
-			p.printf("%s%s: %s\n", x.Rule, unknown, x.Text)
-		}
-	}
-	for _, rule := range fleet.Rules(r) {
-		if more := told[rule] - most; more > 0 {
-			p.printf("%s: and %d more\n", rule, more)
-		}
-	}
-	if r.Report != nil {
-		p.violations(r.Report)
-	}
-	if r.Hash != "" {
-		p.printf("hash %s\n", r.Hash)
-	}
-}
-
-// violations prints those of a report, each with the operations that led to it.
-func (p *page) violations(report *checker.Report) {
-	for i := range report.Results {
-		res := &report.Results[i]
-		for j := range res.Violations {
-			p.printf("\n%s\n", res.Violations[j].String())
-		}
-		if more := res.Count - len(res.Violations); more > 0 {
-			p.printf("\n%s: and %d more\n", res.Checker, more)
-		}
-	}
 }
 
 // comparison says whether a run went as an earlier one of the same plan.

@@ -122,7 +122,7 @@ func (f *shrinkFlags) print(found *fleet.Shrunk) error {
 		p.printf("The search ended with its bounds (--runs, --minutes): it may get smaller.\n")
 	}
 	p.printf("\n")
-	p.schedule(found.Plan)
+	p.schedule(found.Plan, found.Result)
 	p.printf("\n")
 	p.result(found.Result)
 	p.printf("\nWritten to %s.\n", f.to)

@@ -188,10 +188,7 @@ func (f *simFlags) again(r *trial.Result) string {
 			words = append(words, "--without", strings.Join(f.without, ","))
 		}
 	}
-	if f.mutant != "" {
-		words = append(words, "--mutant", f.mutant)
-	}
-	return strings.Join(words, " ")
+	return strings.Join(words, " ") + mutantFlag(f.mutant)
 }
 
 func (f *simFlags) print(sum *fleet.Summary) error {
