@@ -58,14 +58,6 @@ func ends(v checker.Verdict) error {
 	}
 }
 
-// passes ends a command that has no verdict but yes or no.
-func passes(ok bool) error {
-	if ok {
-		return nil
-	}
-	return ends(checker.Invalid)
-}
-
 // exitCode is the one place where errors become exit codes.
 func exitCode(err error) int {
 	var coded *codedError

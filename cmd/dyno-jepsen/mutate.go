@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,13 +27,15 @@ type mutateFlags struct {
 	from       uint64
 	clean      int
 	corruptors int
+	minutes    float64
 	out        string
 }
 
 // mutateOutput is what it prints as JSON.
 type mutateOutput struct {
 	head
-	Pass bool `json:"pass"`
+	Verdict checker.Verdict `json:"verdict"`
+	Pass    bool            `json:"pass"`
 	// Clean is the sweep without any mutant, if one was asked for.
 	Clean *fleet.Summary `json:"clean,omitempty"`
 	*fleet.Score
@@ -45,9 +48,11 @@ func (a *app) mutateCommand() *cobra.Command {
 		Use:   "mutate [MUTANT...]",
 		Short: "Ask after how many seeds each known bug is seen",
 		Long: "mutate switches one known bug of the product on after the other, and runs seeds until\n" +
-			"one breaks a rule. It ends with 0 if all are caught, half of them within " +
-			fmt.Sprint(fleet.MutantsMedian) + " seeds,\nand 1 otherwise. " +
-			"With --corruptors it spoils histories of clean runs instead.",
+			"one is invalid that is not invalid without the bug. It ends with 0 if all are caught,\n" +
+			"half of them within " + fmt.Sprint(fleet.MutantsMedian) + " seeds; with 1 if one had all " +
+			"its seeds and was not caught, or half\nneeded more; with 2 if the time was too short. " +
+			"With --corruptors it spoils histories of\nclean runs instead: each must find a place " +
+			"to spoil, and be caught wherever it did.",
 		Args: takes(0, 1<<10),
 		Example: "  dyno-jepsen mutate\n  dyno-jepsen mutate --clean 1000\n" +
 			"  dyno-jepsen mutate --corruptors 20",
@@ -56,6 +61,7 @@ func (a *app) mutateCommand() *cobra.Command {
 	f.drawFlags.add(c)
 	flags := c.Flags()
 	flags.IntVar(&f.seeds, "seeds", 200, "run so many seeds at most for each mutant")
+	flags.Float64Var(&f.minutes, "minutes", 120, "begin seeds for so long, for all mutants together")
 	flags.Uint64Var(&f.from, "from", 0, "the first seed")
 	flags.IntVar(&f.clean, "clean", 0,
 		"run so many seeds without any mutant before: all must be valid")
@@ -67,6 +73,10 @@ func (a *app) mutateCommand() *cobra.Command {
 
 // list is what the command line names: all, if nothing.
 func (f *mutateFlags) list(args []string) ([]mutant.Info, error) {
+	const most = 60 * 24 * 7
+	if !(f.minutes > 0 && f.minutes <= most) {
+		return nil, usage("--minutes %g: must be more than 0, and %d at most", f.minutes, most)
+	}
 	if f.seeds < 1 || f.clean < 0 || f.corruptors < 0 {
 		return nil, usage("--seeds must be at least 1; --clean and --corruptors not negative")
 	}
@@ -107,7 +117,7 @@ func (f *mutateFlags) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer done()
-	out := mutateOutput{head: newHead(), Pass: true}
+	out := mutateOutput{head: newHead(), Verdict: checker.Valid}
 	if f.corruptors > 0 {
 		err = f.corrupt(ctx, children, draw, &out)
 	} else {
@@ -117,11 +127,12 @@ func (f *mutateFlags) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if f.app.json {
+		out.Pass = out.Verdict == checker.Valid
 		if err := f.app.printJSON(out); err != nil {
 			return err
 		}
 	}
-	return passes(out.Pass)
+	return ends(out.Verdict)
 }
 
 // catch runs the clean seeds and then the mutants.
@@ -131,7 +142,9 @@ func (f *mutateFlags) catch(
 ) error {
 	if f.clean > 0 {
 		b := f.app.newBar("clean seeds", f.clean)
-		s := fleet.Sweep{From: f.from, Seeds: f.clean, Parallel: f.parallel, Draw: draw}
+		s := fleet.Sweep{
+			From: f.from, Seeds: f.clean, Time: f.time(), Parallel: f.parallel, Draw: draw,
+		}
 		sum, err := s.Run(ctx, r, func(res *trial.Result) {
 			b.step("")
 			if fleet.Red(res) {
@@ -142,15 +155,19 @@ func (f *mutateFlags) catch(
 		if err != nil {
 			return err
 		}
-		out.Clean, out.Pass = sum, sum.Valid == sum.Seeds
+		out.Clean, out.Verdict = sum, cleanVerdict(sum, f.clean)
 	}
 	b := f.app.newBar("mutants", len(list))
 	m := fleet.Mutants{
 		List: list, From: f.from, Seeds: f.seeds, Parallel: f.parallel, Draw: draw, Keep: f.place,
+		Time: f.time(),
+		Progress: func(name mutant.Name, seeds int) {
+			b.tell(fmt.Sprintf("%s, seed %d of %d", name, seeds, f.seeds))
+		},
 	}
 	score, err := m.Run(ctx, r, func(c fleet.Caught) { b.step(string(c.Name)) })
 	b.done()
-	out.Score, out.Pass = score, out.Pass && score.Pass
+	out.Score, out.Verdict = score, worst(out.Verdict, score.Verdict())
 	if f.app.json {
 		return err
 	}
@@ -160,6 +177,23 @@ func (f *mutateFlags) catch(
 		err = p.err
 	}
 	return err
+}
+
+func (f *mutateFlags) time() time.Duration {
+	return time.Duration(f.minutes * float64(time.Minute))
+}
+
+// cleanVerdict is that of seeds without a mutant: each must be valid, however little a
+// sweep as a whole has shown.
+func cleanVerdict(sum *fleet.Summary, wanted int) checker.Verdict {
+	switch {
+	case sum.Invalid > 0:
+		return checker.Invalid
+	case sum.Unknown > 0 || sum.Seeds < wanted:
+		return checker.Unknown
+	default:
+		return checker.Valid
+	}
 }
 
 // place is where the files of a run that caught its mutant go.
@@ -177,6 +211,9 @@ func (p *page) score(out *mutateOutput) {
 	var rows [][]any
 	for _, c := range out.Mutants {
 		after, by := "never", ""
+		if c.Cut {
+			after = "no time"
+		}
 		if c.Caught {
 			after, by = fmt.Sprint(c.After), strings.Join(c.Rules, ", ")
 		}
@@ -187,8 +224,11 @@ func (p *page) score(out *mutateOutput) {
 	if alarms := alarmsOf(out.Score); len(alarms) > 0 {
 		p.printf("\nInvalid without any mutant, and not counted: seeds %v\n", alarms)
 	}
-	p.printf("\n%d of %d caught, median %g seeds, worst %d\n",
-		out.Caught, len(out.Mutants), out.Median, out.Worst)
+	if out.Spent {
+		p.printf("\nThe time (--minutes) was too short for all seeds.\n")
+	}
+	p.printf("\n%s: %d of %d caught, median %g seeds, worst %d\n",
+		p.verdict(out.Score.Verdict()), out.Caught, len(out.Mutants), out.Median, out.Worst)
 }
 
 // alarmsOf are the seeds that are red on the product itself.
@@ -205,12 +245,23 @@ func alarmsOf(s *fleet.Score) []uint64 {
 func (f *mutateFlags) corrupt(
 	ctx context.Context, r fleet.Runner, draw func(uint64) *plan.Plan, out *mutateOutput,
 ) error {
-	s := fleet.Sweep{From: f.from, Seeds: f.corruptors, Parallel: f.parallel, Draw: draw}
-	c, err := fleet.Corrupt(ctx, r, s)
+	b := f.app.newBar("histories", f.corruptors)
+	s := fleet.Sweep{
+		From: f.from, Seeds: f.corruptors, Time: f.time(), Parallel: f.parallel, Draw: draw,
+	}
+	c, err := fleet.Corrupt(ctx, r, s, func() { b.step("") })
+	b.done()
 	if err != nil {
 		return err
 	}
-	out.Corruptions, out.Pass = c, c.Pass
+	out.Corruptions = c
+	switch {
+	case c.Pass && c.Seeds == f.corruptors:
+	case c.Seeds < f.corruptors || c.Histories == 0:
+		out.Verdict = checker.Unknown
+	default:
+		out.Verdict = checker.Invalid
+	}
 	if f.app.json {
 		return nil
 	}

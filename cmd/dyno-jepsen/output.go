@@ -139,9 +139,16 @@ func (b *bar) step(what string) {
 		return
 	}
 	if what != "" {
-		b.bar.Describe(b.what + ": " + firstLine(what))
+		b.tell(what)
 	}
 	_ = b.bar.Add(1) // it only draws
+}
+
+// tell says what is going on, between two steps.
+func (b *bar) tell(what string) {
+	if b.bar != nil {
+		b.bar.Describe(b.what + ": " + firstLine(what))
+	}
 }
 
 // say tells something while the bar is there.

@@ -36,8 +36,9 @@ type Corruptions struct {
 	Pass bool `json:"pass"`
 }
 
-// Corrupt makes clean histories by a sweep, and lets every corruptor spoil each of them.
-func Corrupt(ctx context.Context, r Runner, s Sweep) (*Corruptions, error) {
+// Corrupt makes clean histories by a sweep, and lets every corruptor spoil each of them. It
+// calls each after each seed.
+func Corrupt(ctx context.Context, r Runner, s Sweep, each func()) (*Corruptions, error) {
 	dir, err := makeFolder("", runFolders)
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
@@ -58,6 +59,7 @@ func Corrupt(ctx context.Context, r Runner, s Sweep) (*Corruptions, error) {
 			failed = c.spoil(seed, filepath.Join(place(seed), trial.HistoryFile))
 		}
 		_ = os.RemoveAll(place(seed)) // the folder above goes as well
+		each()
 	})
 	c.judge()
 	return c, errors.Join(err, failed)

@@ -20,13 +20,17 @@ const MutantsMedian = 10
 // Mutants asks after how many seeds each known bug is seen.
 type Mutants struct {
 	// List are the bugs; Seeds is how many seeds each may take, from From on.
-	List     []mutant.Info
-	From     uint64
-	Seeds    int
+	List  []mutant.Info
+	From  uint64
+	Seeds int
+	// Time is how long seeds are begun, for all mutants together; 0: no bound.
+	Time     time.Duration
 	Parallel int
 	Draw     func(seed uint64) *plan.Plan
 	// Keep is asked where the files of a run go; nil keeps none.
 	Keep func(*trial.Result) string
+	// Progress is told after each seed how many the mutant has had; nil: nobody is.
+	Progress func(name mutant.Name, seeds int)
 
 	alarms map[uint64]bool // whether a seed is invalid without a mutant, as far as it was asked
 }
@@ -45,8 +49,10 @@ type Caught struct {
 	Seconds float64  `json:"seconds"`
 	// Unknown counts seeds before it of which nobody can tell; Alarms lists those that are
 	// invalid without the mutant as well: they do not count.
-	Unknown int      `json:"unknown,omitempty"`
-	Alarms  []uint64 `json:"alarms,omitempty"`
+	Unknown int `json:"unknown,omitempty"`
+	// Cut says that it was not caught in the seeds that the time was enough for.
+	Cut    bool     `json:"cut,omitempty"`
+	Alarms []uint64 `json:"alarms,omitempty"`
 }
 
 // Score is what all mutants showed.
@@ -58,24 +64,45 @@ type Score struct {
 	Median float64 `json:"median"`
 	Worst  int     `json:"worst"`
 	Pass   bool    `json:"pass"`
+	// Spent says that the time ended before all seeds were run: that a mutant was not caught
+	// says nothing then.
+	Spent bool `json:"spent,omitempty"`
+}
+
+// Verdict is invalid where a mutant was not caught although it had all its seeds, or where
+// half of them took too many; unknown where only the time was too short.
+func (s *Score) Verdict() checker.Verdict {
+	missed := slices.ContainsFunc(s.Mutants, func(c Caught) bool { return !c.Caught && !c.Cut })
+	switch {
+	case s.Pass:
+		return checker.Valid
+	case s.Spent && !missed || len(s.Mutants) == 0:
+		return checker.Unknown
+	default:
+		return checker.Invalid
+	}
 }
 
 // Run tries one mutant after the other, and tells each.
 func (m *Mutants) Run(ctx context.Context, r Runner, each func(Caught)) (*Score, error) {
 	score := &Score{}
+	defer func() { score.finish(m.Seeds) }()
+	began := time.Now()
 	for _, info := range m.List {
-		c, err := m.one(ctx, r, info)
+		c, err := m.one(ctx, r, info, began)
 		if err != nil {
 			return score, fmt.Errorf("mutant %s: %w", info.Name, err)
 		}
 		score.Mutants = append(score.Mutants, c)
 		each(c)
 	}
-	score.finish(m.Seeds)
 	return score, nil
 }
 
-func (m *Mutants) one(ctx context.Context, r Runner, info mutant.Info) (Caught, error) {
+// one tries one mutant; all is when the first of them began.
+func (m *Mutants) one(
+	ctx context.Context, r Runner, info mutant.Info, all time.Time,
+) (Caught, error) {
 	began := time.Now()
 	c := Caught{Name: info.Name, Number: info.Number, What: info.What}
 	inner, stop := context.WithCancel(ctx)
@@ -84,10 +111,16 @@ func (m *Mutants) one(ctx context.Context, r Runner, info mutant.Info) (Caught, 
 		From: m.From, Seeds: m.Seeds, Parallel: m.Parallel, Draw: m.Draw,
 		Options: RunOptions{Mutant: string(info.Name), Keep: m.Keep},
 	}
+	if m.Time > 0 {
+		sweep.Time = max(1, m.Time-time.Since(all)) // 0 would be no bound
+	}
 	n := 0
 	var failed error
 	_, err := sweep.Run(inner, r, func(res *trial.Result) {
 		n++
+		if m.Progress != nil {
+			m.Progress(info.Name, n)
+		}
 		switch {
 		case c.Caught || failed != nil: // it ran beside the last that counts
 		case res.Verdict == checker.Unknown:
@@ -103,6 +136,7 @@ func (m *Mutants) one(ctx context.Context, r Runner, info mutant.Info) (Caught, 
 		}
 	})
 	c.Seconds = time.Since(began).Seconds()
+	c.Cut = !c.Caught && n < m.Seeds
 	if failed != nil {
 		return c, failed
 	}
@@ -134,6 +168,7 @@ func (m *Mutants) alarm(ctx context.Context, r Runner, p *plan.Plan) (bool, erro
 func (s *Score) finish(seeds int) {
 	var after []int
 	for i := range s.Mutants {
+		s.Spent = s.Spent || s.Mutants[i].Cut
 		n := seeds + 1
 		if s.Mutants[i].Caught {
 			s.Caught++

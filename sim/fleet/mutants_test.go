@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/jepsen/checker"
@@ -80,6 +81,36 @@ func TestMutantsPassOnlyIfAllAreCaughtAndHalfOfThemSoon(t *testing.T) {
 	}
 }
 
+// TestMutantsEndWithTheirTime: that one was not caught then says nothing, unless it had all
+// of its seeds.
+func TestMutantsEndWithTheirTime(t *testing.T) {
+	f := caughtAt(map[string]uint64{"a": 3})
+	slow := &fake{result: func(p *plan.Plan, o RunOptions) (*trial.Result, error) {
+		if o.Mutant == "b" {
+			time.Sleep(10 * time.Millisecond)
+		}
+		return f.result(p, o)
+	}}
+	var told int
+	m := Mutants{
+		List: infos("a", "b", "c"), Seeds: 100_000, Draw: simple, Time: 100 * time.Millisecond,
+		Progress: func(mutant.Name, int) { told++ },
+	}
+	score, err := m.Run(t.Context(), slow, func(Caught) {})
+	if err != nil || score.Caught != 1 || !score.Spent || score.Verdict() != checker.Unknown {
+		t.Errorf("%+v, %v", score, err)
+	}
+	if b, c := score.Mutants[1], score.Mutants[2]; !b.Cut || !c.Cut || told < 5 {
+		t.Errorf("%+v, %+v, told %d", b, c, told)
+	}
+	m.Seeds = 1
+	m.Time = time.Hour
+	if score, err = m.Run(t.Context(), f, func(Caught) {}); err != nil || score.Spent ||
+		score.Verdict() != checker.Invalid {
+		t.Errorf("%+v, %v", score, err)
+	}
+}
+
 // TestASeedThatIsRedAnywayCatchesNobody: it would prove a blind rig to see everything.
 func TestASeedThatIsRedAnywayCatchesNobody(t *testing.T) {
 	f := caughtAt(map[string]uint64{"a": 9}) // beyond the last
@@ -128,7 +159,7 @@ func storing(t *testing.T) *fake {
 
 func TestEveryCorruptorIsCaught(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	c, err := Corrupt(t.Context(), storing(t), Sweep{Seeds: 10, Draw: simple})
+	c, err := Corrupt(t.Context(), storing(t), Sweep{Seeds: 10, Draw: simple}, func() {})
 	if err != nil || !c.Pass || c.Histories != 10 || len(c.Corruptors) != len(checker.Corruptors()) {
 		t.Errorf("%+v, %v", c, err)
 	}
