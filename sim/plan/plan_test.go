@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,24 @@ func TestInvalidPlansAreRefused(t *testing.T) {
 		"for -":             func(p *Plan) { p.Faults = []Fault{{Kind: Kill, Hosts: []int{1}, For: -1}} },
 		"share":             func(p *Plan) { p.Faults = []Fault{{Kind: Loss, Share: 2}} },
 		"with n":            func(p *Plan) { p.Faults = []Fault{{Kind: Ring, N: maxDrift + 1}} },
+		"links of -1ns":     func(p *Plan) { p.Link.Delay = -1 },
+		"and 5 lost":        func(p *Plan) { p.Link.Loss = 5 },
+		"a sync of":         func(p *Plan) { p.Sync = -1 },
+		"there twice":       func(p *Plan) { p.Core = []int{1, 1} },
+		"apart":             func(p *Plan) { p.Loads = []Load{{Sessions: 1, Pause: Span(2 * maxPause)}} },
+		"chaos of 0s is":    func(p *Plan) { p.Faults = []Fault{{Kind: Ring, At: 1}} },
+		"crash-loop with n": func(p *Plan) { p.Faults = []Fault{{Kind: CrashLoop, Hosts: []int{1}}} },
+		"strobe with n":     func(p *Plan) { p.Faults = []Fault{{Kind: ClockStrobe, Hosts: []int{1}, N: 1e6}} },
+		"group with n":      func(p *Plan) { p.Faults = []Fault{{Kind: Group, Hosts: []int{1}, N: 4}} },
+		"disk-read with n":  func(p *Plan) { p.Faults = []Fault{{Kind: DiskRead, Hosts: []int{1}}} },
+		"disk-full with n":  func(p *Plan) { p.Faults = []Fault{{Kind: DiskFull, Hosts: []int{1}, N: -1}} },
+		"a failpoint":       func(p *Plan) { p.Faults = []Fault{{Kind: SlowAt, Hosts: []int{1}, N: 1}} },
+		"clock-step by": func(p *Plan) {
+			p.Faults = []Fault{{Kind: ClockStep, Hosts: []int{1}, By: Span(-2 * maxShift)}}
+		},
+		"clocks that are": func(p *Plan) {
+			p.Faults = slices.Repeat([]Fault{{Kind: ClockStep, Hosts: []int{1}, By: Span(maxShift)}}, 99)
+		},
 		"not the spare one": func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
 		"an engine in":      func(p *Plan) { p.Engine, p.Faults = EngineMemory, []Fault{{Kind: PowerAll}} },
 	} {

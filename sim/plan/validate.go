@@ -5,6 +5,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,13 @@ const (
 	maxSessions   = 64
 	maxSteps      = 100_000
 	maxFaults     = 1 << 12
+	// maxPause bounds what a link, a sync, a pause or a fault takes, maxShift how far a clock
+	// is moved, and maxSkew what all shifts come to: more the checkers do not take.
+	maxPause = time.Hour
+	maxShift = 7 * 24 * time.Hour
+	maxSkew  = 365 * 24 * time.Hour
+	// maxTimes bounds how often a fault does something.
+	maxTimes = 1000
 )
 
 // Validate returns all faults of p, joined.
@@ -42,34 +50,53 @@ func (p *Plan) Validate() error {
 	check(len(p.Faults) <= maxFaults, "%d faults, at most %d", len(p.Faults), maxFaults)
 	check(len(p.Core) >= min(c.Needed(), c.Nodes), "a core of %d nodes, %d are needed",
 		len(p.Core), c.Needed())
-	for _, h := range p.Core {
+	check(within(p.Link.Delay, maxPause) && within(p.Link.Jitter, maxPause) &&
+		p.Link.Loss >= 0 && p.Link.Loss <= 1, "links of %s, %s more, and %g lost",
+		p.Link.Delay, p.Link.Jitter, p.Link.Loss)
+	check(within(p.Sync, maxPause), "a sync of %s", p.Sync)
+	for i, h := range p.Core {
+		check(!slices.Contains(p.Core[:i], h), "core host %d is there twice", h)
 		check(h >= 1 && h <= c.Nodes, "core host %d of %d", h, c.Nodes)
 		check(h != p.Spare, "the spare host %d is in the core", h)
 	}
 	for i := range p.Loads {
 		l := &p.Loads[i]
 		check(l.Sessions >= 1 && l.Sessions <= maxSessions && l.Steps >= 0 && l.Steps <= maxSteps &&
-			l.Pause >= 0, "load %d: %d sessions of %d steps, %s apart", i, l.Sessions, l.Steps, l.Pause)
+			within(l.Pause, maxPause),
+			"load %d: %d sessions of %d steps, %s apart", i, l.Sessions, l.Steps, l.Pause)
 	}
 	for i := range p.Faults {
 		if err := p.checkFault(&p.Faults[i]); err != nil {
 			faults = append(faults, fmt.Errorf("%w: fault %d: %w", ErrInvalid, i, err))
 		}
 	}
+	if len(faults) == 0 { // else the sum may be anything
+		check(p.Skew() <= maxSkew, "clocks that are %s apart", p.Skew())
+	}
 	return errors.Join(faults...)
 }
+
+func within(s Span, most time.Duration) bool { return s >= 0 && time.Duration(s) <= most }
 
 func (p *Plan) checkFault(f *Fault) error {
 	in, known := lookup(f.Kind)
 	switch {
 	case !known:
 		return fmt.Errorf("no kind is named %q", f.Kind)
-	case f.At < 0 || f.For < 0 || f.At+f.For < f.At:
+	case !within(f.At, maxChaos) || !within(f.For, maxPause):
 		return fmt.Errorf("%s at %s for %s", f.Kind, f.At, f.For)
+	case f.At > p.Chaos:
+		return fmt.Errorf("%s at %s, when the chaos of %s is over", f.Kind, f.At, p.Chaos)
+	case abs(f.By) > maxShift:
+		return fmt.Errorf("%s by %s", f.Kind, f.By)
 	case f.Share < 0 || f.Share > 1:
 		return fmt.Errorf("%s with a share of %g", f.Kind, f.Share)
 	case f.N < -maxDrift || f.N > maxDrift:
 		return fmt.Errorf("%s with n %d", f.Kind, f.N)
+	case !timesFit(f):
+		return fmt.Errorf("%s with n %d", f.Kind, f.N)
+	case (f.Kind == CrashAt || f.Kind == SlowAt || f.Kind == FailAt) && f.Point == "":
+		return fmt.Errorf("%s without a failpoint", f.Kind)
 	case !in.everywhere && len(f.Hosts) == 0:
 		return fmt.Errorf("%s meets nobody", f.Kind)
 	case in.Needs&KeepsData != 0 && p.Engine == EngineMemory:
@@ -83,6 +110,22 @@ func (p *Plan) checkFault(f *Fault) error {
 		}
 	}
 	return nil
+}
+
+// timesFit checks the N of faults that do something N times, or each N-th time.
+func timesFit(f *Fault) bool {
+	switch f.Kind {
+	case CrashLoop, ClockStrobe, Flip:
+		return f.N >= 1 && f.N <= maxTimes
+	case Group:
+		return f.N >= 1 && f.N <= 3
+	case CrashAt, SlowAt, FailAt, DiskRead, DiskWrite, DiskSync, Rate:
+		return f.N >= 1
+	case DiskFull:
+		return f.N >= 0
+	default:
+		return true
+	}
 }
 
 // maxDrift bounds a clock's drift, in parts per million, and with it every N.

@@ -4,8 +4,12 @@ package trial
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/sim/plan"
 )
@@ -26,4 +30,14 @@ func TestAResultTellsWhatEachFaultMet(t *testing.T) {
 	if r.ChaosFrom <= 0 || r.ChaosFrom > r.Fake-time.Duration(p.Chaos) {
 		t.Errorf("chaos from %s on, of %s", r.ChaosFrom, r.Fake)
 	}
+}
+
+func TestAFailpointThatNobodyHasIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := small(1)
+		p.Faults = []plan.Fault{{Kind: plan.SlowAt, Hosts: []int{1}, N: 1, Point: "no/such"}}
+		if _, err := Run(p, Options{Log: zap.NewNop()}); err == nil || !strings.Contains(err.Error(), "no/such") {
+			t.Errorf("error %v", err)
+		}
+	})
 }

@@ -75,6 +75,9 @@ func Run(p *plan.Plan, o Options) (*Record, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	if err := pointsOf(p); err != nil {
+		return nil, err
+	}
 	r, err := newRun(p, o)
 	if err != nil {
 		return nil, err

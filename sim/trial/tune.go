@@ -3,6 +3,8 @@
 package trial
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dyno-kv/dyno/client"
@@ -21,6 +23,20 @@ func Points() []plan.Point {
 		out = append(out, plan.Point{Name: p.Name, Fails: p.Fails || p.Drops})
 	}
 	return out
+}
+
+// pointsOf refuses a plan with failpoints that the product has not: such a fault would do
+// nothing, and the plan show nothing.
+func pointsOf(p *plan.Plan) error {
+	for i := range p.Faults {
+		name := p.Faults[i].Point
+		if name != "" && !slices.ContainsFunc(Points(), func(x plan.Point) bool {
+			return x.Name == name
+		}) {
+			return fmt.Errorf("trial: fault %d: the product has no failpoint %q", i, name)
+		}
+	}
+	return nil
 }
 
 // Drawing says what plans may be drawn from.
