@@ -88,6 +88,17 @@ func (h *Host) Stop() error {
 	return p.err
 }
 
+// Terminate tells the process to end in order, as SIGTERM does, and does not wait: Ended
+// tells when it has. A paused one goes on.
+func (h *Host) Terminate() error {
+	if !h.Up() {
+		return fmt.Errorf("%w: %s", ErrDown, h.Name)
+	}
+	h.process.gate.open()
+	h.process.stop()
+	return nil
+}
+
 // Kill ends the process as kill -9 does: connections are reset, what the operating system
 // has of its writes stays. One that ended by itself is not there to be killed: see Ended.
 func (h *Host) Kill() error {

@@ -5,6 +5,7 @@ package trial
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/dyno-kv/dyno/sim/plan"
@@ -16,6 +17,9 @@ type fault struct {
 	number int
 	hosts  []*host
 	bit    bool
+	// hit is bit, and passed how often its failpoint was passed, for those who pass it.
+	hit    atomic.Bool
+	passed atomic.Int64
 }
 
 // action is one thing to do at a moment of the chaos.
@@ -53,8 +57,8 @@ func (r *run) conduct() {
 func (r *run) passUntil(at time.Duration) {
 	for r.at() < at {
 		select {
-		case number := <-r.crashed:
-			r.kill(r.hosts[number-1])
+		case c := <-r.crashed:
+			r.bury(c)
 		case <-time.After(min(look, at-r.at())):
 		}
 		r.tend()
@@ -64,6 +68,7 @@ func (r *run) passUntil(at time.Duration) {
 // tally counts which faults met something.
 func (r *run) tally(faults []*fault) {
 	for _, f := range faults {
+		f.bit = f.bit || f.hit.Load()
 		r.met = append(r.met, f.bit)
 		b := r.bites[f.Kind]
 		b.Set++

@@ -18,12 +18,16 @@ func (r *run) failing(op sim.Op, count func(sim.DiskStats) uint64) func(f *fault
 		}
 		var before uint64
 		return spanning(f, func() {
-			h.hurt = true
+			h.beginHarm()
 			before = count(h.Disk.Stats())
+			h.breaks[part][op] = f
 			h.Disk.Fail(part, op, f.N)
 		}, func() {
+			h.endHarm()
 			f.bit = count(h.Disk.Stats()) > before
-			h.Disk.Fail(part, op, 0)
+			if h.breaks[part][op] == f { // a later one counts anew
+				h.Disk.Fail(part, op, 0)
+			}
 		})
 	}
 }
@@ -34,13 +38,27 @@ func (r *run) full(f *fault) []action {
 	var before uint64
 	met := func() uint64 { s := h.Disk.Stats(); return s.Scarce + s.Full }
 	return spanning(f, func() {
-		h.hurt = true // it does not start on a full disk
+		h.beginHarm() // it does not start on a full disk
 		before = met()
-		h.Disk.SetFree(int64(f.N))
+		h.fills.begin(f, int64(f.N))
+		h.fill()
 	}, func() {
+		h.endHarm()
 		f.bit = met() > before
-		h.Disk.SetFree(-1)
+		h.fills.end(f)
+		h.fill()
 	})
+}
+
+// fill leaves the room that the fullest of the faults that are set leaves.
+func (h *host) fill() {
+	free := int64(-1)
+	for _, n := range h.fills.values() {
+		if free < 0 || n < free {
+			free = n
+		}
+	}
+	h.Disk.SetFree(free)
 }
 
 func (r *run) slowDisk(f *fault) []action {
@@ -48,11 +66,22 @@ func (r *run) slowDisk(f *fault) []action {
 	var before uint64
 	return spanning(f, func() {
 		before = h.Disk.Stats().Commits
-		h.Disk.SetSyncTime(time.Duration(f.By))
+		h.slows.begin(f, time.Duration(f.By))
+		r.slow(h)
 	}, func() {
 		f.bit = h.Disk.Stats().Commits > before
-		h.Disk.SetSyncTime(time.Duration(r.plan.Sync))
+		h.slows.end(f)
+		r.slow(h)
 	})
+}
+
+// slow lets syncs take what the slowest of the faults that are set says.
+func (r *run) slow(h *host) {
+	most := time.Duration(r.plan.Sync)
+	for _, by := range h.slows.values() {
+		most = max(most, by)
+	}
+	h.Disk.SetSyncTime(most)
 }
 
 func (r *run) disks(f *fault) (func(*fault) []action, bool) {
@@ -80,6 +109,15 @@ func (r *run) clockFault(f *fault, begin, end func(c *sim.Clock)) []action {
 	}, func() { end(h.Clock) })
 }
 
+// drift lets the clock drift by what all faults that are set come to.
+func (h *host) drift() {
+	sum := int64(0)
+	for _, n := range h.drifts.values() {
+		sum += n
+	}
+	h.Clock.SetDrift(sum)
+}
+
 func (r *run) strobe(f *fault) []action {
 	h, step := f.hosts[0], time.Duration(f.For)/time.Duration(f.N)
 	var out []action
@@ -101,8 +139,9 @@ func (r *run) clocks(f *fault) (func(*fault) []action, bool) {
 			return r.clockFault(f, func(c *sim.Clock) { c.Step(time.Duration(f.By)) }, nothing)
 		},
 		plan.ClockDrift: func(f *fault) []action {
-			return r.clockFault(f, func(c *sim.Clock) { c.SetDrift(int64(f.N)) },
-				func(c *sim.Clock) { c.SetDrift(0) })
+			h := f.hosts[0]
+			return r.clockFault(f, func(*sim.Clock) { h.drifts.begin(f, int64(f.N)); h.drift() },
+				func(*sim.Clock) { h.drifts.end(f); h.drift() })
 		},
 		plan.ClockStrobe: r.strobe,
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/sim"
 )
@@ -16,6 +15,7 @@ import (
 // host is a host as the conductor sees it.
 type host struct {
 	*sim.Host
+	lives
 	number int
 
 	down   int  // faults that keep it from being started
@@ -23,17 +23,16 @@ type host struct {
 	lost   bool // its data is gone: what the cluster refuses for ever
 	// refused: and it has heard so, which it remembers.
 	refused bool
-	hurt    bool // a fault may have ended its process, or kept it from opening
+	doomed  bool // the process after the one that stops is to be killed
 	retry   time.Duration
 
-	lives int // processes that there were
-
-	points *fail.Set   // of the present process
-	spent  []*fail.Set // of those before
+	// What faults do to it while they last.
+	slows  effects[time.Duration]
+	fills  effects[int64]
+	drifts effects[int64]
+	moods  effects[sim.Mood]
+	breaks [2][3]*fault // of sim.Part and sim.Op: which fault counts
 }
-
-// present are the failpoints of the process that runs.
-func (h *host) present() *fail.Set { return h.points }
 
 const (
 	// again is the pause before a start is tried again.
@@ -48,7 +47,7 @@ func (h *host) serves() bool {
 		return false
 	}
 	s, up := h.Status()
-	return up && s.Ready
+	return up && s.Ready && !h.stops
 }
 
 // start starts a process where nothing keeps the host down.
@@ -61,7 +60,7 @@ func (r *run) start(h *host) {
 	if err := h.Start(ctx); err != nil {
 		h.retry = r.at() + again
 		r.damage["failed starts"]++
-		if !h.hurt {
+		if !h.excused() {
 			r.problem("crash", "%s does not start, although nothing was done to it: %v", h.Name, err)
 			h.down++
 		}
@@ -70,26 +69,42 @@ func (r *run) start(h *host) {
 
 // tend sees to processes that ended by themselves, and starts what may run.
 func (r *run) tend() {
+	for len(r.crashed) > 0 {
+		r.bury(<-r.crashed)
+	}
 	for _, h := range r.hosts {
+		stopped := h.stops
 		if err, ended := h.Ended(); ended {
-			r.damage["processes"]++
-			h.pauses = 0
-			if !h.hurt {
-				r.problem("crash", "%s ended, although nothing was done to it: %v", h.Name, err)
-			}
-			// What it had not synced is with the operating system: half of the time the
-			// machine goes down as well.
-			if r.source(fmt.Sprintf("end of %s at %d", h.Name, r.now())).IntN(2) == 0 {
-				h.LosePower()
-			}
-			h.retry = r.at() + again
+			r.mourn(h, err, stopped)
 		}
+		r.doom(h)
 		r.start(h)
 		if s, up := h.Status(); up && s.Refused {
 			h.refused = true
 		}
 	}
 	r.watchOutage()
+}
+
+// mourn asks why a process has ended by itself.
+func (r *run) mourn(h *host, err error, stopped bool) {
+	r.damage["processes"]++
+	h.pauses = 0
+	switch {
+	case stopped && err == nil:
+		return
+	case h.excused():
+	case stopped:
+		r.problem("crash", "%s does not stop in order: %v", h.Name, err)
+	default:
+		r.problem("crash", "%s ended, although nothing was done to it: %v", h.Name, err)
+	}
+	// What it had not synced is with the operating system: half of the time the machine
+	// goes down as well.
+	if r.source(fmt.Sprintf("end of %s at %d", h.Name, r.now())).IntN(2) == 0 {
+		h.LosePower()
+	}
+	h.retry = r.at() + again
 }
 
 // kill ends the process, if there is one, and reports whether there was.
@@ -114,24 +129,25 @@ func (r *run) losePower(h *host) bool {
 
 // mend takes back what was done to a host.
 func (r *run) mend(h *host) {
-	h.down, h.retry = 0, 0
+	h.down, h.retry, h.doomed = 0, 0, false
 	if h.pauses > 0 {
 		h.pauses = 0
 		_ = h.Resume() // one that has ended meanwhile is not paused
 	}
+	h.moods, h.fills, h.slows, h.armed = nil, nil, nil, nil
 	h.SetGroup(sim.GroupAnswers)
-	h.Disk.SetFree(-1)
-	h.Disk.SetSyncTime(time.Duration(r.plan.Sync))
-	for _, part := range []sim.Part{sim.Data, sim.Control} {
-		for _, op := range []sim.Op{sim.OpRead, sim.OpWrite, sim.OpSync} {
-			h.Disk.Fail(part, op, 0)
+	h.fill()
+	r.slow(h)
+	for part := range h.breaks {
+		for op := range h.breaks[part] {
+			h.breaks[part][op] = nil
+			h.Disk.Fail(sim.Part(part), sim.Op(op), 0)
 		}
 	}
-	if h.points != nil {
-		for _, p := range Points() {
-			h.points.Disarm(p.Name)
-		}
+	for h.harms > 0 {
+		h.endHarm()
 	}
+	h.rearm()
 }
 
 // sound are the hosts that have what they must have, undamaged. One with a damaged record
@@ -156,11 +172,16 @@ func (r *run) await(hosts []*host, after string) bool {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		err := sim.Await(ctx, whole)
 		cancel()
-		if err == nil {
+		if err == nil && !slices.ContainsFunc(hosts, func(h *host) bool { return h.stops }) {
 			return true
 		}
+		time.Sleep(again) // one that stops is connected until it has
 	}
-	r.problem("liveness", "after %s: %s is not ready", after, sim.Unready(whole).Name)
+	name := "a host that stops"
+	if late := sim.Unready(whole); late != nil {
+		name = late.Name
+	}
+	r.problem("liveness", "after %s: %s is not ready", after, name)
 	return false
 }
 

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/sim"
 	"github.com/dyno-kv/dyno/sim/plan"
 )
@@ -34,23 +33,28 @@ func (r *run) stopping(f *fault) []action {
 	if f.N != 1 {
 		return score
 	}
-	h, killed := f.hosts[0], f.End()+time.Duration(f.By)
-	return append(score,
-		action{killed, func() {
-			r.kill(h)
-			h.down++
-		}},
-		action{killed + again, func() { r.back(h) }})
+	h := f.hosts[0]
+	return append(score, action{f.End() + time.Duration(f.By), func() {
+		h.doomed = true
+		r.doom(h)
+	}})
 }
 
+// doom kills the process that comes after one which stopped: tend asks again while that one
+// still does.
+func (r *run) doom(h *host) {
+	if h.doomed && !h.stops && r.kill(h) {
+		h.doomed = false
+		h.retry = r.at() + again
+	}
+}
+
+// stop tells the process to end in order; tend hears of it when it has.
 func (r *run) stop(h *host) bool {
-	if !h.Up() {
+	if h.Terminate() != nil {
 		return false
 	}
-	h.pauses = 0
-	if err := h.Stop(); err != nil && !h.hurt {
-		r.problem("crash", "%s does not stop in order: %v", h.Name, err)
-	}
+	h.pauses, h.stops = 0, true
 	return true
 }
 
@@ -88,11 +92,11 @@ func (r *run) pause(f *fault) []action {
 	var life int
 	return spanning(f, func() {
 		if h.Pause() == nil {
-			f.bit, life = true, h.lives
+			f.bit, life = true, h.count
 			h.pauses++
 		}
 	}, func() {
-		if f.bit && h.lives == life && h.pauses > 0 {
+		if f.bit && h.count == life && h.pauses > 0 {
 			if h.pauses--; h.pauses == 0 {
 				_ = h.Resume() // unless it has ended
 			}
@@ -108,67 +112,77 @@ func (r *run) groupTrouble(f *fault) []action {
 		if h.lost && !h.refused {
 			return // nobody has told it yet that it is: unconfirmed it may serve what it has
 		}
-		h.SetGroup(moods[(f.N-1)%len(moods)])
+		h.moods.begin(f, moods[(f.N-1)%len(moods)])
+		h.SetGroup(h.moods.newest(sim.GroupAnswers))
 		f.bit = r.kill(h)
 		r.start(h)
-	}, func() { h.SetGroup(sim.GroupAnswers) })
+	}, func() {
+		h.moods.end(f)
+		h.SetGroup(h.moods.newest(sim.GroupAnswers))
+	})
 }
 
 var errPoint = errors.New("trial: a failpoint says so")
+
+// crash is a life that a failpoint has ended; the conductor buries it.
+type crash struct {
+	host *host
+	life int64
+}
 
 // crashAt ends a process the moment it passes a failpoint: its disk and its network are
 // gone before it goes on.
 func (r *run) crashAt(f *fault) []action {
 	h := f.hosts[0]
-	return r.armed(f, func(points *fail.Set) {
-		h.hurt = true // it may be on its way to an end in order
-		points.Arm(f.Point, fail.Plan{Skip: f.N - 1, Times: 1, Hook: func() error {
-			if h.present() != points {
-				return nil // one that is dead already
-			}
-			f.bit = true
-			h.Disk.Kill()
-			r.cluster.Net.Kill(h.Addr)
-			r.crashed <- h.number
-			return errPoint
-		}})
+	return r.atPoint(f, func(life int64) error {
+		if f.passed.Add(1) != int64(f.N) {
+			return nil
+		}
+		f.hit.Store(true)
+		h.harm(life)
+		h.Disk.Kill()
+		r.cluster.Net.Kill(h.Addr)
+		r.crashed <- crash{h, life} // there is room for one of each fault
+		return errPoint
 	})
+}
+
+// bury ends what a failpoint has ended, unless it was buried before.
+func (r *run) bury(c crash) {
+	if c.host.present.Load() == c.life {
+		r.kill(c.host)
+	}
 }
 
 func (r *run) failAt(f *fault) []action {
 	h := f.hosts[0]
-	return r.armed(f, func(points *fail.Set) {
-		h.hurt = true
-		points.Arm(f.Point, fail.Plan{Skip: f.N - 1, Times: 1, Hook: func() error {
-			f.bit = true
-			return syscall.EIO
-		}})
+	return r.atPoint(f, func(life int64) error {
+		if f.passed.Add(1) != int64(f.N) {
+			return nil
+		}
+		f.hit.Store(true)
+		h.harm(life)
+		return syscall.EIO
 	})
 }
 
 func (r *run) slowAt(f *fault) []action {
-	return r.armed(f, func(points *fail.Set) {
-		passed := 0
-		points.Arm(f.Point, fail.Plan{Hook: func() error {
-			if passed++; passed%f.N == 0 {
-				f.bit = true
-				time.Sleep(time.Duration(f.By))
-			}
-			return nil
-		}})
+	return r.atPoint(f, func(int64) error {
+		if f.passed.Add(1)%int64(f.N) == 0 {
+			f.hit.Store(true)
+			time.Sleep(time.Duration(f.By))
+		}
+		return nil
 	})
 }
 
-// armed arms a failpoint of the process that runs when the fault begins, or of the next.
-func (r *run) armed(f *fault, arm func(*fail.Set)) []action {
+// atPoint arms a failpoint of the processes that there are from At on. What happens once
+// may happen until the chaos is over, what takes time does so for For.
+func (r *run) atPoint(f *fault, hook func(life int64) error) []action {
 	h := f.hosts[0]
-	return spanning(f, func() {
-		if points := h.present(); points != nil {
-			arm(points)
-		}
-	}, func() {
-		if points := h.present(); points != nil && f.Kind == plan.SlowAt {
-			points.Disarm(f.Point)
+	return spanning(f, func() { h.arm(arming{f.number, f.Point, hook}) }, func() {
+		if f.Kind == plan.SlowAt {
+			h.disarm(f)
 		}
 	})
 }

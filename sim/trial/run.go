@@ -62,7 +62,7 @@ type run struct {
 	met       []bool // whether each fault has met something
 	bites     map[plan.Kind]Bite
 	damage    map[string]int64
-	crashed   chan int // numbers of hosts that a failpoint has ended
+	crashed   chan crash // what failpoints have ended
 	chaosEnd  int64
 	chaosFrom int64
 	outage    int64 // since when there is none to serve every key; -1: there is
@@ -100,7 +100,7 @@ func newRun(p *plan.Plan, o Options) (*run, error) {
 	}
 	r := &run{
 		plan: p, log: o.Log, record: record, white: whitebox.New(), digest: newDigest(),
-		bites: make(map[plan.Kind]Bite), crashed: make(chan int, len(p.Faults)+1),
+		bites: make(map[plan.Kind]Bite), crashed: make(chan crash, len(p.Faults)+1),
 		damage: make(map[string]int64), outage: -1, began: time.Now(),
 	}
 	cfg := sim.DefaultConfig(p.Seed)

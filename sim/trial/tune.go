@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/client"
-	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 	"github.com/dyno-kv/dyno/node"
@@ -47,12 +46,7 @@ func Drawing() plan.Options {
 // tune is how the plan's knobs, the failpoints and the tracer come into a process.
 func (r *run) tune(sh *sim.Host, cfg *node.Config) {
 	h := r.hosts[sh.ID-1]
-	if h.points != nil {
-		h.spent = append(h.spent, h.points)
-	}
-	h.points = fail.NewSet()
-	h.lives++
-	cfg.Points = h.points
+	cfg.Points = h.begin()
 	cfg.Trace = trace.New(uint16(sh.ID), r.white.Process(uint16(sh.ID)))
 
 	k := &r.plan.Knobs
