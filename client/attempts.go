@@ -68,7 +68,10 @@ func (c *Client) attempt(
 		return nil, notSent(n, errRetired), false
 	}
 	defer n.leave()
-	l, err := n.link(ctx, at)
+	l, o, err := n.link()
+	if err == nil && l == nil {
+		l, err = n.await(ctx, o, c.connectBy(q, now, at))
+	}
 	if err == nil {
 		err = l.enter(ctx, at)
 	}
@@ -162,7 +165,7 @@ func (c *Client) heed(f fault) {
 // comesAgain decides whether there is another attempt, and waits for its time. It sets
 // up which node it goes to.
 func (c *Client) comesAgain(ctx context.Context, q *call, f fault) bool {
-	again, same, wait := q.decide(f, c.hasUntried(q))
+	again, same, wait := q.decide(f, c.hasUntried(q, inReach))
 	if !again {
 		return false
 	}
@@ -199,7 +202,7 @@ func (c *Client) sleep(ctx context.Context, d time.Duration, deadline time.Time)
 
 // decide is the table of docs/protocol.md: whether to send a request again after a
 // fault, whether to the same node, and whether to wait before. others says that there is
-// a node that was not asked in this round.
+// a node in reach that was not asked in this round.
 func (q *call) decide(f fault, others bool) (again, same, wait bool) {
 	if f.final || q.attempts >= q.most {
 		return false, false, false

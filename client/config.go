@@ -36,7 +36,8 @@ type Config struct {
 	// no sooner. 1 ms to 1 h.
 	Timeout time.Duration
 	// TryTimeout bounds one attempt: how long a node may be silent before another is
-	// asked. A write goes to the same node once more before that. At least 1 ms; longer
+	// asked; a quarter of it, but at least 250 ms, where it is the connection that is not
+	// there. A write goes to the same node once more before that. At least 1 ms; longer
 	// than Timeout means that there is no such bound. A request that is not sent again in
 	// any case has all of Timeout.
 	TryTimeout time.Duration

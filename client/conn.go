@@ -17,7 +17,7 @@ import (
 )
 
 // conn is one of the connections that a node may have. A keeper opens it, and serves it
-// until it ends; then the next request opens it again.
+// until it ends; then the next request opens it again, and where that fails, bringBack.
 type conn struct {
 	node *node
 	// live is the connection after its hello; it may have ended a moment ago.
@@ -26,8 +26,10 @@ type conn struct {
 	// What follows is guarded by the node's mu.
 
 	opening *opening // nil where no keeper is opening it
-	// refused is why the last attempt to open it failed, and until when no other is made.
+	// refused is why the last attempt to open it failed, since when, and until when no
+	// other is made: by the background, see open for requests.
 	refused error
+	since   time.Time
 	until   time.Time
 	fails   int // attempts in a row that failed
 	briefs  int // connections in a row that did not last
@@ -35,9 +37,11 @@ type conn struct {
 
 // opening is an attempt to connect. link and err are set when done is closed.
 type opening struct {
-	done chan struct{}
-	link *link
-	err  error
+	conn  *conn
+	began time.Time
+	done  chan struct{}
+	link  *link
+	err   error
 }
 
 // link is a connection that is up.
@@ -70,17 +74,20 @@ func (s *conn) up() *link {
 }
 
 // open begins to connect, or joins the attempt that is under way. Where the last one
-// failed a moment ago it returns why.
+// failed a moment ago it returns why. A node that is out of reach is asked where there is
+// nobody else: then it is worth another attempt before the background's pause is over.
 func (s *conn) open() (*opening, error) {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	if s.opening != nil {
 		return s.opening, nil
 	}
-	if s.refused != nil && time.Now().Before(s.until) {
+	now := time.Now()
+	urgent := s.node.unreached.Load() && now.Sub(s.since) >= redialUrgent
+	if s.refused != nil && now.Before(s.until) && !urgent {
 		return nil, s.refused
 	}
-	o := &opening{done: make(chan struct{})}
+	o := &opening{conn: s, began: now, done: make(chan struct{})}
 	if !s.node.client.start(func() { s.keep(o) }) {
 		return nil, ErrClosed
 	}
@@ -167,7 +174,6 @@ func limitsOr(l, def wire.Limits) wire.Limits {
 // settle ends an attempt to connect, and tells those who wait for it.
 func (s *conn) settle(o *opening, l *link, err error) {
 	if err != nil {
-		s.node.failed()
 		s.refuse(&s.fails, 0, err)
 		s.node.client.log.Debug("node not reached", zap.String("addr", s.node.addr), zap.Error(err))
 	} else {
@@ -175,6 +181,7 @@ func (s *conn) settle(o *opening, l *link, err error) {
 	}
 	s.node.mu.Lock()
 	s.opening = nil
+	s.node.unreached.Store(err != nil)
 	if err == nil {
 		s.refused, s.fails = nil, 0
 		s.live.Store(l)
@@ -182,6 +189,9 @@ func (s *conn) settle(o *opening, l *link, err error) {
 	s.node.mu.Unlock()
 	o.link, o.err = l, err
 	close(o.done)
+	if err != nil {
+		s.node.seek()
+	}
 }
 
 // refuse keeps others from connecting for a while, that grows with the count. The first
@@ -196,7 +206,8 @@ func (s *conn) refuse(count *int, free int, err error) {
 	}
 	pause := s.node.client.pause(n-free, redialMin, redialMax)
 	s.node.mu.Lock()
-	s.refused, s.until = err, time.Now().Add(pause)
+	s.refused, s.since = err, time.Now()
+	s.until = s.since.Add(pause)
 	s.node.mu.Unlock()
 }
 
@@ -204,6 +215,8 @@ const (
 	// redialMin and redialMax bound the pause between attempts to connect, doubled.
 	redialMin = 20 * time.Millisecond
 	redialMax = 2 * time.Second
+	// redialUrgent is the longest pause where requests have nobody else to ask.
+	redialUrgent = 250 * time.Millisecond
 )
 
 // ended takes note that the connection is gone. One that lasted is opened again at once,

@@ -47,8 +47,17 @@
 //
 // With the first request about a key the client fetches the ring (cluster.info), and
 // again when an answer tells a newer version, or a node is not where the ring has it. A
-// key's owners are asked first, in order, then the other members, then the endpoints. A
-// node that failed (no connection, no answer, shutting down) is asked last for 100 ms,
+// key's owners are asked first, in order, then the other members, then the endpoints.
+//
+// A node is out of reach while no connection to it is up and the last attempt to make one
+// failed, or takes long. It gets no request while others are there to answer; the client
+// goes on connecting in the background, pauses of at most 2 s between, and asks it in its
+// turn when that succeeds. Where every node is out of reach, requests wait for them. The
+// first to meet a silent node waits a quarter of TryTimeout, at least 250 ms, and then
+// asks another; only a write that comes back to its coordinator (I3), a request to one
+// endpoint, and a last attempt wait longer.
+//
+// A node that is connected and failed (no answer, shutting down) is asked last for 100 ms,
 // twice as long each time it fails again, up to 3 s; then one request finds out whether
 // it is back.
 //
@@ -60,6 +69,8 @@
 //
 //	what            started by                ends when                 waited for by
 //	keeper          a request, per connection connection ends, Close    Close
+//	bringBack       failing to connect, one   the node is in reach     Close
+//	                at a time per node        or left the ring, Close
 //	ring fetch      a request, one at a time  the fetch ends, Close     Close
 //	rpc writer and  the keeper (rpc.Client)   connection ends           the keeper
 //	watcher

@@ -3,17 +3,16 @@
 package client
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// avoidMin and avoidMax bound for how long a node that failed is asked last: doubled
-	// with each failure, less jitter. The longest is short beside what a restart takes.
+	// avoidMin and avoidMax bound for how long a node that gave no answer, or is shutting
+	// down, is asked last: doubled with each failure, less jitter. The longest is short
+	// beside what a restart takes.
 	avoidMin = 100 * time.Millisecond
 	avoidMax = 3 * time.Second
 )
@@ -32,12 +31,16 @@ type node struct {
 	turn atomic.Uint32 // which connection has the next request
 	// avoided is until when others are asked first, Unix nanoseconds; 0: not at all.
 	avoided atomic.Int64
+	// unreached says that the last attempt to connect failed, or takes too long. It is
+	// written under mu.
+	unreached atomic.Bool
 	// users counts the requests in it. A node that is retired takes no more.
 	users   atomic.Int64
 	retired atomic.Bool
 
-	mu    sync.Mutex // guards what follows, and the connections' states
-	fails int        // in a row
+	mu      sync.Mutex // guards what follows, and the connections' states
+	fails   int        // in a row
+	seeking bool       // bringBack runs
 }
 
 func newNode(c *Client, addr string) *node {
@@ -83,10 +86,15 @@ func (n *node) retire() bool {
 	return true
 }
 
-// inFavour reports whether the node is to be asked in its turn. Of a node that failed,
-// once its time is over, one caller at a time finds out whether it is back; for the
-// others it stays out of favour.
+// inFavour reports whether the node is to be asked in its turn. One that is out of reach
+// is not, until the background has connected it. Of a node that failed otherwise, once
+// its time is over, one caller at a time finds out whether it is back; for the others it
+// stays out of favour.
 func (n *node) inFavour(now time.Time) bool {
+	if n.outOfReach() {
+		n.seek() // the ring may route to it since a moment ago
+		return false
+	}
 	until := n.avoided.Load()
 	if until == 0 {
 		return true
@@ -125,34 +133,19 @@ func (n *node) failed() {
 	n.avoided.Store(max(n.avoided.Load(), now.Add(pause).UnixNano()))
 }
 
-// link is a connection to the node that is up. It opens one where there is none, and
-// waits for that until ctx ends or the time has come. The request was not sent where it
-// fails.
-func (n *node) link(ctx context.Context, at time.Time) (*link, error) {
+// link is a connection to the node that is up; nil where there is none: then o is the
+// attempt to open one, or err says why none is made now.
+func (n *node) link() (l *link, o *opening, err error) {
 	turn := int(n.turn.Add(1))
 	first := n.conns[turn%len(n.conns)]
 	if l := first.up(); l != nil {
-		return l, nil
+		return l, nil, nil
 	}
-	opening, err := first.open()
+	o, err = first.open()
 	for i := 1; i < len(n.conns); i++ {
 		if l := n.conns[(turn+i)%len(n.conns)].up(); l != nil {
-			return l, nil
+			return l, nil, nil
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-opening.done:
-		return opening.link, opening.err
-	case <-timer.C:
-		return nil, fmt.Errorf("connect to %s: not in time", n.addr)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-n.client.life.Done():
-		return nil, ErrClosed
-	}
+	return nil, o, err
 }

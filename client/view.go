@@ -42,9 +42,31 @@ func (v *view) knows(bucket string) bool {
 	return ok
 }
 
+// choice is which nodes come into question for an attempt.
+type choice uint8
+
+const (
+	inFavour choice = 1 + iota
+	inReach         // and those that gave no answer
+	anyNode
+)
+
+// allows reports whether the node may be chosen.
+func (w choice) allows(n *node, now time.Time) bool {
+	switch {
+	case n.retired.Load():
+		return false
+	case w == inFavour:
+		return n.inFavour(now)
+	default:
+		return w == anyNode || !n.outOfReach()
+	}
+}
+
 // pick chooses the node for the next attempt: the one that the call sticks to, else the
 // first that was not asked in this round, owners before others, and those in favour
-// before those that failed. When all were asked a new round begins.
+// before those that failed. When all in reach were asked a new round begins: with those
+// in favour, and only where there are none with those out of reach.
 func (c *Client) pick(q *call, now time.Time) *node {
 	if q.endpoint != "" {
 		return c.nodeAt(q.endpoint)
@@ -53,23 +75,29 @@ func (c *Client) pick(q *call, now time.Time) *node {
 		q.sticks = false
 		return q.last
 	}
-	if n := c.first(q, now, true); n != nil {
+	if n := c.first(q, now, inFavour); n != nil {
 		return n
 	}
-	if n := c.first(q, now, false); n != nil {
+	if n := c.first(q, now, inReach); n != nil {
 		return n
 	}
-	q.tried = q.tried[:0]
-	if n := c.first(q, now, true); n != nil {
+	tried := q.tried
+	q.tried = tried[:0]
+	if n := c.first(q, now, inFavour); n != nil {
 		return n
 	}
-	return c.first(q, now, false) // there is an endpoint at least
+	q.tried = tried
+	if n := c.first(q, now, anyNode); n != nil {
+		return n
+	}
+	q.tried = tried[:0]
+	return c.first(q, now, anyNode) // there is an endpoint at least
 }
 
 // first is the first candidate that was not asked in this round; nil: none.
-func (c *Client) first(q *call, now time.Time, favour bool) *node {
+func (c *Client) first(q *call, now time.Time, which choice) *node {
 	suits := func(n *node) bool {
-		return !slices.Contains(q.tried, n) && !n.retired.Load() && (!favour || n.inFavour(now))
+		return !slices.Contains(q.tried, n) && which.allows(n, now)
 	}
 	v := c.view.Load()
 	if v != nil && len(q.key) > 0 {
@@ -98,12 +126,15 @@ func rotated(list []*node, turn int, suits func(*node) bool) *node {
 	return nil
 }
 
-// hasUntried reports whether a node was not asked in this round.
-func (c *Client) hasUntried(q *call) bool {
+// hasUntried reports whether a node of the given kind, in reach or any, was not asked in
+// this round.
+func (c *Client) hasUntried(q *call, which choice) bool {
 	if q.endpoint != "" {
 		return false
 	}
-	untried := func(n *node) bool { return !slices.Contains(q.tried, n) && !n.retired.Load() }
+	untried := func(n *node) bool {
+		return !slices.Contains(q.tried, n) && which.allows(n, time.Time{})
+	}
 	v := c.view.Load()
 	return v != nil && slices.ContainsFunc(v.members, untried) ||
 		slices.ContainsFunc(c.endpoints, untried)
