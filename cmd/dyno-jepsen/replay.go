@@ -236,7 +236,7 @@ func (f *replayFlags) print(x *replayed, short bool) error {
 	if x.Stored != "" {
 		p.printf("%s\n", x.Stored)
 	}
-	if fleet.Red(x.Results[0]) && x.Path != "" && len(x.plan.Faults) > 0 {
+	if x.Results[0].Verdict == checker.Invalid && x.Path != "" && len(x.plan.Faults) > 0 {
 		p.printf("smaller: dyno-jepsen shrink %s%s\n", x.Path, mutantFlag(f.mutant))
 	}
 	return p.err

@@ -21,6 +21,7 @@ type shrinkFlags struct {
 	programFlags
 	rule    string
 	runs    int
+	tries   int
 	minutes float64
 	to      string
 }
@@ -48,6 +49,7 @@ func (a *app) shrinkCommand() *cobra.Command {
 	f.addMutant(c)
 	flags := c.Flags()
 	flags.IntVar(&f.runs, "runs", 200, "run so many plans at most")
+	flags.IntVar(&f.tries, "tries", 2, "run what a step leaves with so many seeds")
 	flags.Float64Var(&f.minutes, "minutes", 60, "search for so long at most")
 	flags.StringVar(&f.rule, "rule", "",
 		"the rule that must stay broken (default any whose violations tell how they came about)")
@@ -61,6 +63,9 @@ func (f *shrinkFlags) run(ctx context.Context, path string) error {
 	if f.runs < 1 || !(f.minutes > 0 && f.minutes <= most) {
 		return usage("--runs %d, --minutes %g: must be at least 1, and more than 0 to %d",
 			f.runs, f.minutes, most)
+	}
+	if f.tries < 1 || f.tries > f.runs {
+		return usage("--tries %d: must be 1 to --runs, %d", f.tries, f.runs)
 	}
 	if f.to == "" {
 		f.to = strings.TrimSuffix(path, ".json") + ".min.json"
@@ -76,7 +81,7 @@ func (f *shrinkFlags) run(ctx context.Context, path string) error {
 	defer done()
 	b := f.app.newBar("runs", f.runs)
 	s := fleet.Shrink{
-		Runs: f.runs, Time: time.Duration(f.minutes * float64(time.Minute)), Parallel: f.parallel,
+		Runs: f.runs, Tries: f.tries, Time: time.Duration(f.minutes * float64(time.Minute)), Parallel: f.parallel,
 		Rule: f.rule, Options: fleet.RunOptions{Mutant: f.mutant},
 		Progress: func(now fleet.Progress) {
 			b.step(fmt.Sprintf("%d faults, %d loads; %s", now.Faults, now.Loads, now.What))

@@ -29,6 +29,9 @@ type Shrink struct {
 	// Runs and Time bound the search; 0: no bound. The run that begins it is not counted.
 	Runs int
 	Time time.Duration
+	// Tries is with how many seeds a candidate is run before it counts as valid; 0: one. What
+	// a bug needs by chance a smaller plan may have with another seed only.
+	Tries int
 	// Parallel is how many candidates run at once; 0: one for each processor.
 	Parallel int
 	// Rule is the one that must stay broken. Empty: one of those whose violations tell how
@@ -216,9 +219,25 @@ func (x *search) parallel() int {
 }
 
 // firstRed returns the place of the first plan that breaks one of the rules, and takes it;
-// -1 where none does. Several run at once, the first counts: the result does not depend on
-// which of them is the fastest.
+// -1 where none does. Each is run with the seed of the smallest plan so far, and then each
+// with another one.
 func (x *search) firstRed(plans []*plan.Plan) (int, error) {
+	seed := x.out.Plan.Seed
+	for try := range max(1, x.Tries) {
+		for i, p := range plans {
+			plans[i] = p.Clone()
+			plans[i].Seed = seed + uint64(try)
+		}
+		if i, err := x.firstOf(plans); i >= 0 || err != nil {
+			return i, err
+		}
+	}
+	return -1, nil
+}
+
+// firstOf does it with the seeds as they are. Several run at once, the first counts: the
+// result does not depend on which of them is the fastest.
+func (x *search) firstOf(plans []*plan.Plan) (int, error) {
 	for from := 0; from < len(plans); from += x.parallel() {
 		batch := plans[from:min(len(plans), from+x.parallel())]
 		results, err := x.try(batch)

@@ -230,3 +230,36 @@ func TestAnErrorOfTheRigEndsTheSearch(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestShrinkTriesOtherSeeds: what a bug needs by chance is lost with nearly each step, and
+// is there with another seed.
+func TestShrinkTriesOtherSeeds(t *testing.T) {
+	lucky := func(p *plan.Plan, _ RunOptions) (*trial.Result, error) {
+		needed, which := 0, &plan.Plan{Seed: p.Seed}
+		for _, f := range p.Faults {
+			which.Faults = append(which.Faults, plan.Fault{N: f.N})
+			if f.N == 7 || f.N == 12 {
+				needed++
+			}
+		}
+		if luck := keyOf(which); len(p.Faults) == 20 || needed == 2 && luck[0]%8 == 0 { // one of eight
+			return breaks(p, "lost-update"), nil
+		}
+		return good(p), nil
+	}
+	faults := make(map[int]int)
+	for _, tries := range []int{1, 16} {
+		s := Shrink{Tries: tries, Parallel: 1}
+		got, err := s.Run(t.Context(), &fake{result: lucky}, large())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := lucky(got.Plan, RunOptions{}); !Red(r) {
+			t.Errorf("with %d tries the plan is valid", tries)
+		}
+		faults[tries] = len(got.Plan.Faults)
+	}
+	if faults[16] != 2 || faults[1] == 2 {
+		t.Errorf("faults by tries: %v", faults)
+	}
+}

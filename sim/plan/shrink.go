@@ -21,6 +21,8 @@ const (
 	shortChaos = 2 * time.Second
 	// shortFault is where a fault is not.
 	shortFault = 100 * time.Millisecond
+	// shortWait is where a fault does not begin sooner.
+	shortWait = 200 * time.Millisecond
 )
 
 // WithFaults returns p with these of its faults only, by their place, in their order.
@@ -36,7 +38,7 @@ func (p *Plan) WithFaults(places []int) *Plan {
 // Smaller lists the plans that are one step smaller than p, those first that gain most:
 // a load less, half of its sessions, half of its steps, half of the chaos, the conditions
 // and knobs as the product has them, a fifth of the steps less, faults that last half as
-// long. What WithFaults does is not among them. Each is valid if p is.
+// long, or begin sooner. What WithFaults does is not among them. Each is valid if p is.
 func (p *Plan) Smaller() []Step {
 	var steps []Step
 	try := func(change func(*Plan) bool, format string, args ...any) {
@@ -52,6 +54,7 @@ func (p *Plan) Smaller() []Step {
 		try(halfSteps(i), "half the steps of load %s", p.Loads[i].Kind)
 	}
 	try(halfChaos, "half the chaos")
+	try(halfTimes, "all faults twice as early")
 	try(plainKnobs, "without knobs")
 	for _, k := range knobs() {
 		try(k.reset, "without knob %s", k.name)
@@ -64,6 +67,7 @@ func (p *Plan) Smaller() []Step {
 	}
 	for i := range p.Faults {
 		try(halfFault(i), "fault %d half as long", i)
+		try(halfWait(i), "half the wait before fault %d", i)
 	}
 	return steps
 }
@@ -118,6 +122,37 @@ func halfChaos(p *Plan) bool {
 	}
 	p.Chaos = half
 	return true
+}
+
+// halfTimes brings faults, and the end of the chaos, twice as early.
+func halfTimes(p *Plan) bool {
+	if len(p.Faults) == 0 || time.Duration(p.Faults[len(p.Faults)-1].At) <= shortWait {
+		return false
+	}
+	for i := range p.Faults {
+		p.Faults[i].At /= 2
+	}
+	p.Chaos = max(min(p.Chaos, Span(shortChaos)), p.Chaos/2)
+	return true
+}
+
+// halfWait takes half of the time away in which nothing begins before a fault.
+func halfWait(i int) func(*Plan) bool {
+	return func(p *Plan) bool {
+		var before Span
+		if i > 0 {
+			before = p.Faults[i-1].At
+		}
+		sooner := (p.Faults[i].At - before) / 2
+		if time.Duration(sooner) < shortWait {
+			return false
+		}
+		for j := i; j < len(p.Faults); j++ {
+			p.Faults[j].At -= sooner
+		}
+		p.Chaos = max(min(p.Chaos, Span(shortChaos)), p.Chaos-sooner)
+		return true
+	}
 }
 
 func halfFault(i int) func(*Plan) bool {
