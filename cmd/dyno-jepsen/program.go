@@ -64,12 +64,21 @@ func (f *programFlags) check() error {
 	return nil
 }
 
+// patience is how long a build goes on without a word.
+const patience = 2 * time.Second
+
 // children builds the program. The caller calls done when all runs have ended.
 func (f *programFlags) children(ctx context.Context) (c *fleet.Children, done func(), err error) {
 	if err := f.check(); err != nil {
 		return nil, nil, err
 	}
+	notice := time.AfterFunc(patience, func() {
+		if !f.app.quiet && terminal(f.app.errs) {
+			f.app.say("dyno-jepsen: building the program; the first time takes a minute")
+		}
+	})
 	program, err := fleet.Build(ctx, f.build)
+	notice.Stop()
 	if err != nil {
 		if errors.Is(err, fleet.ErrNoMutants) {
 			err = fmt.Errorf("%w; with --source, or in its folder, one is built", err)
