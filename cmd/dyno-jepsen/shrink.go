@@ -81,7 +81,8 @@ func (f *shrinkFlags) run(ctx context.Context, path string) error {
 	defer done()
 	b := f.app.newBar("runs", f.runs)
 	s := fleet.Shrink{
-		Runs: f.runs, Tries: f.tries, Time: time.Duration(f.minutes * float64(time.Minute)), Parallel: f.parallel,
+		Runs: f.runs, Tries: f.tries, Parallel: f.parallel,
+		Time: time.Duration(f.minutes * float64(time.Minute)),
 		Rule: f.rule, Options: fleet.RunOptions{Mutant: f.mutant},
 		Progress: func(now fleet.Progress) {
 			b.step(fmt.Sprintf("%d faults, %d loads; %s", now.Faults, now.Loads, now.What))
