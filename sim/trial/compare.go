@@ -27,9 +27,7 @@ func (r *run) compare() {
 		}
 	}
 	if len(held) == 0 {
-		r.problems = append(r.problems, Problem{
-			Rule: "divergence", Text: "there is nothing to compare", Unknown: true,
-		})
+		r.unsure("divergence", "there is nothing to compare")
 	}
 	told := 0
 	for _, key := range slices.Sorted(maps.Keys(held)) {
@@ -62,10 +60,11 @@ func (r *run) agree(key string, copies []copyOf) bool {
 		r.problem("divergence", "%q is on %d hosts, %d replicas were asked for", key, len(copies), n)
 		return false
 	}
-	for _, c := range copies[1:] {
-		if !bytes.Equal(c.value, copies[0].value) && !r.damaged(c.host) && !r.damaged(copies[0].host) {
+	whole := slices.DeleteFunc(copies, func(c copyOf) bool { return r.damaged(c.host) })
+	for i := 1; i < len(whole); i++ {
+		if one, other := whole[0], whole[i]; !bytes.Equal(one.value, other.value) {
 			r.problem("divergence", "%q on %s is %x, on %s %x", key,
-				copies[0].host.Name, copies[0].value, c.host.Name, c.value)
+				one.host.Name, one.value, other.host.Name, other.value)
 			return false
 		}
 	}

@@ -42,7 +42,7 @@ func (r *run) conduct() {
 	for len(score) > 0 && score[0].at < end {
 		r.passUntil(score[0].at)
 		score[0].do()
-		r.watchOutage()
+		r.watchOutages()
 		score = score[1:]
 	}
 	r.passUntil(end)
@@ -50,7 +50,7 @@ func (r *run) conduct() {
 		a.do()
 	}
 	r.tally(faults)
-	r.endOutage()
+	r.endOutages()
 }
 
 // passUntil looks after the hosts until a moment of the chaos.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/sim"
 )
 
@@ -25,6 +24,7 @@ type host struct {
 	refused bool
 	doomed  bool // the process after the one that stops is to be killed
 	retry   time.Duration
+	away    outage // from those who make up a majority
 
 	// What faults do to it while they last.
 	slows  effects[time.Duration]
@@ -83,7 +83,7 @@ func (r *run) tend() {
 			h.refused = true
 		}
 	}
-	r.watchOutage()
+	r.watchOutages()
 }
 
 // mourn asks why a process has ended by itself.
@@ -183,62 +183,4 @@ func (r *run) await(hosts []*host, after string) bool {
 	}
 	r.problem("liveness", "after %s: %s is not ready", after, name)
 	return false
-}
-
-// watchOutage notes since when no set of hosts that hear each other, and the clients, is
-// large enough to have a majority of every key.
-func (r *run) watchOutage() {
-	out := r.reachable() < r.plan.Cluster.Needed()
-	switch {
-	case out && r.outage < 0:
-		r.outage = r.now()
-	case !out && r.outage >= 0:
-		r.endOutage()
-	}
-}
-
-// recovery is how long after an outage operations may still suffer from it: connections are
-// made again, and members believed again.
-const recovery = 3 * time.Second
-
-func (r *run) endOutage() {
-	if r.outage < 0 {
-		return
-	}
-	r.outages = append(r.outages, history.Event{
-		Name: "total outage", From: r.outage, Until: r.now() + int64(recovery),
-	})
-	r.outage = -1
-}
-
-// reachable is the size of the largest set of hosts that serve and hear each other.
-func (r *run) reachable() int {
-	var serving []*host
-	for _, h := range r.hosts {
-		if h.serves() && !r.network.cutFromClients(h.Addr) {
-			serving = append(serving, h)
-		}
-	}
-	best := 0
-	for set := range 1 << len(serving) {
-		best = max(best, r.clique(serving, set))
-	}
-	return best
-}
-
-// clique is how many hosts are in the set, 0 where two of them do not hear each other.
-func (r *run) clique(serving []*host, set int) int {
-	n := 0
-	for i, a := range serving {
-		if set>>i&1 == 0 {
-			continue
-		}
-		n++
-		for j, b := range serving {
-			if i != j && set>>j&1 == 1 && r.cluster.Net.IsCut(a.Addr, b.Addr) {
-				return 0
-			}
-		}
-	}
-	return n
 }

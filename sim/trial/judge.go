@@ -48,9 +48,48 @@ func (r *run) end() (*Record, error) {
 		fake: time.Since(r.began), bites: r.bites, damage: r.damage, points: r.passed(),
 		from: r.chaosFrom, met: r.met,
 	}
-	x.fairAll, x.fairOK = fair(h.Ops, r.plan.Cluster.Majority(), r.chaosFrom, r.chaosEnd, r.outages)
+	x.fairAll, x.fairOK = fair(h.Ops, r.plan.Cluster.Majority(), r.chaosFrom, r.chaosEnd, r.suffers)
+	r.available(x.fairAll, x.fairOK)
+	r.heard(h.Ops)
+	x.problems = r.problems
 	r.count()
 	return x, nil
+}
+
+const (
+	// leastFair is the share in percent of the fair operations of one run that must be ok,
+	// if there are someFair of them; leastCalm that of a run in peace, which has fewer excuses.
+	leastFair = 80
+	leastCalm = 99
+	someFair  = 100
+)
+
+// available asks that faults which leave a majority leave also most of the service.
+func (r *run) available(all, ok int) {
+	least := leastFair
+	if len(r.plan.Faults) == 0 {
+		least = leastCalm
+	}
+	if all >= someFair && ok*100 < all*least {
+		r.problem("availability", "%d of %d operations that need a majority at most, outside of "+
+			"total outages, were ok, fewer than %d %%", ok, all, least)
+	}
+}
+
+// heard asks that the nodes have told of every write that clients know to be done: rules
+// on what they tell are green where they tell nothing.
+func (r *run) heard(ops []history.Op) {
+	done := 0
+	for i := range ops {
+		op := &ops[i]
+		// A delete that finds nothing writes nothing.
+		if op.Kind.Writes() && op.Kind != history.Delete && op.Outcome == history.OK {
+			done++
+		}
+	}
+	if told := r.white.Counts().Acknowledged; told < done {
+		r.unsure("white-box", "the nodes told of %d acknowledged writes, clients know of %d", told, done)
+	}
 }
 
 // passed is how often each failpoint was passed.

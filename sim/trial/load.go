@@ -99,8 +99,8 @@ func (r *run) acquaint(ctx context.Context, cl *client.Client) {
 }
 
 // demand lets new sessions do a few steps that must be answered, within the time that
-// clients have by default.
-func (r *run) demand(phase string) {
+// clients have by default, as far as they ask for no more than level replicas.
+func (r *run) demand(phase string, level int) {
 	time.Sleep(time.Millisecond)
 	from := r.now()
 	wait, err := r.work(nil, r.acquaint, patience, func(*plan.Load) int { return answers })
@@ -109,14 +109,26 @@ func (r *run) demand(phase string) {
 		return
 	}
 	wait()
-	all, ok := fair(r.record.History().Ops, r.plan.Cluster.Majority(), from, r.now(), nil)
-	if all > 0 && ok*100 < all*99 {
-		r.problem("liveness", "%s: %d of %d operations that need a majority at most were ok",
-			phase, ok, all)
+	switch all, ok := fair(r.record.History().Ops, level, from, r.now(), nil); {
+	case all == 0 && len(r.loads) > 0:
+		r.unsure("liveness", "%s: nothing was asked that %d replicas can answer", phase, level)
+	case ok < all:
+		r.problem("liveness", "%s: %d of %d operations that need %d replicas at most were ok",
+			phase, ok, all, level)
 	}
 }
 
+// whole is how many replicas of each key can answer when everything is healed: of a host
+// that has lost its data, or has damaged records, none is asked for.
+func (r *run) whole() int {
+	return r.plan.Cluster.Replicas - (len(r.hosts) - len(r.sound()))
+}
+
+// finalReads reads every key through each host, from all replicas that can answer, and each
+// read must be answered.
 func (r *run) finalReads(round uint8) {
+	level := uint8(r.whole())
+	all, ok := 0, 0
 	for _, h := range r.hosts {
 		if h.lost {
 			continue
@@ -128,26 +140,42 @@ func (r *run) finalReads(round uint8) {
 		}
 		for _, load := range r.loads {
 			for _, step := range load.Final(round) {
-				ctx, cancel := limit()
-				if err := s.Do(ctx, step); err != nil {
-					r.digest.fault(err)
+				step.Levels.R = max(step.Levels.R, level)
+				if r.finalRead(s, step) {
+					ok++
 				}
-				cancel()
+				all++
 			}
 		}
 		s.client.Close()
 	}
+	if ok < all {
+		r.problem("liveness", "%d of %d final reads of round %d were ok", ok, all, round)
+	}
 }
 
-// fair counts the operations of an interval that ask for a majority at most, and how many
-// of them were ok. Those that touch one of without do not count.
+// finalRead reports whether a read was answered.
+func (r *run) finalRead(s *session, step workload.Step) bool {
+	ctx, cancel := limit()
+	defer cancel()
+	before := len(r.record.History().Ops)
+	if err := s.Do(ctx, step); err != nil {
+		r.digest.fault(err)
+		return false
+	}
+	ops := r.record.History().Ops
+	return len(ops) > before && ops[len(ops)-1].Outcome == history.OK
+}
+
+// fair counts the operations of an interval that ask for so many replicas at most, and how
+// many of them were ok. Those that suffer from something do not count; nil: none does.
 func fair(
-	ops []history.Op, majority int, from, until int64, without []history.Event,
+	ops []history.Op, level int, from, until int64, suffers func(*history.Op) bool,
 ) (all, ok int) {
 	for i := range ops {
 		op := &ops[i]
 		if op.Invoked < from || op.Completed > until || op.Final > 0 ||
-			int(max(op.R, op.W, op.PR, op.PW)) > majority || touches(op, without) {
+			int(max(op.R, op.W, op.PR, op.PW)) > level || suffers != nil && suffers(op) {
 			continue
 		}
 		all++
@@ -156,13 +184,4 @@ func fair(
 		}
 	}
 	return all, ok
-}
-
-func touches(op *history.Op, events []history.Event) bool {
-	for i := range events {
-		if op.Invoked <= events[i].Until && op.Completed >= events[i].From {
-			return true
-		}
-	}
-	return false
 }

@@ -65,8 +65,7 @@ type run struct {
 	crashed   chan crash // what failpoints have ended
 	chaosEnd  int64
 	chaosFrom int64
-	outage    int64 // since when there is none to serve every key; -1: there is
-	outages   []history.Event
+	total     outage // of every set of hosts that could serve every key
 }
 
 // Run runs p. It must be called inside a synctest bubble; the record that it returns can
@@ -101,7 +100,7 @@ func newRun(p *plan.Plan, o Options) (*run, error) {
 	r := &run{
 		plan: p, log: o.Log, record: record, white: whitebox.New(), digest: newDigest(),
 		bites: make(map[plan.Kind]Bite), crashed: make(chan crash, len(p.Faults)+1),
-		damage: make(map[string]int64), outage: -1, began: time.Now(),
+		damage: make(map[string]int64), total: outage{name: "total outage", since: -1}, began: time.Now(),
 	}
 	cfg := sim.DefaultConfig(p.Seed)
 	cfg.Nodes, cfg.Replicas, cfg.Partitions = p.Cluster.Nodes, p.Cluster.Replicas, p.Cluster.Partitions
@@ -114,7 +113,9 @@ func newRun(p *plan.Plan, o Options) (*run, error) {
 	r.cluster.Net.Observe(r.digest.deliver)
 	for i, h := range r.cluster.Hosts {
 		h.Disk.SetSyncTime(time.Duration(p.Sync))
-		r.hosts = append(r.hosts, &host{Host: h, number: i + 1})
+		r.hosts = append(r.hosts, &host{
+			Host: h, number: i + 1, away: outage{name: h.Name + " is away", since: -1},
+		})
 	}
 	return r, r.drawLoads()
 }
@@ -156,6 +157,13 @@ func (r *run) at() time.Duration { return time.Duration(r.now() - r.chaosFrom) }
 
 func (r *run) problem(rule, format string, args ...any) {
 	r.problems = append(r.problems, Problem{Rule: rule, Text: fmt.Sprintf(format, args...)})
+}
+
+// unsure is a problem of which nobody knows whether it is one.
+func (r *run) unsure(rule, format string, args ...any) {
+	r.problems = append(r.problems, Problem{
+		Rule: rule, Text: fmt.Sprintf(format, args...), Unknown: true,
+	})
 }
 
 func limit() (context.Context, context.CancelFunc) {
@@ -228,7 +236,7 @@ func (r *run) liveness() {
 	time.Sleep(calm)
 	r.event("before liveness", from, true, nil)
 	r.open(core)
-	r.demand("liveness")
+	r.demand("liveness", r.plan.Cluster.Majority())
 	for _, h := range rest {
 		h.down--
 	}
@@ -247,7 +255,7 @@ func (r *run) heal() bool {
 	r.event("healing", from, true, nil)
 	if whole {
 		r.open(r.sound())
-		r.demand("after healing")
+		r.demand("after healing", r.whole())
 		time.Sleep(drained)
 	}
 	return whole

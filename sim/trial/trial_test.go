@@ -69,6 +69,8 @@ func hard(in *plan.Info) plan.Fault {
 		f.N = 1
 	case plan.Rate:
 		f.N = 16 << 10
+	case plan.Resets: // with as many as of the others nobody could do anything
+		f.Share = 0.02
 	case plan.Halves, plan.Swizzle:
 		f.Hosts = []int{1, 2}
 	}
