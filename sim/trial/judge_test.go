@@ -161,3 +161,16 @@ func TestWhatSuffersFromAnOutage(t *testing.T) {
 		}
 	})
 }
+
+// TestTinyQueuesExcuseOneInAHundred, and nothing else does.
+func TestTinyQueuesExcuseOneInAHundred(t *testing.T) {
+	for _, c := range []struct {
+		knobs plan.Knobs
+		want  int
+	}{{plan.Knobs{MaxRequests: 8}, 99}, {plan.Knobs{QueueOps: 8}, 99}, {plan.Knobs{BatchOps: 1}, 100}} {
+		r := &run{plan: &plan.Plan{Knobs: c.knobs}}
+		if got := r.leastDemanded(); got != c.want {
+			t.Errorf("%+v: %d %%, want %d", c.knobs, got, c.want)
+		}
+	}
+}
