@@ -122,19 +122,36 @@ type Fault struct {
 // End is when it is over.
 func (f *Fault) End() time.Duration { return time.Duration(f.At + f.For) }
 
-// Skew is how far the wall clocks of two hosts may be apart in this run.
+// Skew is how far the wall clocks of two hosts may be apart in this run, or that of one
+// host from itself or from the driver's: the sum of what sets a host's clock forward is as
+// far ahead as it gets, and that of what sets it back as far behind.
 func (p *Plan) Skew() time.Duration {
-	var most time.Duration
-	for i := range p.Faults {
-		switch f := &p.Faults[i]; f.Kind {
-		case ClockStep, ClockStrobe:
-			most += 2 * abs(f.By)
-		case ClockDrift: // N parts per million over all that is left
-			const rest = 10 * time.Minute
-			most += time.Duration(int64(rest/time.Second) * int64(max(f.N, -f.N)) * 1000)
-		}
+	var most, least time.Duration
+	for h := 1; h <= p.Cluster.Nodes; h++ {
+		ahead, behind := p.offsets(h)
+		most, least = max(most, ahead), min(least, behind)
 	}
-	return most
+	return most - least
+}
+
+// offsets bounds how far ahead of the driver's a host's clock gets, and how far behind.
+func (p *Plan) offsets(host int) (ahead, behind time.Duration) {
+	for i := range p.Faults {
+		f := &p.Faults[i]
+		if len(f.Hosts) == 0 || f.Hosts[0] != host {
+			continue
+		}
+		var by time.Duration
+		switch f.Kind {
+		case ClockStep, ClockStrobe:
+			by = time.Duration(f.By)
+		case ClockDrift: // N parts per million; it may end a little late
+			const late = time.Minute
+			by = (time.Duration(f.For) + late) / time.Millisecond * time.Duration(f.N)
+		}
+		ahead, behind = ahead+max(by, 0), behind+min(by, 0)
+	}
+	return ahead, behind
 }
 
 func abs(s Span) time.Duration { return time.Duration(max(s, -s)) }

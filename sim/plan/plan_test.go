@@ -158,18 +158,33 @@ func TestWhatIsNoPlanIsNotRead(t *testing.T) {
 	}
 }
 
-func TestSkewCoversWhatTheClocksDo(t *testing.T) {
-	p := sound()
-	p.Faults = []Fault{
-		{Kind: ClockStep, By: Span(-time.Hour), Hosts: []int{1}},
-		{Kind: ClockStep, By: Span(time.Hour), Hosts: []int{2}},
-		{Kind: ClockDrift, N: -500_000, For: Span(10 * time.Second), Hosts: []int{2}},
+func TestSkewIsHowFarApartClocksGet(t *testing.T) {
+	step := func(host int, by time.Duration) Fault {
+		return Fault{Kind: ClockStep, By: Span(by), Hosts: []int{host}}
 	}
-	if got := p.Skew(); got < 2*time.Hour+5*time.Second || got > 5*time.Hour {
-		t.Errorf("skew is %s", got)
+	drift := func(host, n int) Fault {
+		return Fault{Kind: ClockDrift, N: n, For: Span(10 * time.Second), Hosts: []int{host}}
 	}
-	if got := sound().Skew(); got != 0 {
-		t.Errorf("skew without faults is %s", got)
+	strobe := step(1, -time.Second)
+	strobe.Kind, strobe.N = ClockStrobe, 6
+	for name, c := range map[string]struct {
+		faults      []Fault
+		least, most time.Duration
+	}{
+		"none":            {nil, 0, 0},
+		"apart":           {[]Fault{step(1, -time.Hour), step(2, time.Hour)}, 2 * time.Hour, 2 * time.Hour},
+		"the same way":    {[]Fault{step(1, time.Hour), step(2, time.Hour)}, time.Hour, time.Hour},
+		"one twice":       {[]Fault{step(1, time.Hour), step(1, time.Hour)}, 2 * time.Hour, 2 * time.Hour},
+		"forth and back":  {[]Fault{step(1, time.Hour), step(1, -time.Hour)}, time.Hour, 2 * time.Hour},
+		"strobe":          {[]Fault{strobe, step(2, time.Second)}, 2 * time.Second, 2 * time.Second},
+		"drift":           {[]Fault{drift(1, 500_000)}, 5 * time.Second, time.Minute},
+		"drift and steps": {[]Fault{drift(1, -1000), step(1, time.Second)}, time.Second, 2 * time.Second},
+	} {
+		p := sound()
+		p.Faults = c.faults
+		if got := p.Skew(); got < c.least || got > c.most {
+			t.Errorf("%s: %s, want %s to %s", name, got, c.least, c.most)
+		}
 	}
 }
 
