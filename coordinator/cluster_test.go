@@ -100,7 +100,7 @@ func (h *host) start(past replica.Past) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	life.Confirm(replica.VerdictConfirmed)
+	life.Confirm(kv.VerdictConfirmed)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- store.Run(ctx) }()

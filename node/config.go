@@ -17,12 +17,10 @@ import (
 	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
-	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/storage"
-	"github.com/dyno-kv/dyno/wire"
 )
 
 // Group is what a node needs of the metadata group. The data path never waits for it:
@@ -35,10 +33,10 @@ type Group interface {
 	Buckets() []kv.Bucket
 	// LastOpen is the newest opening of a member's store that the group has accepted;
 	// the zero Open where it knows none. An error says that it could not be asked.
-	LastOpen(ctx context.Context, node kv.NodeID) (wire.Open, error)
-	// ConfirmOpen judges the openings of a member's store (replica.JudgeOpens) and, where
+	LastOpen(ctx context.Context, node kv.NodeID) (kv.Open, error)
+	// ConfirmOpen judges the openings of a member's store (kv.JudgeOpens) and, where
 	// it accepts them, remembers the newest.
-	ConfirmOpen(ctx context.Context, node kv.NodeID, opens []wire.Open) (replica.Verdict, error)
+	ConfirmOpen(ctx context.Context, node kv.NodeID, opens []kv.Open) (kv.Verdict, error)
 }
 
 // Config is all that a node is made of.

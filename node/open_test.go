@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -218,7 +219,7 @@ func TestStoreThatIsNeverConfirmedNeedsAPersonInTheEnd(t *testing.T) {
 		must(t, m.stop())
 		opens := wire.Opens{Confirmed: -1, BootID: m.boot}
 		for i := range uint64(maxOpens) {
-			opens.List = append(opens.List, wire.Open{Seq: i + 1, Nonce: i + 1})
+			opens.List = append(opens.List, kv.Open{Seq: i + 1, Nonce: i + 1})
 		}
 		control := storage.OpenControl(m.ctrl, zap.NewNop())
 		must(t, control.Put(wire.KeyOpens, wire.AppendOpensRecord(nil, &opens)))

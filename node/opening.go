@@ -11,6 +11,7 @@ import (
 
 	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/mutant"
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -48,7 +49,7 @@ func begin(
 	if err != nil {
 		return nil, fmt.Errorf("node: read identity: %w", err)
 	}
-	fresh := replica.Past{Stop: replica.StopNone, Opens: []wire.Open{{Seq: 1, Nonce: nonce}}}
+	fresh := replica.Past{Stop: replica.StopNone, Opens: []kv.Open{{Seq: 1, Nonce: nonce}}}
 	if !found {
 		o.past = fresh
 		return o, nil
@@ -63,7 +64,7 @@ func begin(
 		o.past = fresh
 		return o, nil
 	}
-	next := wire.Open{Seq: o.past.Present().Seq + 1, Nonce: nonce}
+	next := kv.Open{Seq: o.past.Present().Seq + 1, Nonce: nonce}
 	o.past.Opens = append(o.past.Opens, next)
 	if len(o.past.Opens) > maxOpens {
 		return nil, fmt.Errorf("node: the store was opened %d times without being confirmed; "+
@@ -123,7 +124,7 @@ func (o *opening) write(confirmed bool) error {
 	}
 	point := PointOpening
 	if confirmed {
-		opens.List, opens.Confirmed = []wire.Open{o.past.Present()}, 0
+		opens.List, opens.Confirmed = []kv.Open{o.past.Present()}, 0
 		point = PointConfirmed
 	}
 	records := []storage.ControlRecord{
@@ -148,33 +149,33 @@ func (o *opening) write(confirmed bool) error {
 // confirm asks the group about this opening. The verdict is unknown where it could not
 // be asked; then the caller asks again. The error is the store's.
 func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
-	replica.Verdict, error,
+	kv.Verdict, error,
 ) {
 	if !o.written {
 		last, err := group.LastOpen(ctx, o.identity.Node)
 		if err != nil {
 			warnOf(log, err)
-			return replica.VerdictUnknown, nil
+			return kv.VerdictUnknown, nil
 		}
-		if v := replica.JudgeOpens(last, nil); v != replica.VerdictConfirmed {
+		if v := kv.JudgeOpens(last, nil); v != kv.VerdictConfirmed {
 			return v, nil
 		}
 		if err := o.write(false); err != nil {
-			return replica.VerdictUnknown, err
+			return kv.VerdictUnknown, err
 		}
 	}
-	verdict, err := replica.VerdictUnknown, o.points.Hit(PointConfirm)
+	verdict, err := kv.VerdictUnknown, o.points.Hit(PointConfirm)
 	if err == nil {
 		verdict, err = group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
 	}
 	if err != nil {
 		warnOf(log, err)
-		return replica.VerdictUnknown, nil
+		return kv.VerdictUnknown, nil
 	}
 	switch {
-	case verdict == replica.VerdictConfirmed:
+	case verdict == kv.VerdictConfirmed:
 		return verdict, o.write(true)
-	case verdict != replica.VerdictUnknown && !o.refused:
+	case verdict != kv.VerdictUnknown && !o.refused:
 		// The next process may not reach the group, and must not serve what this one may not.
 		o.refused = true
 		return verdict, o.write(false)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
-	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/rpc/memnet"
@@ -86,7 +85,7 @@ func newRig(t *testing.T, nodes, replicas int) *rig {
 	must(t, err)
 	r.group = &groupInMemory{
 		ring: current, buckets: []kv.Bucket{kv.BuiltinBucket(replicas)},
-		opens: make(map[kv.NodeID]wire.Open),
+		opens: make(map[kv.NodeID]kv.Open),
 	}
 	t.Cleanup(r.end)
 	return r
@@ -277,7 +276,7 @@ type groupInMemory struct {
 	buckets []kv.Bucket
 
 	mu    sync.Mutex
-	opens map[kv.NodeID]wire.Open
+	opens map[kv.NodeID]kv.Open
 	mood  groupMood
 	asked int
 }
@@ -323,29 +322,29 @@ func (g *groupInMemory) reach(ctx context.Context) error {
 	}
 }
 
-func (g *groupInMemory) LastOpen(ctx context.Context, id kv.NodeID) (wire.Open, error) {
+func (g *groupInMemory) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error) {
 	if err := g.reach(ctx); err != nil {
-		return wire.Open{}, err
+		return kv.Open{}, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.opens[id], nil
 }
 
-func (g *groupInMemory) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open) (
-	replica.Verdict, error,
+func (g *groupInMemory) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
+	kv.Verdict, error,
 ) {
 	if err := g.reach(ctx); err != nil {
-		return replica.VerdictUnknown, err
+		return kv.VerdictUnknown, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	verdict := replica.JudgeOpens(g.opens[id], opens)
-	if verdict == replica.VerdictConfirmed {
+	verdict := kv.JudgeOpens(g.opens[id], opens)
+	if verdict == kv.VerdictConfirmed {
 		g.opens[id] = opens[len(opens)-1]
 	}
 	if g.mood == groupMute {
-		return replica.VerdictUnknown, errNoGroup
+		return kv.VerdictUnknown, errNoGroup
 	}
 	return verdict, nil
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dyno-kv/dyno/gossip"
-	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/kv"
 )
 
 // controlTendEvery is how often the small store of control records is looked after: it
@@ -107,7 +107,7 @@ func (n *Node) drain() {
 // bounded, so that a group which does not answer does not keep the store from serving
 // what needs no group.
 func (n *Node) confirm(ctx context.Context) error {
-	last := replica.Verdict(0)
+	last := kv.Verdict(0)
 	for first := true; ; first = false {
 		verdict, err := n.askGroup(ctx, first)
 		switch {
@@ -115,7 +115,7 @@ func (n *Node) confirm(ctx context.Context) error {
 			return fmt.Errorf("node: confirm this opening: %w", err)
 		case ctx.Err() != nil:
 			return nil
-		case verdict == replica.VerdictUnknown && n.opening.refused:
+		case verdict == kv.VerdictUnknown && n.opening.refused:
 			// Refused before: only the group itself may say otherwise.
 		case verdict != last:
 			_ = n.cfg.Points.Hit(PointJudged) // it has been judged, whoever fails
@@ -123,7 +123,7 @@ func (n *Node) confirm(ctx context.Context) error {
 			n.tellState()
 			last = verdict
 		}
-		if verdict != replica.VerdictUnknown {
+		if verdict != kv.VerdictUnknown {
 			return nil
 		}
 		select {
@@ -135,7 +135,7 @@ func (n *Node) confirm(ctx context.Context) error {
 }
 
 // askGroup makes one attempt; only the first that fails is worth a warning.
-func (n *Node) askGroup(ctx context.Context, first bool) (replica.Verdict, error) {
+func (n *Node) askGroup(ctx context.Context, first bool) (kv.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.ConfirmTimeout)
 	defer cancel()
 	log := n.log

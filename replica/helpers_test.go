@@ -96,7 +96,7 @@ type setup struct {
 	engine *storage.Memory // nil: empty
 	past   Past
 	// verdict is the group's, given at the start; 0: none yet, the store serves nothing.
-	verdict Verdict
+	verdict kv.Verdict
 	sink    trace.Sink
 	points  *fail.Set
 	rand    *rand.Rand // of incarnations
@@ -159,7 +159,7 @@ func (l *life) end() error {
 }
 
 // fresh is the first life of a store that the group has accepted.
-func fresh(t testing.TB) *life { return begin(t, setup{verdict: VerdictConfirmed}) }
+func fresh(t testing.TB) *life { return begin(t, setup{verdict: kv.VerdictConfirmed}) }
 
 // stopped ends the life in order, and returns what the next finds.
 func (l *life) stopped() setup {

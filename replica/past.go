@@ -14,7 +14,7 @@ type Past struct {
 	Stop Stop
 	// Opens are all openings since the last confirmed one, that one included, and the
 	// present one at the end.
-	Opens []wire.Open
+	Opens []kv.Open
 	// Marks are the incarnations that a clean stop left, Stamp the highest stamp issued.
 	Marks []wire.ActorMark
 	Stamp kv.Stamp
@@ -24,9 +24,9 @@ type Past struct {
 func (p Past) Fresh() bool { return p.Stop == StopNone }
 
 // Present is this opening.
-func (p Past) Present() wire.Open {
+func (p Past) Present() kv.Open {
 	if len(p.Opens) == 0 {
-		return wire.Open{}
+		return kv.Open{}
 	}
 	return p.Opens[len(p.Opens)-1]
 }

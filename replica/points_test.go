@@ -15,7 +15,7 @@ import (
 // pointed is a first life with failpoints.
 func pointed(t *testing.T) (*life, *fail.Set) {
 	points := fail.NewSet()
-	return begin(t, setup{verdict: VerdictConfirmed, points: points}), points
+	return begin(t, setup{verdict: kv.VerdictConfirmed, points: points}), points
 }
 
 // retried puts a value twice, as one request.

@@ -42,12 +42,12 @@ func TestReadsInFullAndAsDigest(t *testing.T) {
 
 func TestRepliesStateWhatHoldsWhenTheyAreMade(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := begin(t, setup{past: Past{Stop: StopKilled}, verdict: VerdictUnknown})
+		l := begin(t, setup{past: Past{Stop: StopKilled}, verdict: kv.VerdictUnknown})
 		want := wire.Standing{Role: kv.RoleOwner, Placement: 5, Instance: instance}
 		if diff := cmp.Diff(want, l.read("k").Standing); diff != "" {
 			t.Errorf("unconfirmed:\n%s", diff)
 		}
-		l.Confirm(VerdictConfirmed)
+		l.Confirm(kv.VerdictConfirmed)
 		l.parts[l.target("k").Partition].epoch.Store(2)
 		want.Confirmed, want.Epoch = true, 2
 		if diff := cmp.Diff(want, l.read("k").Standing); diff != "" {

@@ -134,7 +134,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 
 // Confirm applies the group's verdict on this opening of the store. It may be called
 // again: an unknown verdict becomes a known one when the group is back.
-func (r *Replica) Confirm(v Verdict) {
+func (r *Replica) Confirm(v kv.Verdict) {
 	state := stateAfter(v, r.past.Fresh())
 	if mutant.On(mutant.RefusedStoreServes) && state == stateRefused {
 		state = stateConfirmed
@@ -142,8 +142,8 @@ func (r *Replica) Confirm(v Verdict) {
 	status := Status{
 		Ready:     state != stateRefused,
 		Confirmed: state == stateConfirmed,
-		Refused:   v == VerdictLost || v == VerdictForked,
-		Reason:    v.why(r.past.Fresh()),
+		Refused:   v == kv.VerdictLost || v == kv.VerdictForked,
+		Reason:    whyRefused(v, r.past.Fresh()),
 	}
 	r.status.Store(&status)
 	if !status.Ready {

@@ -88,18 +88,18 @@ func TestTrapC10RetriesAreAnsweredWithTheirDot(t *testing.T) {
 		}, []string{"2"}, true},
 		{"after a clean restart", func(l *life, _ MintReply) *life {
 			s := l.stopped()
-			s.verdict = VerdictConfirmed
+			s.verdict = kv.VerdictConfirmed
 			return begin(l.t, s)
 		}, []string{"1"}, true},
 		{"after a crash", func(l *life, _ MintReply) *life {
 			s := l.crashed(nil)
-			s.verdict = VerdictConfirmed
+			s.verdict = kv.VerdictConfirmed
 			return begin(l.t, s)
 		}, []string{"1"}, true},
 		{"after a crash, overwritten", func(l *life, m MintReply) *life {
 			l.put("k", "2", m.Object.Context)
 			s := l.crashed(nil)
-			s.verdict = VerdictConfirmed
+			s.verdict = kv.VerdictConfirmed
 			return begin(l.t, s)
 		}, []string{"2"}, true},
 		{"after the window, overwritten", func(l *life, m MintReply) *life {
@@ -177,7 +177,7 @@ func TestTrapC10TwinsCollapseWhereTheyMeet(t *testing.T) {
 		}
 		// Both twins in one copy, which dominates what is here.
 		other := kv.Merge(mine.Object, twin)
-		fresh := begin(t, setup{verdict: VerdictConfirmed})
+		fresh := begin(t, setup{verdict: kv.VerdictConfirmed})
 		fresh.copy("k", other)
 		if got := len(fresh.object("k").Versions); got != 1 {
 			t.Errorf("%d versions of one request in a copy that was kept as it came", got)

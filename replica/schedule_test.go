@@ -84,7 +84,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		count: make(map[string]int), requestOf: make(map[vclock.Dot]kv.RequestID),
 		twins: make(map[kv.RequestID][]vclock.Dot),
 	}
-	w.start(setup{verdict: VerdictConfirmed})
+	w.start(setup{verdict: kv.VerdictConfirmed})
 	return w
 }
 
@@ -261,18 +261,18 @@ func (w *world) restart(crash bool) {
 		marks = len(s.past.Marks)
 		w.happened("stopped")
 	}
-	s.verdict = VerdictConfirmed
+	s.verdict = kv.VerdictConfirmed
 	if w.rng.IntN(3) == 0 {
-		s.verdict = VerdictUnknown
+		s.verdict = kv.VerdictUnknown
 	}
-	if marks > 0 && s.verdict == VerdictConfirmed {
+	if marks > 0 && s.verdict == kv.VerdictConfirmed {
 		w.happened("resumed")
 	} else {
 		w.happened("begun")
 	}
 	w.start(s)
-	if s.verdict == VerdictUnknown && w.rng.IntN(2) == 0 {
-		w.life.Confirm(VerdictConfirmed)
+	if s.verdict == kv.VerdictUnknown && w.rng.IntN(2) == 0 {
+		w.life.Confirm(kv.VerdictConfirmed)
 	}
 }
 

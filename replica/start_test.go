@@ -34,53 +34,26 @@ func TestJudgeStopTellsHowTheLastLifeEnded(t *testing.T) {
 	}
 }
 
-func TestJudgeOpensAcceptsOnlyAListWithTheRememberedOpen(t *testing.T) {
-	a, b := wire.Open{Seq: 1, Nonce: 10}, wire.Open{Seq: 2, Nonce: 20}
-	fork := wire.Open{Seq: 2, Nonce: 99}
-	cases := []struct {
-		name       string
-		remembered wire.Open
-		opens      []wire.Open
-		want       Verdict
-	}{
-		{"unknown to the group, empty", wire.Open{}, nil, VerdictConfirmed},
-		{"unknown to the group", wire.Open{}, []wire.Open{a}, VerdictConfirmed},
-		{"known to the group, empty", a, nil, VerdictLost},
-		{"the open before", a, []wire.Open{a, b}, VerdictConfirmed},
-		{"the same open, asked again", b, []wire.Open{a, b}, VerdictConfirmed},
-		{"restored from before the remembered open", b, []wire.Open{a}, VerdictForked},
-		{"restored, and opened again", b, []wire.Open{a, fork}, VerdictForked},
-		{"same number, another nonce", b, []wire.Open{fork}, VerdictForked},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if got := JudgeOpens(c.remembered, c.opens); got != c.want {
-				t.Errorf("JudgeOpens = %v, want %v", got, c.want)
-			}
-		})
-	}
-}
-
 // The table of starts, as far as pure functions decide it: each stop with each verdict.
 func TestTableOfStarts(t *testing.T) {
 	type row struct {
 		state storeState
 		keeps bool
 	}
-	want := map[Verdict]map[Stop]row{
-		VerdictConfirmed: {
+	want := map[kv.Verdict]map[Stop]row{
+		kv.VerdictConfirmed: {
 			StopNone: {stateConfirmed, false}, StopClean: {stateConfirmed, true},
 			StopKilled: {stateConfirmed, false}, StopPowerLoss: {stateConfirmed, false},
 		},
-		VerdictUnknown: {
+		kv.VerdictUnknown: {
 			StopNone: {stateRefused, false}, StopClean: {stateUnconfirmed, false},
 			StopKilled: {stateUnconfirmed, false}, StopPowerLoss: {stateUnconfirmed, false},
 		},
-		VerdictLost: {
+		kv.VerdictLost: {
 			StopNone: {stateRefused, false}, StopClean: {stateRefused, false},
 			StopKilled: {stateRefused, false}, StopPowerLoss: {stateRefused, false},
 		},
-		VerdictForked: {
+		kv.VerdictForked: {
 			StopNone: {stateRefused, false}, StopClean: {stateRefused, false},
 			StopKilled: {stateRefused, false}, StopPowerLoss: {stateRefused, false},
 		},
@@ -100,9 +73,9 @@ func TestNamesOfStopsAndVerdicts(t *testing.T) {
 	names := map[string]string{
 		StopNone.String(): "none", StopClean.String(): "clean", StopKilled.String(): "killed",
 		StopPowerLoss.String(): "power-loss", Stop(9).String(): "stop(9)",
-		VerdictUnknown.String(): "unknown", VerdictConfirmed.String(): "confirmed",
-		VerdictLost.String(): "lost", VerdictForked.String(): "forked",
-		Verdict(9).String(): "verdict(9)",
+		kv.VerdictUnknown.String(): "unknown", kv.VerdictConfirmed.String(): "confirmed",
+		kv.VerdictLost.String(): "lost", kv.VerdictForked.String(): "forked",
+		kv.Verdict(9).String(): "verdict(9)",
 	}
 	for got, want := range names {
 		if got != want {
@@ -112,7 +85,7 @@ func TestNamesOfStopsAndVerdicts(t *testing.T) {
 }
 
 // restart is one real stop and start; it tells whether the incarnation went on.
-func restart(t *testing.T, end func(*life) setup, verdict Verdict) (kept bool, next *life) {
+func restart(t *testing.T, end func(*life) setup, verdict kv.Verdict) (kept bool, next *life) {
 	t.Helper()
 	first := fresh(t)
 	before := first.put("k", "1", vclock.Context{})
@@ -140,14 +113,14 @@ func TestRestartsKeepOrBeginIncarnations(t *testing.T) {
 	cases := []struct {
 		name    string
 		end     func(*life) setup
-		verdict Verdict
+		verdict kv.Verdict
 		kept    bool
 	}{
-		{"clean stop, confirmed", clean, VerdictConfirmed, true},
-		{"clean stop, group not reached", clean, VerdictUnknown, false},
-		{"kill, confirmed", killed, VerdictConfirmed, false},
-		{"kill, group not reached", killed, VerdictUnknown, false},
-		{"power loss, confirmed", powerLoss, VerdictConfirmed, false},
+		{"clean stop, confirmed", clean, kv.VerdictConfirmed, true},
+		{"clean stop, group not reached", clean, kv.VerdictUnknown, false},
+		{"kill, confirmed", killed, kv.VerdictConfirmed, false},
+		{"kill, group not reached", killed, kv.VerdictUnknown, false},
+		{"power loss, confirmed", powerLoss, kv.VerdictConfirmed, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,7 +130,7 @@ func TestRestartsKeepOrBeginIncarnations(t *testing.T) {
 					t.Errorf("incarnation kept: %v, want %v", kept, c.kept)
 				}
 				confirmed := next.read("k").Confirmed
-				if confirmed != (c.verdict == VerdictConfirmed) {
+				if confirmed != (c.verdict == kv.VerdictConfirmed) {
 					t.Errorf("replies say confirmed: %v after %v", confirmed, c.verdict)
 				}
 			})
@@ -172,19 +145,19 @@ func TestMarksAreUsedOnceAndOnlyAfterACleanStop(t *testing.T) {
 		first := fresh(t)
 		dot := first.put("k", "1", vclock.Context{}).Dot
 		s := first.stopped()
-		s.verdict = VerdictConfirmed
+		s.verdict = kv.VerdictConfirmed
 		idle := begin(t, s)
 		s = idle.stopped()
 		if len(s.past.Marks) != 1 || s.past.Marks[0].Counter != dot.Counter {
 			t.Fatalf("an idle life left the marks %+v", s.past.Marks)
 		}
-		s.verdict = VerdictUnknown
+		s.verdict = kv.VerdictUnknown
 		unconfirmed := begin(t, s)
 		fork := unconfirmed.put("k", "2", vclock.Context{}).Dot
 		if fork.Actor == dot.Actor {
 			t.Fatal("an unconfirmed store resumed its incarnation")
 		}
-		unconfirmed.Confirm(VerdictConfirmed)
+		unconfirmed.Confirm(kv.VerdictConfirmed)
 		if next := unconfirmed.put("k", "3", vclock.Context{}).Dot; next.Actor != fork.Actor {
 			t.Errorf("after the confirmation %s, want to go on with %s", next, fork)
 		}
@@ -192,7 +165,7 @@ func TestMarksAreUsedOnceAndOnlyAfterACleanStop(t *testing.T) {
 		if len(s.past.Marks) != 1 || s.past.Marks[0].Actor != fork.Actor {
 			t.Errorf("marks %+v, want one of %s", s.past.Marks, fork)
 		}
-		s.past.Stop, s.verdict = StopKilled, VerdictConfirmed // a leftover mark
+		s.past.Stop, s.verdict = StopKilled, kv.VerdictConfirmed // a leftover mark
 		killed := begin(t, s)
 		if next := killed.put("k", "4", vclock.Context{}).Dot; next.Actor == fork.Actor {
 			t.Error("a mark without a clean stop was resumed")
@@ -205,7 +178,7 @@ func TestStampsGoOnAfterACleanStop(t *testing.T) {
 		first := fresh(t)
 		first.put("k", "1", vclock.Context{})
 		s := first.stopped()
-		s.past.Stamp, s.verdict = kv.Stamp(1<<63), VerdictConfirmed // the clock was far ahead
+		s.past.Stamp, s.verdict = kv.Stamp(1<<63), kv.VerdictConfirmed // the clock was far ahead
 		next := begin(t, s)
 		m := next.put("other", "2", vclock.Context{})
 		v, _ := m.Object.Find(m.Dot)
@@ -219,13 +192,13 @@ func TestStoresThatTheGroupRefusesServeNothing(t *testing.T) {
 	cases := []struct {
 		name    string
 		past    Past
-		verdict Verdict
+		verdict kv.Verdict
 		refused bool
 	}{
 		{"not asked yet", Past{Stop: StopClean}, 0, false},
-		{"empty, group not reached", Past{Stop: StopNone}, VerdictUnknown, false},
-		{"wiped", Past{Stop: StopNone}, VerdictLost, true},
-		{"restored or cloned", Past{Stop: StopClean}, VerdictForked, true},
+		{"empty, group not reached", Past{Stop: StopNone}, kv.VerdictUnknown, false},
+		{"wiped", Past{Stop: StopNone}, kv.VerdictLost, true},
+		{"restored or cloned", Past{Stop: StopClean}, kv.VerdictForked, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -261,7 +234,7 @@ func TestTrapC6MarksOfAnUncleanStopAreNotHandedOn(t *testing.T) {
 			first := fresh(t)
 			first.put("k", "1", vclock.Context{})
 			s := first.stopped()
-			s.past.Stop, s.verdict = stop, VerdictConfirmed
+			s.past.Stop, s.verdict = stop, kv.VerdictConfirmed
 			idle := begin(t, s)
 			if marks := idle.stopped().past.Marks; len(marks) != 0 {
 				t.Errorf("%s: a clean stop keeps %v", stop, marks)
@@ -287,7 +260,7 @@ func TestMarksOfAnotherNodeOrRoleAreNotResumed(t *testing.T) {
 			first := fresh(t)
 			first.put("k", "1", vclock.Context{})
 			s := first.stopped()
-			s.verdict = VerdictConfirmed
+			s.verdict = kv.VerdictConfirmed
 			change(&s.past.Marks[0])
 			marked := s.past.Marks[0].Actor
 			if got := begin(t, s).put("k", "2", vclock.Context{}).Dot.Actor; got == marked {

@@ -15,7 +15,7 @@ import (
 func TestTracesTellOfDotsAndMerges(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var told trace.Recorder
-		l := begin(t, setup{verdict: VerdictConfirmed, sink: &told})
+		l := begin(t, setup{verdict: kv.VerdictConfirmed, sink: &told})
 		req := l.putting("k", "v", vclock.Context{})
 		req.Request = requestID(1)
 		before := -1

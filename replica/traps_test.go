@@ -51,7 +51,7 @@ func TestTrapC2UnreadableIsNeverTakenForAbsent(t *testing.T) {
 					first := fresh(t)
 					first.put("k", "v", vclock.Context{})
 					s := first.stopped() // the next life has nothing in its cache
-					s.verdict = VerdictConfirmed
+					s.verdict = kv.VerdictConfirmed
 					l := begin(t, s)
 					spoil(l)
 					failed := what == "scan" && how == "read error" // the whole scan is to be repeated
@@ -82,7 +82,7 @@ func TestTrapC2AnUnreadableRecordEndsTheIncarnation(t *testing.T) {
 					}
 				}
 				s := first.stopped()
-				s.verdict = VerdictConfirmed
+				s.verdict = kv.VerdictConfirmed
 				l := begin(t, s)
 				before := l.put(neighbour, "1", vclock.Context{}).Dot
 				l.damage("k")
@@ -135,7 +135,7 @@ func TestTrapC3DotsBeyondACleanMarkEndIt(t *testing.T) {
 		dot := first.put("k", "2", o.Context).Dot
 		s := first.stopped()
 		s.past.Marks[0].Counter = dot.Counter - 1 // the control records of an older copy
-		s.verdict = VerdictConfirmed
+		s.verdict = kv.VerdictConfirmed
 		l := begin(t, s)
 		next := l.put("k", "3", vclock.Context{})
 		if next.Dot.Actor == dot.Actor || l.Rollbacks() != 1 {
@@ -157,19 +157,19 @@ func TestTrapC4RestoredDirectoriesNeverRepeatDots(t *testing.T) {
 		backup := first.stopped()
 		original := backup
 		original.engine = first.engine.Crash(nil) // a second, independent copy
-		original.verdict = VerdictConfirmed
+		original.verdict = kv.VerdictConfirmed
 		l := begin(t, original)
 		for _, value := range []string{"2", "3", "4"} {
 			seen.see(t, l.put("k", value, vclock.Context{}).Object)
 		}
 		l.stopped()
 
-		open1, open2, open3 := wire.Open{Seq: 1, Nonce: 1}, wire.Open{Seq: 2, Nonce: 2},
-			wire.Open{Seq: 2, Nonce: 3}
-		if v := JudgeOpens(open2, []wire.Open{open1, open3}); v != VerdictForked {
+		open1, open2, open3 := kv.Open{Seq: 1, Nonce: 1}, kv.Open{Seq: 2, Nonce: 2},
+			kv.Open{Seq: 2, Nonce: 3}
+		if v := kv.JudgeOpens(open2, []kv.Open{open1, open3}); v != kv.VerdictForked {
 			t.Fatalf("the group says %v of a restored directory", v)
 		}
-		backup.verdict = VerdictUnknown
+		backup.verdict = kv.VerdictUnknown
 		restored := begin(t, backup)
 		for _, value := range []string{"x", "y", "z"} {
 			m := restored.put("k", value, vclock.Context{})
@@ -178,7 +178,7 @@ func TestTrapC4RestoredDirectoriesNeverRepeatDots(t *testing.T) {
 				t.Error("a restored store counts for pr and pw")
 			}
 		}
-		restored.Confirm(VerdictForked)
+		restored.Confirm(kv.VerdictForked)
 		if m := restored.mint(restored.putting("k", "v", vclock.Context{})); m.Code == wire.ReplicaOK {
 			t.Error("a forked store mints")
 		}
@@ -192,7 +192,7 @@ func TestTrapC4UnconfirmedStoresDoNotJudgeByTheirMarks(t *testing.T) {
 		first := fresh(t)
 		dot := first.put("k", "1", vclock.Context{}).Dot
 		s := first.stopped()
-		s.verdict = VerdictUnknown
+		s.verdict = kv.VerdictUnknown
 		l := begin(t, s)
 		later := vclock.ContextOf(dot, vclock.Dot{Actor: dot.Actor, Counter: dot.Counter + 7})
 		if m := l.mint(l.putting("k", "2", later)); m.Code != wire.ReplicaOK {
@@ -207,7 +207,7 @@ func TestTrapC5ANewIncarnationClaimsNothingOfTheLostOne(t *testing.T) {
 		first := fresh(t)
 		lost := first.put("k", "1", vclock.Context{}).Object // acknowledged by the others
 		first.crashed(nil)
-		l := begin(t, setup{past: Past{Stop: StopPowerLoss}, verdict: VerdictConfirmed})
+		l := begin(t, setup{past: Past{Stop: StopPowerLoss}, verdict: kv.VerdictConfirmed})
 		l.put("k", "2", vclock.Context{})
 		l.copy("k", lost)
 		if got, want := values(l.object("k")), []string{"1", "2"}; !cmp.Equal(got, want) {
@@ -268,7 +268,7 @@ func TestTrapC6PowerLossDuringACommit(t *testing.T) {
 			if answered {
 				t.Fatal("acknowledged before the sync")
 			}
-			s.verdict = VerdictConfirmed
+			s.verdict = kv.VerdictConfirmed
 			l := begin(t, s)
 			if o := l.object("k"); !o.Context.Contains(acked.Dot) {
 				t.Errorf("the acknowledged write is lost: %v", o.Context)
@@ -300,7 +300,7 @@ func TestTrapC8ForgedContextsAreRefusedAfterACleanStopToo(t *testing.T) {
 		first := fresh(t)
 		dot := first.put("k", "1", vclock.Context{}).Dot
 		s := first.stopped()
-		s.verdict = VerdictConfirmed
+		s.verdict = kv.VerdictConfirmed
 		l := begin(t, s)
 		forged := vclock.VectorOf(vclock.Dot{Actor: dot.Actor, Counter: dot.Counter + 1})
 		if m := l.mint(l.putting("k", "2", forged)); !errors.Is(m.Err, ErrContext) {

@@ -9,9 +9,7 @@ import (
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
-	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
-	"github.com/dyno-kv/dyno/wire"
 )
 
 // Mood is how the metadata group meets one host.
@@ -39,13 +37,13 @@ type group struct {
 	buckets []kv.Bucket
 
 	mu    sync.Mutex // guards what follows
-	opens map[kv.NodeID]wire.Open
+	opens map[kv.NodeID]kv.Open
 }
 
 func newGroup(r *ring.Ring) *group {
 	return &group{
 		ring: r, buckets: []kv.Bucket{kv.BuiltinBucket(r.Replicas())},
-		opens: make(map[kv.NodeID]wire.Open),
+		opens: make(map[kv.NodeID]kv.Open),
 	}
 }
 
@@ -66,10 +64,10 @@ func (r *reach) Ring() *ring.Ring { return r.group.ring }
 func (r *reach) Buckets() []kv.Bucket { return r.group.buckets }
 
 // LastOpen implements node.Group.
-func (r *reach) LastOpen(ctx context.Context, id kv.NodeID) (wire.Open, error) {
+func (r *reach) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error) {
 	mood, err := r.ask(ctx)
 	if err != nil || mood == GroupMute {
-		return wire.Open{}, errors.Join(errNoGroup, err)
+		return kv.Open{}, errors.Join(errNoGroup, err)
 	}
 	r.group.mu.Lock()
 	defer r.group.mu.Unlock()
@@ -77,25 +75,25 @@ func (r *reach) LastOpen(ctx context.Context, id kv.NodeID) (wire.Open, error) {
 }
 
 // ConfirmOpen implements node.Group.
-func (r *reach) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open) (
-	replica.Verdict, error,
+func (r *reach) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
+	kv.Verdict, error,
 ) {
 	mood, err := r.ask(ctx)
 	if err != nil {
-		return replica.VerdictUnknown, err
+		return kv.VerdictUnknown, err
 	}
 	verdict := r.group.judge(id, opens)
 	if mood == GroupMute {
-		return replica.VerdictUnknown, errNoGroup
+		return kv.VerdictUnknown, errNoGroup
 	}
 	return verdict, nil
 }
 
-func (g *group) judge(id kv.NodeID, opens []wire.Open) replica.Verdict {
+func (g *group) judge(id kv.NodeID, opens []kv.Open) kv.Verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	verdict := replica.JudgeOpens(g.opens[id], opens)
-	if verdict == replica.VerdictConfirmed {
+	verdict := kv.JudgeOpens(g.opens[id], opens)
+	if verdict == kv.VerdictConfirmed {
 		g.opens[id] = opens[len(opens)-1]
 	}
 	return verdict

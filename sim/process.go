@@ -15,9 +15,7 @@ import (
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
-	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/vclock"
-	"github.com/dyno-kv/dyno/wire"
 )
 
 var errDead = errors.New("sim: this process is dead")
@@ -133,19 +131,19 @@ type gatedGroup struct {
 }
 
 // LastOpen implements node.Group.
-func (g *gatedGroup) LastOpen(ctx context.Context, id kv.NodeID) (wire.Open, error) {
+func (g *gatedGroup) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error) {
 	if err := g.process.awaitGate(ctx); err != nil {
-		return wire.Open{}, err
+		return kv.Open{}, err
 	}
 	return g.Group.LastOpen(ctx, id)
 }
 
 // ConfirmOpen implements node.Group.
-func (g *gatedGroup) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open) (
-	replica.Verdict, error,
+func (g *gatedGroup) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
+	kv.Verdict, error,
 ) {
 	if err := g.process.awaitGate(ctx); err != nil {
-		return replica.VerdictUnknown, err
+		return kv.VerdictUnknown, err
 	}
 	return g.Group.ConfirmOpen(ctx, id, opens)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -14,7 +15,7 @@ func identity(name string) []byte {
 }
 
 func opens(seq uint64) []byte {
-	return wire.AppendOpensRecord(nil, &wire.Opens{List: []wire.Open{{Seq: seq, Nonce: 1}}, Confirmed: -1})
+	return wire.AppendOpensRecord(nil, &wire.Opens{List: []kv.Open{{Seq: seq, Nonce: 1}}, Confirmed: -1})
 }
 
 func TestControlRecordsStayOverARestart(t *testing.T) {

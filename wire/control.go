@@ -20,16 +20,10 @@ type Identity struct {
 	Created int64 // Unix milliseconds
 }
 
-// Open is one opening of a store: a number that only rises, and a random one that tells
-// two copies of one directory apart.
-type Open struct {
-	Seq, Nonce uint64
-}
-
 // Opens are a store's openings since the last one that was confirmed, that one included
 // (ARCHITECTURE 6), oldest first: Seq rises strictly.
 type Opens struct {
-	List []Open
+	List []kv.Open
 	// Confirmed is the index of the confirmed one, -1 where none ever was.
 	Confirmed int
 	// BootID names the machine's boot in which the newest opening happened: a store that
@@ -122,10 +116,10 @@ func DecodeOpensRecord(rec []byte) (Opens, error) {
 	}
 	extra := r.tuple(opensBefore)
 	n := r.array(1 + openFields)
-	o := Opens{List: make([]Open, n), Confirmed: -1}
+	o := Opens{List: make([]kv.Open, n), Confirmed: -1}
 	for i := range o.List {
 		more := r.tuple(openFields)
-		o.List[i] = Open{Seq: r.uint64(), Nonce: r.uint64()}
+		o.List[i] = kv.Open{Seq: r.uint64(), Nonce: r.uint64()}
 		r.extras(more)
 		if r.err == nil && i > 0 && o.List[i-1].Seq >= o.List[i].Seq {
 			r.fail(invalid(r.field, "openings are out of order"))

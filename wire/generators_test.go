@@ -219,7 +219,7 @@ func drawOpens(t *rapid.T) Opens {
 		Refused: drawFlag(t, "refused"),
 	}
 	for _, seq := range seqs {
-		o.List = append(o.List, Open{Seq: seq, Nonce: rapid.Uint64().Draw(t, "nonce")})
+		o.List = append(o.List, kv.Open{Seq: seq, Nonce: rapid.Uint64().Draw(t, "nonce")})
 	}
 	return o
 }

@@ -83,7 +83,7 @@ func goldenRecords() []golden {
 		Request: goldenRequestID(), Dot: o.Versions[0].Dot, KeyHash: 0x1122334455667788, At: goldenMS,
 	}}
 	id := Identity{Cluster: goldenCluster(), Node: 2, Name: "n2", Created: goldenMS}
-	opens := Opens{List: []Open{{11, 0xaaaa}, {12, 0xbbbb}}, Confirmed: 0, BootID: "boot-1"}
+	opens := Opens{List: []kv.Open{{Seq: 11, Nonce: 0xaaaa}, {Seq: 12, Nonce: 0xbbbb}}, Confirmed: 0, BootID: "boot-1"}
 	mark := CleanMark{
 		BootID: "boot-1", Stamp: kv.StampAt(goldenMS),
 		Actors: []ActorMark{{42, kv.RoleOwner, goldenActor1, 300}},

@@ -168,7 +168,7 @@ func TestControlRecordsComeBack(t *testing.T) {
 // TestOpensFromBeforeRefusalsWereKeptAreRead: a directory outlives the release that wrote it.
 func TestOpensFromBeforeRefusalsWereKeptAreRead(t *testing.T) {
 	t.Parallel()
-	want := Opens{List: []Open{{Seq: 1, Nonce: 2}}, Confirmed: 0, BootID: "b"}
+	want := Opens{List: []kv.Open{{Seq: 1, Nonce: 2}}, Confirmed: 0, BootID: "b"}
 	record := AppendOpensRecord(nil, &want)
 	record = record[:len(record)-1] // without the last field
 	record[RecordOverhead] = 0x93
@@ -181,9 +181,9 @@ func TestOpensFromBeforeRefusalsWereKeptAreRead(t *testing.T) {
 func TestControlRecordsThatSayNonsenseAreRefused(t *testing.T) {
 	t.Parallel()
 	opens := []Opens{
-		{List: []Open{{Seq: 2}, {Seq: 1}}, Confirmed: 0},
-		{List: []Open{{Seq: 2}, {Seq: 2}}, Confirmed: 0},
-		{List: []Open{{Seq: 1}}, Confirmed: 1},
+		{List: []kv.Open{{Seq: 2}, {Seq: 1}}, Confirmed: 0},
+		{List: []kv.Open{{Seq: 2}, {Seq: 2}}, Confirmed: 0},
+		{List: []kv.Open{{Seq: 1}}, Confirmed: 1},
 		{Confirmed: 0},
 	}
 	for _, o := range opens {

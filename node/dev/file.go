@@ -13,7 +13,6 @@ import (
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
-	"github.com/dyno-kv/dyno/wire"
 )
 
 const (
@@ -145,19 +144,19 @@ func (f *file) move(to []address) bool {
 	return changed
 }
 
-func (m *fileMember) open() (wire.Open, error) {
+func (m *fileMember) open() (kv.Open, error) {
 	if m.Opening == 0 && m.Nonce == "" {
-		return wire.Open{}, nil
+		return kv.Open{}, nil
 	}
 	nonce, err := strconv.ParseUint(m.Nonce, 16, 64)
 	if err != nil || m.Opening == 0 {
-		return wire.Open{}, fmt.Errorf("%w: opening %d of %s with nonce %q", ErrDamaged, m.Opening,
+		return kv.Open{}, fmt.Errorf("%w: opening %d of %s with nonce %q", ErrDamaged, m.Opening,
 			m.Name, m.Nonce)
 	}
-	return wire.Open{Seq: m.Opening, Nonce: nonce}, nil
+	return kv.Open{Seq: m.Opening, Nonce: nonce}, nil
 }
 
-func (m *fileMember) setOpen(o wire.Open) {
+func (m *fileMember) setOpen(o kv.Open) {
 	m.Opening, m.Nonce = o.Seq, fmt.Sprintf("%016x", o.Nonce)
 }
 

@@ -8,9 +8,7 @@ import (
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
-	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
-	"github.com/dyno-kv/dyno/wire"
 )
 
 // group stands in for the metadata group: a ring that does not change while it runs, the
@@ -45,30 +43,30 @@ func (g *group) Ring() *ring.Ring { return g.ring }
 func (g *group) Buckets() []kv.Bucket { return g.buckets }
 
 // LastOpen implements node.Group.
-func (g *group) LastOpen(ctx context.Context, id kv.NodeID) (wire.Open, error) {
+func (g *group) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error) {
 	member, release, err := g.member(ctx, id)
 	if err != nil {
-		return wire.Open{}, err
+		return kv.Open{}, err
 	}
 	defer release()
 	return member.open()
 }
 
 // ConfirmOpen implements node.Group.
-func (g *group) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open) (
-	replica.Verdict, error,
+func (g *group) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
+	kv.Verdict, error,
 ) {
 	member, release, err := g.member(ctx, id)
 	if err != nil {
-		return replica.VerdictUnknown, err
+		return kv.VerdictUnknown, err
 	}
 	defer release()
 	remembered, err := member.open()
 	if err != nil {
-		return replica.VerdictUnknown, err
+		return kv.VerdictUnknown, err
 	}
-	verdict := replica.JudgeOpens(remembered, opens)
-	if verdict != replica.VerdictConfirmed {
+	verdict := kv.JudgeOpens(remembered, opens)
+	if verdict != kv.VerdictConfirmed {
 		return verdict, nil
 	}
 	before := *member
@@ -78,7 +76,7 @@ func (g *group) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []wire.Open
 		// it drops the older ones only once it hears that this one is confirmed. So it may
 		// ask again, when there is room perhaps.
 		*member = before
-		return replica.VerdictUnknown, err
+		return kv.VerdictUnknown, err
 	}
 	return verdict, nil
 }
