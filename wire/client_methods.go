@@ -15,20 +15,45 @@ const (
 	MethodClusterStatus = "cluster.status"
 	MethodBucketGet     = "bucket.get"
 	MethodBucketList    = "bucket.list"
+	// The methods below ask the metadata group. Their nodes list FeatureLocks and
+	// FeatureBuckets in hello.
+	MethodBucketCreate     = "bucket.create"
+	MethodBucketUpdate     = "bucket.update"
+	MethodBucketDelete     = "bucket.delete"
+	MethodSessionOpen      = "session.open"
+	MethodSessionKeepAlive = "session.keepalive"
+	MethodSessionClose     = "session.close"
+	MethodSessionList      = "session.list"
+	MethodLockAcquire      = "lock.acquire"
+	MethodLockRelease      = "lock.release"
+	MethodLockCancel       = "lock.cancel"
+	MethodLockGet          = "lock.get"
+	MethodLockList         = "lock.list"
+	MethodLockForceRelease = "lock.force_release"
+	MethodClusterJoin      = "cluster.join"
+	MethodMetaStatus       = "meta.status"
+	MethodMetaMembers      = "meta.members"
 	// MethodNodeStop and MethodNodeStart exist only in a cluster of `dyno dev`, whose
 	// nodes list FeatureDev in hello.
 	MethodNodeStop  = "dev.node_stop"
 	MethodNodeStart = "dev.node_start"
 )
 
-// FeatureDev is listed in hello by the nodes of a `dyno dev` cluster.
-const FeatureDev = "dev"
+// Features that hello lists.
+const (
+	// FeatureDev: the nodes of a `dyno dev` cluster.
+	FeatureDev = "dev"
+	// FeatureLocks: session.* and lock.*.
+	FeatureLocks = "locks"
+	// FeatureBuckets: bucket.create, bucket.update, bucket.delete.
+	FeatureBuckets = "buckets"
+)
 
 // ProtoVersion is the version of the client protocol that this release speaks.
 const ProtoVersion = 1
 
 // EmptyRequest is a request that has no options of its own: ping, cluster.info,
-// cluster.status, bucket.list.
+// cluster.status, bucket.list, meta.status, meta.members.
 type EmptyRequest struct{ Common }
 
 // AppendEmptyRequest appends the params of a request without options of its own.
@@ -63,8 +88,8 @@ func DecodeEmptyResult(result []byte) error {
 	return r.finish()
 }
 
-// NameRequest is a request about something that has a name: bucket.get, dev.node_stop,
-// dev.node_start.
+// NameRequest is a request about something that has a name: bucket.get, bucket.delete,
+// dev.node_stop, dev.node_start.
 type NameRequest struct {
 	Common
 	Name string

@@ -36,6 +36,23 @@ const (
 	fieldFeatures
 	fieldAuth
 	fieldName
+	fieldN
+	fieldSloppy
+	fieldResolve
+	fieldFenced
+	fieldReason
+	fieldCluster
+	fieldZone
+	fieldAddresses
+	fieldReplicas
+	fieldSession
+	fieldHolder
+	fieldDoneThrough
+	fieldKind
+	fieldWaitMS
+	fieldStale
+	fieldWeight
+	fieldExpect
 	fieldFound
 	fieldSiblings
 	fieldTimestampMS
@@ -49,33 +66,51 @@ const (
 	fieldEntries
 	fieldComplete
 	fieldNode
-	fieldCluster
 	fieldLimits
 	fieldMessage
 	fieldDepth
 	fieldList
 	fieldInFlight
-	fieldReplicas
 	fieldPartitions
 	fieldHashSeed
 	fieldMembers
 	fieldBuckets
 	fieldPreference
 	fieldID
-	fieldZone
 	fieldState
 	fieldReady
 	fieldConfirmed
-	fieldReason
-	fieldAddresses
 	fieldPeer
 	fieldGossip
 	fieldAdmin
-	fieldN
-	fieldSloppy
-	fieldResolve
-	fieldFenced
+	fieldQueued
+	fieldPosition
+	fieldIndex
+	fieldReleased
+	fieldSessions
+	fieldOwner
+	fieldSince
+	fieldLocks
+	fieldHolders
+	fieldWaiters
+	fieldHolderCount
+	fieldWaiterCount
+	fieldSeat
+	fieldRole
+	fieldLeader
+	fieldTerm
+	fieldApplied
+	fieldCommitted
+	fieldGeneration
+	fieldRaft
+	fieldMatch
+	fieldInstance
+	fieldLeft
+	fieldRefused
 	fieldCount
+
+	// lastRequestField is the last key of requests: those are told apart by a bit each.
+	lastRequestField = fieldExpect
 )
 
 // fieldNames are the keys as they cross the network.
@@ -147,6 +182,38 @@ var fieldNames = [fieldCount]string{
 	fieldSloppy:         "sloppy",
 	fieldResolve:        "resolve",
 	fieldFenced:         "fenced",
+	fieldSession:        "session",
+	fieldHolder:         "holder",
+	fieldDoneThrough:    "done_through",
+	fieldKind:           "kind",
+	fieldWaitMS:         "wait_ms",
+	fieldStale:          "stale",
+	fieldWeight:         "weight",
+	fieldExpect:         "expect",
+	fieldQueued:         "queued",
+	fieldPosition:       "position",
+	fieldIndex:          "index",
+	fieldReleased:       "released",
+	fieldSessions:       "sessions",
+	fieldOwner:          "owner",
+	fieldSince:          "since",
+	fieldLocks:          "locks",
+	fieldHolders:        "holders",
+	fieldWaiters:        "waiters",
+	fieldHolderCount:    "holder_count",
+	fieldWaiterCount:    "waiter_count",
+	fieldSeat:           "seat",
+	fieldRole:           "role",
+	fieldLeader:         "leader",
+	fieldTerm:           "term",
+	fieldApplied:        "applied",
+	fieldCommitted:      "committed",
+	fieldGeneration:     "generation",
+	fieldRaft:           "raft",
+	fieldMatch:          "match",
+	fieldInstance:       "instance",
+	fieldLeft:           "left",
+	fieldRefused:        "refused",
 }
 
 func (f field) String() string { return fieldNames[f] }
@@ -304,5 +371,5 @@ func clusterField(name []byte) field {
 	case "fenced":
 		return fieldFenced
 	}
-	return fieldNone
+	return lockField(name)
 }

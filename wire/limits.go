@@ -24,6 +24,16 @@ const (
 	// MaxTTLMS is the longest time to live, in milliseconds (100 years): far from the
 	// end of what Unix milliseconds can say.
 	MaxTTLMS = 100 * 365 * 24 * 3600 * 1000
+	// MaxLockName is the longest name of a lock or session, in bytes; MaxLockValue the
+	// longest value that a holder leaves with a lock.
+	MaxLockName  = 255
+	MaxLockValue = 4 << 10
+	// MaxReason is the longest reason of a forced release, in bytes.
+	MaxReason = 255
+	// MinSessionTTLMS and MaxSessionTTLMS bound how long a session lives without being
+	// kept alive, in milliseconds. Below, a short pause of a process would end it.
+	MinSessionTTLMS = 5_000
+	MaxSessionTTLMS = 24 * 3600 * 1000
 	// MaxInFlight is how many requests a connection may have open. Blocked lock waits are
 	// outside of it.
 	MaxInFlight = 256
@@ -32,4 +42,6 @@ const (
 	DefaultTimeoutMS = 5000
 	// DefaultScanLimit is how many entries a page has where the request names no limit.
 	DefaultScanLimit = 100
+	// DefaultSessionTTLMS is that of a session whose request names none.
+	DefaultSessionTTLMS = 15_000
 )

@@ -286,7 +286,7 @@ func TestEveryKeyIsFoundByItsName(t *testing.T) {
 		}
 	}
 	// Requests tell repeated keys apart by a bit each.
-	if fieldName >= 64 {
-		t.Errorf("the last key of requests has number %d", fieldName)
+	if lastRequestField >= 64 {
+		t.Errorf("the last key of requests has number %d", lastRequestField)
 	}
 }
