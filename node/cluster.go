@@ -5,7 +5,6 @@ package node
 import (
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
-	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/wire"
@@ -13,26 +12,34 @@ import (
 
 // cluster tells the server what this node knows of the cluster beside data.
 type cluster struct {
-	group    Group
-	identity wire.PeerHello
-	name     string
-	gossip   *gossip.Gossip
-	alive    func(kv.NodeID) bool
-	replica  *replica.Replica
-	control  server.Control // nil outside of a `dyno dev` cluster
+	node    *Node
+	control server.Control // nil outside of a `dyno dev` cluster
 }
 
 var _ server.Cluster = (*cluster)(nil)
 
+// Missing implements server.Cluster.
+func (c *cluster) Missing() string {
+	if m := c.node.membership.Load(); m != nil {
+		return m.group.Missing()
+	}
+	return "this node has not joined a cluster yet"
+}
+
 // Ring implements server.Cluster.
-func (c *cluster) Ring() *ring.Ring { return c.group.Ring() }
+func (c *cluster) Ring() *ring.Ring { return c.node.ringOf() }
 
 // Buckets implements server.Cluster.
-func (c *cluster) Buckets() []kv.Bucket { return c.group.Buckets() }
+func (c *cluster) Buckets() []kv.Bucket {
+	if m := c.node.membership.Load(); m != nil {
+		return m.group.Buckets()
+	}
+	return nil
+}
 
 // Bucket implements server.Cluster.
 func (c *cluster) Bucket(name string) (kv.Bucket, bool) {
-	for _, b := range c.group.Buckets() {
+	for _, b := range c.Buckets() {
 		if b.Name == name {
 			return b, true
 		}
@@ -41,42 +48,52 @@ func (c *cluster) Bucket(name string) (kv.Bucket, bool) {
 }
 
 // Identity implements server.Cluster.
-func (c *cluster) Identity() wire.PeerHello { return c.identity }
+func (c *cluster) Identity() wire.PeerHello {
+	m := c.node.membership.Load()
+	if m == nil {
+		return wire.PeerHello{}
+	}
+	var instance kv.Instance
+	if d := c.node.data.Load(); d != nil {
+		instance = d.member.Instance
+	}
+	return m.hello(instance)
+}
 
 // Status implements server.Cluster: the members as they seem from here. What this node
 // knows of others is gossip's opinion; of itself it knows.
 func (c *cluster) Status() wire.ClusterStatusResult {
-	result := wire.ClusterStatusResult{Node: c.name}
-	current := c.group.Ring()
-	if current == nil {
+	result := wire.ClusterStatusResult{Node: c.node.cfg.Name}
+	current, d := c.Ring(), c.node.data.Load()
+	if current == nil || d == nil {
 		return result
 	}
 	result.Cluster, result.RingVersion = current.Cluster().String(), current.Version()
-	view := c.gossip.View()
+	view := d.gossip.View()
 	for _, m := range current.Members() {
 		status := wire.MemberStatus{Member: server.MemberOf(m), State: wire.StateDown}
-		if m.ID == c.identity.Node {
-			own := c.replica.Status()
+		if m.ID == d.member.ID {
+			own := d.replica.Status()
 			status.State, status.Ready, status.Confirmed = wire.StateUp, own.Ready, own.Confirmed
 			status.Reason, status.RingVersion = own.Reason, current.Version()
 		} else {
-			c.statusOfOther(&status, view)
+			c.statusOfOther(&status, d, view)
 		}
 		result.Members = append(result.Members, status)
 	}
 	return result
 }
 
-func (c *cluster) statusOfOther(status *wire.MemberStatus, view gossip.View) {
+func (c *cluster) statusOfOther(status *wire.MemberStatus, d *data, view gossip.View) {
 	other, known := view.Find(status.ID)
 	switch {
 	case c.control != nil && c.control.Stopped(status.Name):
 		status.State, status.Reason = wire.StateStopped, "stopped by an operator"
 		return
-	case !c.alive(status.ID) && !known:
+	case !d.alive(status.ID) && !known:
 		status.Reason = "gossip has not heard of it"
 		return
-	case !c.alive(status.ID):
+	case !d.alive(status.ID):
 		status.Reason = "not reachable from here"
 		return
 	case !known:

@@ -37,6 +37,11 @@ type Group interface {
 	// ConfirmOpen judges the openings of a member's store (kv.JudgeOpens) and, where
 	// it accepts them, remembers the newest.
 	ConfirmOpen(ctx context.Context, node kv.NodeID, opens []kv.Open) (kv.Verdict, error)
+	// Watch returns a channel of capacity 1 that is poked when Ring or Buckets changed, until
+	// stop is called.
+	Watch() (changed <-chan struct{}, stop func())
+	// Missing says, for people, what formation waits for.
+	Missing() string
 }
 
 // Config is all that a node is made of.

@@ -52,7 +52,7 @@ func TestMembersThatOnlyGossipHasLostAreUsed(t *testing.T) {
 		must(t, s.put(strict("k", "v")))
 		mute.Store(true)
 		eventually(t, 5*time.Minute, "n1 hears of nobody", func() bool {
-			g := one.life.node.gossip
+			g := one.life.node.data.Load().gossip
 			return !g.Alive(2) && !g.Alive(3)
 		})
 		time.Sleep(time.Minute) // nobody asks for anything, so nobody is seen to answer
@@ -94,7 +94,7 @@ func TestMemberOfWhichOnlyGossipHearsIsNotWaitedFor(t *testing.T) {
 		one := r.members[0]
 		eventually(t, time.Minute, "n1 knows n2, and n3 by gossip only", func() bool {
 			n := one.life.node
-			return n.Status().Confirmed && n.peers.up(2) && n.gossip.Alive(3)
+			return n.Status().Confirmed && n.data.Load().peers.up(2) && n.data.Load().gossip.Alive(3)
 		})
 		s := one.client()
 		began := time.Now()

@@ -6,52 +6,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/dyno-kv/dyno/coordinator"
-	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/storage"
-	"github.com/dyno-kv/dyno/wire"
 )
 
 // Node is one member, opened. Open it, then either Run it, which closes it, or Close it.
+//
+// It grows in three steps: with its directory and ports it is there; with an identity and
+// the group it is a member; with a place in the ring it serves data. A node that was all
+// of that before has it again when Open returns, also without its group.
 type Node struct {
 	// Immutable after Open.
-	cfg    Config
-	log    *zap.Logger
-	member ring.Member
+	cfg        Config
+	log        *zap.Logger
+	own        ring.Member // name and addresses; number and instance are the group's to say
+	cluster    *cluster
+	stores     *Stores
+	store      *storage.Store
+	server     *server.Server
+	clientPort net.Listener
+	peerPort   net.Listener
 
-	stores      *Stores
-	opening     *opening
-	store       *storage.Store
-	replica     *replica.Replica
-	gossip      *gossip.Gossip
-	peers       *peers
-	coordinator *coordinator.Coordinator
-	server      *server.Server
-	clientPort  net.Listener
-	peerPort    net.Listener
+	membership atomic.Pointer[membership] // nil: no member yet
+	data       atomic.Pointer[data]       // nil: not in a ring yet
 
-	closers []func() error // in the order of opening
+	closers []func() error // in the order of opening; owned by Open and then by Run
 	ran     bool           // Run was called
 
 	draining atomic.Bool
 	telling  sync.Mutex // orders what gossip is told; never held over a wait
+
+	judging sync.Mutex // guards verdict; never held over a wait
+	verdict kv.Verdict // the newest on this opening; 0: none yet
 }
 
-// Open opens a node: directory, stores, parts, sockets. Nothing runs before Run. After
-// an error nothing is left open.
+// Open opens a node: directory, stores, ports, and as much of the rest as its directory
+// knows. Nothing runs before Run. After an error nothing is left open.
 func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -59,7 +58,7 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 	cfg.instrument()
 	n := &Node{cfg: cfg, log: log}
 	for _, step := range []func(context.Context) error{
-		n.openMember, n.openStores, n.openReplica, n.openGossip, n.openRequests, n.openPorts,
+		n.findOwn, n.openStores, n.recognise, n.openServer, n.openData, n.openPorts,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.closeAll())
@@ -68,25 +67,7 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 	return n, nil
 }
 
-// openMember finds out who this node is.
-func (n *Node) openMember(context.Context) error {
-	current := n.cfg.Group.Ring()
-	if current == nil {
-		return errors.New("node: the cluster has not been formed yet")
-	}
-	member, known := current.MemberByName(n.cfg.Name)
-	if !known {
-		return fmt.Errorf("node: %q is not a member of cluster %s", n.cfg.Name, current.Cluster())
-	}
-	if t := n.cfg.Trace; t.Enabled() && t.Node() != uint16(member.ID) {
-		return fmt.Errorf("node: the tracer speaks for node %d, %q is number %d",
-			t.Node(), member.Name, member.ID)
-	}
-	n.member = member
-	return nil
-}
-
-// openStores opens the directory, and decides what its past allows.
+// openStores opens the directory.
 func (n *Node) openStores(context.Context) error {
 	stores, err := n.cfg.OpenStores(n.cfg.Dir, n.log.Named("storage"))
 	if err != nil {
@@ -94,15 +75,7 @@ func (n *Node) openStores(context.Context) error {
 	}
 	n.stores = stores
 	n.closers = append(n.closers, stores.Release, stores.Control.Close)
-	want := wire.Identity{
-		Cluster: n.cfg.Group.Ring().Cluster(), Node: n.member.ID, Name: n.member.Name,
-		Created: n.cfg.Now().UnixMilli(),
-	}
 	found, err := remember(stores.Control)
-	if err == nil {
-		n.opening, err = begin(stores.Control, want, stores.Boot, n.cfg.Random48(),
-			stores.Data.MaxVersion() == 0, n.cfg.Points)
-	}
 	if err != nil {
 		return errors.Join(err, stores.Data.Close())
 	}
@@ -122,93 +95,25 @@ func (n *Node) openStores(context.Context) error {
 	return nil
 }
 
-// openReplica puts the rules on top of the store.
-func (n *Node) openReplica(context.Context) error {
-	current := n.cfg.Group.Ring()
+// openServer makes what answers on both ports.
+func (n *Node) openServer(context.Context) error {
+	n.cluster = &cluster{node: n, control: n.cfg.Control}
 	var err error
-	n.replica, err = replica.New(replica.Config{
-		Node: n.member.ID, Instance: n.member.Instance, Partitions: current.Partitions(),
-		Ring: n.cfg.Group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
-		Points: n.cfg.Points, Trace: n.cfg.Trace,
-	}, n.store, n.opening.past, n.log.Named("replica"))
-	if err != nil {
-		return err
-	}
-	return n.store.Journal(func(note wire.JournalEntry) error {
-		n.replica.Recall(note)
-		return nil
-	})
-}
-
-// openGossip joins the members' gossip.
-func (n *Node) openGossip(context.Context) error {
-	host, port, err := net.SplitHostPort(n.member.Gossip)
-	if err != nil {
-		return fmt.Errorf("node: gossip address %q: %w", n.member.Gossip, err)
-	}
-	cfg := n.cfg.Gossip
-	cfg.Name, cfg.NodeID, cfg.Instance = n.member.Name, n.member.ID, n.member.Instance
-	cfg.ClusterID = n.cfg.Group.Ring().Cluster().String()
-	cfg.BindAddr = host
-	if cfg.BindPort, err = strconv.Atoi(port); err != nil {
-		return fmt.Errorf("node: gossip address %q: %w", n.member.Gossip, err)
-	}
-	cfg.ClientAddr, cfg.PeerAddr = n.member.Client, n.member.Peer
-	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
-	if n.cfg.GossipTransport != nil {
-		if cfg.Transport, err = n.cfg.GossipTransport(n.member.Gossip); err != nil {
-			return fmt.Errorf("node: gossip at %s: %w", n.member.Gossip, err)
-		}
-	}
-	n.gossip, err = gossip.Open(cfg, n.log.Named("gossip"))
-	if err != nil {
-		return err
-	}
-	n.closers = append(n.closers, n.gossip.Close)
-	return nil
-}
-
-// openRequests connects what carries requests.
-func (n *Node) openRequests(context.Context) error {
-	liveness, err := gossip.NewLiveness(n.cfg.Liveness, n.gossip.Alive)
-	if err != nil {
-		return err
-	}
-	current, present := n.cfg.Group.Ring(), n.opening.past.Present()
-	identity := wire.PeerHello{
-		Min: wire.PeerVersionMin, Max: wire.PeerVersionMax, Cluster: current.Cluster(),
-		Node: n.member.ID, Instance: n.member.Instance, OpenSeq: present.Seq, Nonce: present.Nonce,
-	}
-	n.peers = newPeers(identity, n.cfg.Dial, liveness, n.cfg.Rand, n.log.Named("peers"))
-	cfg := n.cfg.Coordinator
-	cfg.Node, cfg.Ring, cfg.Now = n.member.ID, n.cfg.Group.Ring, n.cfg.Now
-	// Whoever has no connection can not be asked, whatever gossip believes.
-	cfg.Alive = func(node kv.NodeID) bool {
-		return n.peers.up(node) && liveness.Alive(node, time.Now())
-	}
-	n.coordinator, err = coordinator.New(cfg, n.replica, n.peers, n.log.Named("coordinator"))
-	if err != nil {
-		return err
-	}
-	parts := server.Parts{
-		Coordinator: n.coordinator, Replica: n.replica, Control: n.cfg.Control, Now: n.cfg.Now,
-		Cluster: &cluster{
-			group: n.cfg.Group, identity: identity, name: n.member.Name, gossip: n.gossip,
-			alive: cfg.Alive, replica: n.replica, control: n.cfg.Control,
-		},
-	}
-	n.server, err = server.New(n.cfg.Server, parts, n.log.Named("server"))
+	n.server, err = server.New(n.cfg.Server, server.Parts{
+		Cluster: n.cluster, Control: n.cfg.Control, Now: n.cfg.Now,
+	}, n.log.Named("server"))
 	return err
 }
 
-// openPorts binds the listeners, last, so that nobody can come before all is there.
+// openPorts binds the listeners, last, so that nobody can come before all is there that
+// can be.
 func (n *Node) openPorts(ctx context.Context) error {
 	var err error
-	if n.peerPort, err = n.cfg.Listen(ctx, n.member.Peer); err != nil {
+	if n.peerPort, err = n.cfg.Listen(ctx, n.own.Peer); err != nil {
 		return fmt.Errorf("node: peer port: %w", err)
 	}
 	n.closers = append(n.closers, closeOnce(n.peerPort))
-	if n.clientPort, err = n.cfg.Listen(ctx, n.member.Client); err != nil {
+	if n.clientPort, err = n.cfg.Listen(ctx, n.own.Client); err != nil {
 		return fmt.Errorf("node: client port: %w", err)
 	}
 	n.closers = append(n.closers, closeOnce(n.clientPort))
@@ -225,17 +130,23 @@ func closeOnce(ln net.Listener) func() error {
 	}
 }
 
-// Member is who this node is.
-func (n *Node) Member() ring.Member { return n.member }
-
 // Status is the standing of the node's store.
-func (n *Node) Status() replica.Status { return n.replica.Status() }
+func (n *Node) Status() replica.Status {
+	if d := n.data.Load(); d != nil {
+		return d.replica.Status()
+	}
+	return replica.Status{Reason: n.cluster.Missing()}
+}
 
 // Connected reports whether this node is connected to each of these members, and gossip
 // sees them.
 func (n *Node) Connected(members []kv.NodeID) bool {
+	d := n.data.Load()
+	if d == nil {
+		return false
+	}
 	for _, id := range members {
-		if id != n.member.ID && !(n.peers.up(id) && n.gossip.Alive(id)) {
+		if id != d.member.ID && !(d.peers.up(id) && d.gossip.Alive(id)) {
 			return false
 		}
 	}

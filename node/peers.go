@@ -219,7 +219,8 @@ func (p *peers) judge(node kv.NodeID, err error, began time.Time) error {
 // server refused the call before any work, that is as if it had not been sent.
 func did(answered *rpc.RemoteError) error {
 	switch code, _ := wire.ParseError(answered.Text); code {
-	case wire.CodeShuttingDown, wire.CodeOverloaded, wire.CodeUnknownMethod, wire.CodeInvalid:
+	case wire.CodeShuttingDown, wire.CodeOverloaded, wire.CodeUnknownMethod, wire.CodeInvalid,
+		wire.CodeNotReady:
 		return fmt.Errorf("%w: %w", coordinator.ErrNotSent, answered)
 	default:
 		return answered

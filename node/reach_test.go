@@ -135,7 +135,7 @@ func TestOpeningThatIsToFail(t *testing.T) {
 		m.life = nil
 		m.start()
 		r.awaitReady()
-		if got := m.life.node.opening.past.Stop; got != replica.StopKilled {
+		if got := m.life.node.membership.Load().opening.past.Stop; got != replica.StopKilled {
 			t.Errorf("the last life ended %s, want killed", got)
 		}
 	})

@@ -386,3 +386,9 @@ func eventually(t *testing.T, limit time.Duration, what string, is func() bool) 
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// Watch implements node.Group: nothing ever changes.
+func (g *groupInMemory) Watch() (<-chan struct{}, func()) { return nil, func() {} }
+
+// Missing implements node.Group: nothing is.
+func (g *groupInMemory) Missing() string { return "" }

@@ -25,27 +25,23 @@ const controlTendEvery = time.Minute
 func (n *Node) Run(ctx context.Context) error {
 	n.ran = true
 	// Parts outlive ctx until the drain has passed them: each has a context of its own.
-	ports, stopPorts := context.WithCancel(context.WithoutCancel(ctx))
+	var l lifetimes
+	var stopPorts, stopLinks, stopDisk context.CancelFunc
+	l.ports, stopPorts = context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPorts()
-	links, stopLinks := context.WithCancel(context.WithoutCancel(ctx))
+	l.links, stopLinks = context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLinks()
-	disk, stopDisk := context.WithCancel(context.WithoutCancel(ctx))
+	l.disk, stopDisk = context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDisk()
 
-	if err := n.peers.follow(n.cfg.Group.Ring()); err != nil {
+	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	l.group = group
+	if err := n.runMember(&l); err != nil {
 		return errors.Join(err, n.closeAll())
 	}
-	n.followGossip()
-	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	group.Go(func() error { return n.store.Run(disk) })
-	group.Go(func() error { return n.tendControl(disk) })
-	group.Go(func() error { return n.gossip.Run(links) })
-	group.Go(func() error { return n.peers.run(links) })
-	group.Go(func() error { return n.peers.probe(links, n.gossip.Alive) })
-	group.Go(func() error { return n.watch(links) })
-	group.Go(func() error { return n.confirm(links) })
-	group.Go(func() error { return n.server.ServePeers(ports, n.peerPort) })
-	group.Go(func() error { return n.server.ServeClients(ports, n.clientPort) })
+	group.Go(func() error { return n.tendControl(l.disk) })
+	group.Go(func() error { return n.server.ServePeers(l.ports, n.peerPort) })
+	group.Go(func() error { return n.server.ServeClients(l.ports, n.clientPort) })
 	group.Go(func() error {
 		defer stopDisk()
 		defer stopLinks()
@@ -62,20 +58,55 @@ func (n *Node) Run(ctx context.Context) error {
 	// their connections' end and the store's, and must be gone before the store closes.
 	n.server.Wait()
 	n.drainSends()
-	if err == nil {
-		err = n.opening.leaveCleanMark(n.replica)
+	if d := n.data.Load(); err == nil && d != nil {
+		err = n.membership.Load().opening.leaveCleanMark(d.replica)
 	}
 	_ = n.cfg.Points.Hit(PointClose) // what is closed is closed anyway
 	return errors.Join(err, n.closeAll())
+}
+
+// lifetimes are what the parts of a node that runs belong to.
+type lifetimes struct {
+	group *errgroup.Group
+	// ports, links and disk end in this order.
+	ports, links, disk context.Context
+}
+
+// runMember runs what a member does, and what serves data if it is in a ring.
+func (n *Node) runMember(l *lifetimes) error {
+	l.group.Go(func() error { return n.confirm(l.links) })
+	return n.runData(l)
+}
+
+// runData runs what serves data.
+func (n *Node) runData(l *lifetimes) error {
+	d, current := n.data.Load(), n.ringOf()
+	if err := d.follow(current); err != nil {
+		return err
+	}
+	l.group.Go(func() error { return n.store.Run(l.disk) })
+	l.group.Go(func() error { return d.gossip.Run(l.links) })
+	l.group.Go(func() error { return d.peers.run(l.links) })
+	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
+	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
+	return nil
 }
 
 // drainSends waits for what requests have left open, once no request is under way.
 func (n *Node) drainSends() {
 	bound, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
 	defer cancel()
-	if err := n.coordinator.Drain(bound); err != nil {
+	if err := n.drainCoordinator(bound); err != nil {
 		n.log.Warn("drain cut short", zap.String("step", "sends"), zap.Error(err))
 	}
+}
+
+func (n *Node) drainCoordinator(ctx context.Context) error {
+	d := n.data.Load()
+	if d == nil {
+		return nil // and what comes later finds the clients' port drained
+	}
+	return d.coordinator.Drain(ctx)
 }
 
 // drain ends the parts' work from the outside in (I3). Each step has a bound; what
@@ -84,16 +115,18 @@ func (n *Node) drain() {
 	_ = n.cfg.Points.Hit(PointDrain) // it ends in any case
 	n.log.Info("draining")
 	n.draining.Store(true)
-	n.tellState()
+	if d := n.data.Load(); d != nil {
+		n.tellState(d)
+	}
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
 	}{
 		{"clients", n.server.DrainClients},
-		{"sends", n.coordinator.Drain},
+		{"sends", n.drainCoordinator},
 		{"peers", n.server.DrainPeers},
 		// Until now peers may have forwarded writes, whose sends are open after the answer.
-		{"forwarded sends", n.coordinator.Drain},
+		{"forwarded sends", n.drainCoordinator},
 	} {
 		bound, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
 		if err := step.do(bound); err != nil {
@@ -105,22 +138,23 @@ func (n *Node) drain() {
 
 // confirm asks the group about this opening until it has answered. Each attempt is
 // bounded, so that a group which does not answer does not keep the store from serving
-// what needs no group.
+// what needs no group. Then it watches that the group does not accept another opening: a
+// copy of this directory that runs elsewhere.
 func (n *Node) confirm(ctx context.Context) error {
+	m := n.membership.Load()
 	last := kv.Verdict(0)
 	for first := true; ; first = false {
-		verdict, err := n.askGroup(ctx, first)
+		verdict, err := n.askGroup(ctx, m, first)
 		switch {
 		case err != nil:
 			return fmt.Errorf("node: confirm this opening: %w", err)
 		case ctx.Err() != nil:
 			return nil
-		case verdict == kv.VerdictUnknown && n.opening.refused:
+		case verdict == kv.VerdictUnknown && m.opening.refused:
 			// Refused before: only the group itself may say otherwise.
 		case verdict != last:
 			_ = n.cfg.Points.Hit(PointJudged) // it has been judged, whoever fails
-			n.replica.Confirm(verdict)
-			n.tellState()
+			n.judge(verdict)
 			last = verdict
 		}
 		if verdict != kv.VerdictUnknown {
@@ -134,57 +168,70 @@ func (n *Node) confirm(ctx context.Context) error {
 	}
 }
 
+// judge makes the store stand as the group says.
+func (n *Node) judge(v kv.Verdict) {
+	n.judging.Lock()
+	n.verdict = v
+	d := n.data.Load()
+	if d != nil {
+		d.replica.Confirm(v)
+	}
+	n.judging.Unlock()
+	if d != nil {
+		n.tellState(d)
+	}
+}
+
 // askGroup makes one attempt; only the first that fails is worth a warning.
-func (n *Node) askGroup(ctx context.Context, first bool) (kv.Verdict, error) {
+func (n *Node) askGroup(ctx context.Context, m *membership, first bool) (kv.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.ConfirmTimeout)
 	defer cancel()
 	log := n.log
 	if !first {
 		log = log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
 	}
-	return n.opening.confirm(ctx, n.cfg.Group, log)
+	return m.opening.confirm(ctx, m.group, log)
 }
 
 // tellState tells the others by gossip how this node is.
-func (n *Node) tellState() {
+func (n *Node) tellState(d *data) {
 	n.telling.Lock()
 	defer n.telling.Unlock()
-	status := n.replica.Status()
+	status := d.replica.Status()
 	switch {
 	case n.draining.Load():
-		n.gossip.SetState(gossip.StateDraining)
+		d.gossip.SetState(gossip.StateDraining)
 	case !status.Ready:
-		n.gossip.SetState(gossip.StateNotReady)
+		d.gossip.SetState(gossip.StateNotReady)
 	case !status.Confirmed:
-		n.gossip.SetState(gossip.StateUnconfirmed)
+		d.gossip.SetState(gossip.StateUnconfirmed)
 	default:
-		n.gossip.SetState(gossip.StateReady)
+		d.gossip.SetState(gossip.StateReady)
 	}
 }
 
-// watch follows gossip: who is reachable again is dialed at once.
-func (n *Node) watch(ctx context.Context) error {
-	changed, stop := n.gossip.Watch()
+// watch follows gossip and the group: who is reachable again is dialed at once, and a
+// newer ring than that of the version has its members followed.
+func (n *Node) watch(ctx context.Context, d *data, version uint64) error {
+	seen, forget := d.gossip.Watch()
+	defer forget()
+	changed, stop := n.membership.Load().group.Watch()
 	defer stop()
 	for {
-		n.peers.kick(n.gossip.Alive)
+		if current := n.ringOf(); current.Version() > version {
+			version = current.Version()
+			if err := d.follow(current); err != nil {
+				return err
+			}
+		}
+		d.peers.kick(d.gossip.Alive)
 		select {
+		case <-seen:
 		case <-changed:
 		case <-ctx.Done():
 			return nil
 		}
 	}
-}
-
-// followGossip tells gossip whom the ring has, and the others which ring this is.
-func (n *Node) followGossip() {
-	current := n.cfg.Group.Ring()
-	var registered []gossip.Peer
-	for _, m := range current.Members() {
-		registered = append(registered, gossip.Peer{ID: m.ID, Name: m.Name, GossipAddr: m.Gossip})
-	}
-	n.gossip.SetMembers(registered)
-	n.gossip.SetRingVersion(current.Version())
 }
 
 // tendControl looks after the control records.

@@ -44,7 +44,7 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	object, err := s.parts.Coordinator.Get(ctx, &coordinator.GetRequest{
+	object, err := s.data.Load().Coordinator.Get(ctx, &coordinator.GetRequest{
 		Bucket: bucket, Key: key, R: q.R, PR: q.PR, Atomic: q.Atomic, MetaOnly: q.MetaOnly,
 	})
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Server) handleGetMany(ctx context.Context, req *request) (encoder, erro
 	}
 	all := s.room() - siblingOverhead*len(q.Keys)
 	room := all
-	s.parts.Coordinator.GetMany(ctx, many, func(i int, got coordinator.Got) bool {
+	s.data.Load().Coordinator.GetMany(ctx, many, func(i int, got coordinator.Got) bool {
 		entry, size := s.getManyEntry(req, many, i, got, all)
 		if size > room && i > 0 {
 			return room > 0 // a later key may fit

@@ -218,6 +218,7 @@ type world struct {
 }
 
 func (w *world) Ring() *ring.Ring     { return w.ring }
+func (w *world) Missing() string      { return "3 nodes needed, 1 registered" }
 func (w *world) Buckets() []kv.Bucket { return w.buckets }
 
 func (w *world) Bucket(name string) (kv.Bucket, bool) {
@@ -255,6 +256,7 @@ type shape struct {
 	members, replicas, partitions int
 	change                        func(*Config)
 	control                       Control
+	forming                       bool // it has no data to serve yet
 }
 
 func newFixture(t testing.TB, s shape) *fixture {
@@ -291,9 +293,12 @@ func newFixture(t testing.TB, s shape) *fixture {
 		s.change(&own)
 	}
 	f.server, err = New(own, Parts{
-		Coordinator: carrier, Replica: f.keys, Cluster: f.world, Control: s.control, Now: time.Now,
+		Cluster: f.world, Control: s.control, Now: time.Now,
 	}, zap.New(core))
 	must(t, err)
+	if !s.forming {
+		f.server.ServeData(Data{Coordinator: carrier, Replica: f.keys})
+	}
 	return f
 }
 
@@ -391,6 +396,3 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
-
-// smallMessages makes paging cheap to test.
-func smallMessages(cfg *Config) { cfg.Client.Limits.Message = 64 << 10 }

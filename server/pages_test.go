@@ -14,6 +14,9 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
+// smallMessages makes paging cheap to test.
+func smallMessages(cfg *Config) { cfg.Client.Limits.Message = 64 << 10 }
+
 func TestSiblingsAboveOneMessageComeInPages(t *testing.T) {
 	inBubble(t, shape{change: smallMessages}, func(t *testing.T, f *fixture) {
 		c := f.client()

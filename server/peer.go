@@ -28,16 +28,18 @@ type peerMethod struct {
 	// it has done neither.
 	work func(*peerJob) error
 	gate *gate
+	// data: it is about keys, which this node may not be able to serve yet.
+	data bool
 }
 
 // peerMethods are the methods of the peer port, and the gates that their calls pass: what
 // a peer forwards is a client's request.
 func (s *Server) peerMethods() map[string]peerMethod {
 	return map[string]peerMethod{
-		wire.MethodStore:   {s.peerStore, s.peers},
-		wire.MethodRead:    {s.peerRead, s.peers},
-		wire.MethodScan:    {s.peerScan, s.peers},
-		wire.MethodForward: {s.peerForward, s.requests},
+		wire.MethodStore:   {work: s.peerStore, gate: s.peers, data: true},
+		wire.MethodRead:    {work: s.peerRead, gate: s.peers, data: true},
+		wire.MethodScan:    {work: s.peerScan, gate: s.peers, data: true},
+		wire.MethodForward: {work: s.peerForward, gate: s.requests, data: true},
 	}
 }
 
@@ -98,7 +100,11 @@ func (s *Server) handlePeer(ctx context.Context, call *rpc.Call) {
 		call.ReplyError(unknownMethod(call.Method))
 		return
 	}
-	if err := j.method.gate.enter(j.size); err != nil {
+	err := s.checkData(j.method.data)
+	if err == nil {
+		err = j.method.gate.enter(j.size)
+	}
+	if err != nil {
 		j.fail(err)
 		return
 	}
@@ -113,7 +119,7 @@ func (s *Server) peerStore(j *peerJob) error {
 	if err := wire.DecodeStoreRequest(params, req); err != nil {
 		return err
 	}
-	s.parts.Replica.Store(replica.StoreRequest{
+	s.data.Load().Replica.Store(replica.StoreRequest{
 		StoreRequest: req, Deadline: deadlineOf(&req.Target),
 		Done: func(reply wire.StoreReply) {
 			j.answer(func(dst []byte) []byte { return wire.AppendStoreReply(dst, &reply) })
@@ -128,7 +134,7 @@ func (s *Server) peerRead(j *peerJob) error {
 	if err := wire.DecodeReadRequest(j.call.Params, &req); err != nil {
 		return err
 	}
-	reply := s.parts.Replica.Read(&req)
+	reply := s.data.Load().Replica.Read(&req)
 	j.answer(func(dst []byte) []byte { return wire.AppendReadReply(dst, &reply) })
 	return nil
 }
@@ -139,7 +145,7 @@ func (s *Server) peerScan(j *peerJob) error {
 	if err := wire.DecodeScanRequest(j.call.Params, &req); err != nil {
 		return err
 	}
-	reply := s.parts.Replica.Scan(&req)
+	reply := s.data.Load().Replica.Scan(&req)
 	j.answer(func(dst []byte) []byte { return wire.AppendScanReply(dst, &reply) })
 	return nil
 }
@@ -190,6 +196,10 @@ func (s *Server) peerHello(call *rpc.Call) error {
 	}
 	ours := s.parts.Cluster.Identity()
 	switch {
+	case ours.Node == 0:
+		return &coordinator.Error{
+			Code: wire.CodeNotReady, Text: "this node is no member of a cluster yet",
+		}
 	case theirs.Cluster != ours.Cluster:
 		return &coordinator.Error{
 			Code: wire.CodeInvalid,

@@ -27,7 +27,7 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	route, err := s.parts.Coordinator.Route(write.Bucket, write.Key)
+	route, err := s.data.Load().Coordinator.Route(write.Bucket, write.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 	if write.Value == nil {
 		write.Value = []byte{}
 	}
-	done, err := s.parts.Coordinator.Put(ctx, write)
+	done, err := s.data.Load().Coordinator.Put(ctx, write)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +88,14 @@ func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error
 	if err != nil {
 		return nil, err
 	}
-	route, err := s.parts.Coordinator.Route(write.Bucket, write.Key)
+	route, err := s.data.Load().Coordinator.Route(write.Bucket, write.Key)
 	if err != nil {
 		return nil, err
 	}
 	if !route.Here {
 		return s.forward(ctx, route, req)
 	}
-	covers, err := s.parts.Coordinator.Delete(ctx, write)
+	covers, err := s.data.Load().Coordinator.Delete(ctx, write)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (s *Server) forward(
 				"rings differ, try again",
 		}
 	}
-	reply, err := s.parts.Coordinator.Forward(ctx, route, &wire.ForwardRequest{
+	reply, err := s.data.Load().Coordinator.Forward(ctx, route, &wire.ForwardRequest{
 		// A copy: the call may outlive this request, whose time may be over first (I3).
 		Method: req.method, Params: bytes.Clone(req.params),
 	})

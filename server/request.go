@@ -33,6 +33,8 @@ type method struct {
 	// quick ones never wait: they are answered where they were read, and are not counted
 	// among the requests under way, so that a busy node still says who it is.
 	quick bool
+	// data: it is about keys, which this node may not be able to serve yet.
+	data bool
 }
 
 // reads says how much of the store a request holds until it is answered.
@@ -47,11 +49,11 @@ const (
 // clientMethods are the methods of the client port.
 func (s *Server) clientMethods() map[string]method {
 	list := []method{
-		{name: wire.MethodGet, handle: s.handleGet, reads: readsOne},
-		{name: wire.MethodPut, handle: s.handlePut},
-		{name: wire.MethodDelete, handle: s.handleDelete},
-		{name: wire.MethodGetMany, handle: s.handleGetMany, reads: readsPage},
-		{name: wire.MethodKeyScan, handle: s.handleScan, reads: readsPage},
+		{name: wire.MethodGet, handle: s.handleGet, reads: readsOne, data: true},
+		{name: wire.MethodPut, handle: s.handlePut, data: true},
+		{name: wire.MethodDelete, handle: s.handleDelete, data: true},
+		{name: wire.MethodGetMany, handle: s.handleGetMany, reads: readsPage, data: true},
+		{name: wire.MethodKeyScan, handle: s.handleScan, reads: readsPage, data: true},
 		{name: wire.MethodHello, handle: s.handleHello, quick: true},
 		{name: wire.MethodPing, handle: s.handlePing, quick: true},
 		{name: wire.MethodClusterInfo, handle: s.handleClusterInfo, quick: true},

@@ -34,7 +34,7 @@ func (s *Server) handleScan(ctx context.Context, req *request) (encoder, error) 
 		return nil, err
 	}
 	start := coordinator.Cursor{Partition: from.Partition, After: bytes.Clone(from.After)}
-	page, err := s.parts.Coordinator.Scan(ctx, &coordinator.ScanRequest{
+	page, err := s.data.Load().Coordinator.Scan(ctx, &coordinator.ScanRequest{
 		Bucket: bucket, Prefix: prefix, Start: start, Limit: int(q.Limit), KeysOnly: q.KeysOnly,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,6 +95,8 @@ func (c Config) Validate() error {
 
 // Cluster is what the server tells of the cluster beside data.
 type Cluster interface {
+	// Missing says, for people, why no data can be served yet: what formation waits for.
+	Missing() string
 	// Ring is the newest ring that this node knows; nil before formation.
 	Ring() *ring.Ring
 	// Bucket finds a bucket by its name.
@@ -102,7 +105,7 @@ type Cluster interface {
 	Buckets() []kv.Bucket
 	// Status tells how the members seem from here.
 	Status() wire.ClusterStatusResult
-	// Identity names this node towards peers.
+	// Identity names this node towards peers; without a number before it is a member.
 	Identity() wire.PeerHello
 }
 
@@ -119,12 +122,16 @@ type Control interface {
 	Stopped(name string) bool
 }
 
-// Parts are what the server stands on.
-type Parts struct {
+// Data is what serves keys. A node has it once it is in a ring.
+type Data struct {
 	Coordinator *coordinator.Coordinator
 	Replica     Replica
-	Cluster     Cluster
-	Control     Control // nil where there is none
+}
+
+// Parts are what the server stands on.
+type Parts struct {
+	Cluster Cluster
+	Control Control // nil where there is none
 	// Now is the node's wall clock: what is shown as expired is decided by it.
 	Now func() time.Time
 }
@@ -148,7 +155,9 @@ type Server struct {
 
 	methods map[string]method     // of the client port
 	works   map[string]peerMethod // of the peer port, but for its hello
-	workers *workers              // run what may wait
+	// data is nil before ServeData; it never changes after that.
+	data    atomic.Pointer[Data]
+	workers *workers // run what may wait
 }
 
 // New returns a server. It starts nothing.
@@ -174,6 +183,18 @@ func New(cfg Config, parts Parts, log *zap.Logger) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// ServeData has requests for keys served; before, they are answered NOT_READY. It is
+// called once.
+func (s *Server) ServeData(d Data) { s.data.Store(&d) }
+
+// checkData refuses what needs data where there is none yet.
+func (s *Server) checkData(needed bool) error {
+	if !needed || s.data.Load() != nil {
+		return nil
+	}
+	return &coordinator.Error{Code: wire.CodeNotReady, Text: s.parts.Cluster.Missing()}
 }
 
 // ServeClients answers clients on ln until ctx ends or DrainClients was called. It owns
@@ -252,7 +273,11 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 	case readsPage:
 		j.size += pageRead
 	}
-	if err := s.requests.enter(j.size); err != nil {
+	err := s.checkData(m.data)
+	if err == nil {
+		err = s.requests.enter(j.size)
+	}
+	if err != nil {
 		call.ReplyError(s.errorText(&j.request, err))
 		return
 	}

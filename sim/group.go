@@ -120,3 +120,9 @@ func (r *reach) ask(ctx context.Context) (Mood, error) {
 		return mood, nil
 	}
 }
+
+// Watch implements node.Group: nothing ever changes.
+func (r *reach) Watch() (<-chan struct{}, func()) { return nil, func() {} }
+
+// Missing implements node.Group: nothing is.
+func (r *reach) Missing() string { return "" }

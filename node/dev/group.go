@@ -97,3 +97,9 @@ func (g *group) member(ctx context.Context, id kv.NodeID) (*fileMember, func(), 
 	release()
 	return nil, nil, fmt.Errorf("dev: no member has number %d", id)
 }
+
+// Watch implements node.Group: nothing ever changes.
+func (g *group) Watch() (<-chan struct{}, func()) { return nil, func() {} }
+
+// Missing implements node.Group: nothing is.
+func (g *group) Missing() string { return "" }

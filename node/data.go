@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
+	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// data is what serves keys: there once the node is in a ring.
+type data struct {
+	// Immutable.
+	member      ring.Member // as the ring had it when this was opened
+	replica     *replica.Replica
+	gossip      *gossip.Gossip
+	peers       *peers
+	coordinator *coordinator.Coordinator
+}
+
+// openData opens what serves keys, if the node is in a ring by now.
+func (n *Node) openData(context.Context) error {
+	m := n.membership.Load()
+	if m == nil {
+		return nil
+	}
+	current := m.group.Ring()
+	if current == nil {
+		return nil
+	}
+	member, found := current.Member(m.identity.Node)
+	if !found {
+		return nil
+	}
+	d := &data{member: member}
+	for _, step := range []func(*membership, *data) error{
+		n.openReplica, n.openGossip, n.openRequests,
+	} {
+		if err := step(m, d); err != nil {
+			return err
+		}
+	}
+	n.data.Store(d)
+	n.server.ServeData(server.Data{Coordinator: d.coordinator, Replica: d.replica})
+	return nil
+}
+
+// openReplica puts the rules on top of the store.
+func (n *Node) openReplica(m *membership, d *data) error {
+	var err error
+	d.replica, err = replica.New(replica.Config{
+		Node: d.member.ID, Instance: d.member.Instance, Partitions: m.group.Ring().Partitions(),
+		Ring: m.group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
+		Points: n.cfg.Points, Trace: n.cfg.Trace,
+	}, n.store, m.opening.past, n.log.Named("replica"))
+	if err != nil {
+		return err
+	}
+	return n.store.Journal(func(note wire.JournalEntry) error {
+		d.replica.Recall(note)
+		return nil
+	})
+}
+
+// openGossip joins the members' gossip.
+func (n *Node) openGossip(m *membership, d *data) error {
+	host, port, err := net.SplitHostPort(n.own.Gossip)
+	if err != nil {
+		return fmt.Errorf("node: gossip address %q: %w", n.own.Gossip, err)
+	}
+	cfg := n.cfg.Gossip
+	cfg.Name, cfg.NodeID, cfg.Instance = d.member.Name, d.member.ID, d.member.Instance
+	cfg.ClusterID = m.group.Ring().Cluster().String()
+	cfg.BindAddr = host
+	if cfg.BindPort, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("node: gossip address %q: %w", n.own.Gossip, err)
+	}
+	cfg.ClientAddr, cfg.PeerAddr = n.own.Client, n.own.Peer
+	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
+	if n.cfg.GossipTransport != nil {
+		if cfg.Transport, err = n.cfg.GossipTransport(n.own.Gossip); err != nil {
+			return fmt.Errorf("node: gossip at %s: %w", n.own.Gossip, err)
+		}
+	}
+	d.gossip, err = gossip.Open(cfg, n.log.Named("gossip"))
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, d.gossip.Close)
+	return nil
+}
+
+// openRequests connects what carries requests.
+func (n *Node) openRequests(m *membership, d *data) error {
+	liveness, err := gossip.NewLiveness(n.cfg.Liveness, d.gossip.Alive)
+	if err != nil {
+		return err
+	}
+	d.peers = newPeers(m.hello(d.member.Instance), n.cfg.Dial, liveness, n.cfg.Rand,
+		n.log.Named("peers"))
+	cfg := n.cfg.Coordinator
+	cfg.Node, cfg.Ring, cfg.Now = d.member.ID, m.group.Ring, n.cfg.Now
+	cfg.Alive = d.alive
+	d.coordinator, err = coordinator.New(cfg, d.replica, d.peers, n.log.Named("coordinator"))
+	return err
+}
+
+// alive reports whether a member can be asked. Whoever has no connection can not,
+// whatever gossip believes.
+func (d *data) alive(node kv.NodeID) bool {
+	return d.peers.up(node) && d.peers.liveness.Alive(node, time.Now())
+}
+
+// follow tells gossip and the connections whom the ring has, and the others which ring
+// this is.
+func (d *data) follow(current *ring.Ring) error {
+	if err := d.peers.follow(current); err != nil {
+		return err
+	}
+	var registered []gossip.Peer
+	for _, m := range current.Members() {
+		registered = append(registered, gossip.Peer{ID: m.ID, Name: m.Name, GossipAddr: m.Gossip})
+	}
+	d.gossip.SetMembers(registered)
+	d.gossip.SetRingVersion(current.Version())
+	return nil
+}
