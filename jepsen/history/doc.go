@@ -12,6 +12,10 @@
 // those of the read, or the write, whose context it was sent with. From these lists
 // alone a checker knows which write may take the place of which.
 //
+// Operations on locks and sessions have an [Op.Lock] beside the rest. A session is named by
+// its driver and may be used by several processes; what is held is held by one attempt
+// (Lock.Holder) of it.
+//
 // # Encoding
 //
 // JSON, one line each, so that a run that was killed leaves a readable file:

@@ -114,7 +114,7 @@ func (o *Op) Check() error {
 func (o *Op) fault() string {
 	reads := o.Kind == Get || o.Kind == Members || o.Kind == Total
 	switch {
-	case o.Kind < Get || o.Kind > Total:
+	case o.Kind < Get || o.Kind > SessionLost:
 		return "no such kind"
 	case o.Outcome < OK || o.Outcome > Info:
 		return "no such outcome"
@@ -134,10 +134,13 @@ func (o *Op) fault() string {
 		return "too many values"
 	case max(o.R, o.W, o.PR, o.PW) > MaxLevel:
 		return "level is too high"
-	case o.TTL < 0 || o.TTL > 0 && o.Kind != Put:
-		return "only a put has a time to live"
+	case o.TTL < 0 || o.TTL > 0 && o.Kind != Put && o.Kind != SessionOpen:
+		return "only puts and sessions have a time to live"
 	case o.Final > 0 && !reads:
 		return "only a read is final"
+	}
+	if why := o.lockFault(); why != "" {
+		return why
 	}
 	return o.valueFault()
 }

@@ -243,6 +243,7 @@ func TestStrictCountsOwnersOnlyWhereFallbacksMayStandIn(t *testing.T) {
 
 func FuzzReadAll(f *testing.F) {
 	f.Add(encode(f, sample()))
+	f.Add(encode(f, locks()))
 	f.Add([]byte(`{"header":{"version":1,"n":3}}` + "\n" + `{"end":{"ops":0,"events":0}}` + "\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		h, err := ReadAll(bytes.NewReader(text), 1000)

@@ -30,9 +30,30 @@ const (
 	Increment
 	// Total reads that counter into Op.Total.
 	Total
+	// Acquire asks for the lock that the key names.
+	Acquire
+	// Release gives back what an Acquire was granted.
+	Release
+	// Cancel ends an attempt, whether it waits, holds or is not known yet: when it is
+	// acknowledged its number is finished with.
+	Cancel
+	// ForceRelease takes a lock from whoever holds it under Op.Lock.Fence.
+	ForceRelease
+	// SessionOpen opens the session that the key names, for Op.TTL.
+	SessionOpen
+	// SessionClose ends a session, with all that it holds.
+	SessionClose
+	// SessionLeave is no request: the client renews the session no more, and tells nobody.
+	SessionLeave
+	// SessionLost is no request: the client tells that the session is lost.
+	SessionLost
 )
 
-var kindNames = [...]string{"get", "put", "delete", "add", "members", "increment", "total"}
+var kindNames = [...]string{
+	"get", "put", "delete", "add", "members", "increment", "total",
+	"acquire", "release", "cancel", "force-release",
+	"session-open", "session-close", "session-leave", "session-lost",
+}
 
 // Writes reports whether the kind changes the store.
 func (k Kind) Writes() bool { return k == Put || k == Delete || k == Add || k == Increment }
@@ -100,8 +121,11 @@ type Op struct {
 	// Delta and Total are of counters.
 	Delta int64 `json:"delta,omitempty"`
 	Total int64 `json:"total,omitempty"`
-	// TTL is the time to live of a put in nanoseconds; 0: it stays.
+	// TTL is the time to live of a put in nanoseconds; 0: it stays. Of a session that was
+	// opened: as the group granted it.
 	TTL int64 `json:"ttl,omitempty"`
+	// Lock is of operations on locks and sessions.
+	Lock Lock `json:"lock,omitzero"`
 	// R, W, PR and PW are the levels, resolved to numbers of replicas; 0 where there is none.
 	R  uint8 `json:"r,omitempty"`
 	W  uint8 `json:"w,omitempty"`
@@ -163,6 +187,8 @@ func (o *Op) String() string {
 		s += fmt.Sprintf(" by %d", o.Delta)
 	case o.Kind == Total && o.Outcome == OK:
 		s += fmt.Sprintf(" = %d", o.Total)
+	case o.Kind.Locks():
+		s += o.Lock.tell(o)
 	}
 	if o.Outcome == OK && (o.Kind == Get || o.Kind == Members) {
 		s += " = " + list(o.Read)
