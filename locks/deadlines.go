@@ -2,76 +2,106 @@
 
 package locks
 
-import "time"
-
-// Lease is a session as the leader's deadlines know it.
-type Lease struct {
-	Session SessionID
-	TTL     time.Duration
-}
-
-// Wait is a waiter as the leader's deadlines know it.
-type Wait struct {
-	Session SessionID
-	Holder  uint64
-	Name    string
-	Wait    time.Duration
-}
-
-// Renewal is the answer to a renewal. It has three answers: "not now" is neither yes
-// nor no.
-type Renewal uint8
-
-const (
-	// RenewalTaken: the session has its full TTL from here on. The client is answered
-	// once a quorum has confirmed the leader (after the renewal came).
-	RenewalTaken Renewal = 1 + iota
-	// RenewalOpen: the session's expiry is proposed. It gets no answer until that is
-	// applied, or the leader's office ends.
-	RenewalOpen
-	// RenewalUnknown: there is no such session.
-	RenewalUnknown
+import (
+	"container/heap"
+	"time"
 )
 
-// Leases are the leader's deadlines of sessions.
-type Leases struct{}
+// repeatAfter is how long the end of what was handed out may take to be noted. A proposal
+// is applied within a second or two, or the leader loses its office.
+const repeatAfter = 5 * time.Second
 
-// NewLeases returns deadlines of no session.
-func NewLeases() *Leases { return &Leases{} }
+// deadline is one entry of a deadlines.
+type deadline[K comparable] struct {
+	key  K
+	span time.Duration
+	name string
+	// due is when it is over.
+	due time.Time
+	// key in the heap; not after due. A renewal moves due alone, and the heap learns of
+	// it when this time comes: once per TTL instead of once per renewal.
+	sorted time.Time
+	pos    int // in the heap
+	handed bool
+}
 
-// Arm forgets everything and gives each session its full TTL: what a new leader does
-// once the entry of its term is applied (TRAPS L5).
-func (l *Leases) Arm(sessions []Lease, now time.Time) {}
+// deadlines are a min-heap of what is due when.
+type deadlines[K comparable] struct {
+	entries map[K]*deadline[K]
+	queue   deadlineHeap[K]
+}
 
-// Note takes an event of the table: sessions that begin and end.
-func (l *Leases) Note(e Event, now time.Time) {}
+func newDeadlines[K comparable]() deadlines[K] {
+	return deadlines[K]{entries: make(map[K]*deadline[K])}
+}
 
-// Renew gives a session its full TTL again, unless its expiry is proposed.
-func (l *Leases) Renew(id SessionID, now time.Time) Renewal { return RenewalUnknown }
+// set begins a deadline, anew where there is one.
+func (d *deadlines[K]) set(key K, name string, span time.Duration, now time.Time) {
+	d.forget(key)
+	due := now.Add(span)
+	e := &deadline[K]{key: key, span: span, name: name, due: due, sorted: due}
+	d.entries[key] = e
+	heap.Push(&d.queue, e)
+}
 
-// Due hands out up to limit sessions to be expired, at most 1,000 a second. From here on
-// they are not renewed any more. Those whose end is not noted are handed out again
-// after some seconds, so that a proposal that came to nothing is repeated.
-func (l *Leases) Due(now time.Time, limit int) []SessionID { return nil }
+func (d *deadlines[K]) forget(key K) {
+	if e := d.entries[key]; e != nil {
+		heap.Remove(&d.queue, e.pos)
+		delete(d.entries, key)
+	}
+}
 
-// Next says when to ask Due again; false where there is nothing to wait for.
-func (l *Leases) Next() (time.Time, bool) { return time.Time{}, false }
+// take hands out the next entry that is due, and lays it by for repeatAfter; nil where
+// nothing is due.
+func (d *deadlines[K]) take(now time.Time) *deadline[K] {
+	for len(d.queue) > 0 {
+		e := d.queue[0]
+		if e.sorted.After(now) {
+			return nil
+		}
+		over := !e.due.After(now)
+		if over {
+			e.handed = true
+			e.due = now.Add(repeatAfter)
+		}
+		e.sorted = e.due
+		heap.Fix(&d.queue, 0)
+		if over {
+			return e
+		}
+	}
+	return nil
+}
 
-// Waits are the leader's deadlines of waiters.
-type Waits struct{}
+// next is a time at which something may be due; before it, nothing is.
+func (d *deadlines[K]) next() (time.Time, bool) {
+	if len(d.queue) == 0 {
+		return time.Time{}, false
+	}
+	return d.queue[0].sorted, true
+}
 
-// NewWaits returns deadlines of no waiter.
-func NewWaits() *Waits { return &Waits{} }
+// deadlineHeap is what container/heap works on.
+type deadlineHeap[K comparable] []*deadline[K]
 
-// Arm forgets everything and gives each waiter its whole wait.
-func (w *Waits) Arm(waiting []Wait, now time.Time) {}
+func (h deadlineHeap[K]) Len() int           { return len(h) }
+func (h deadlineHeap[K]) Less(i, j int) bool { return h[i].sorted.Before(h[j].sorted) }
 
-// Note takes an event of the table: waits that begin and end.
-func (w *Waits) Note(e Event, now time.Time) {}
+func (h deadlineHeap[K]) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].pos, h[j].pos = i, j
+}
 
-// Due hands out up to limit waits that are over. Those whose end is not noted are handed
-// out again after some seconds.
-func (w *Waits) Due(now time.Time, limit int) []Wait { return nil }
+func (h *deadlineHeap[K]) Push(x any) {
+	e := x.(*deadline[K])
+	e.pos = len(*h)
+	*h = append(*h, e)
+}
 
-// Next says when to ask Due again; false where there is nothing to wait for.
-func (w *Waits) Next() (time.Time, bool) { return time.Time{}, false }
+func (h *deadlineHeap[K]) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return e
+}

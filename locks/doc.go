@@ -19,12 +19,12 @@
 // goes back. So every command may come twice, late, or in another order than it was
 // sent: what has been done is not done again, and a finished number gets nothing any more.
 //
-//	            acquire              grant
-//	   new ───────────────▶ waits ───────────▶ holds
-//	    │ cancel,             │ cancel,           │ release, cancel,
-//	    │ refused try         │ wait over         │ force release
-//	    ▼                     ▼                   ▼
-//	                       finished
+//	         acquire              grant
+//	new ───────────────▶ waits ───────────▶ holds
+//	 │ cancel,             │ cancel,           │ release, cancel,
+//	 │ refused try         │ wait over         │ force release
+//	 ▼                     ▼                   ▼
+//	                    finished
 //
 // # Invariants
 //
