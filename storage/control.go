@@ -65,6 +65,39 @@ func (c *Control) Get(key string) (record []byte, found bool, err error) {
 	return record, true, nil
 }
 
+// Each shows the records whose keys begin with prefix, in the order of their keys, until
+// visit fails: then it returns that error. key and record are lent for the call, in which
+// the store must not be changed. A damaged record has ErrUnreadable in the chain of the
+// error.
+func (c *Control) Each(prefix string, visit func(key string, record []byte) error) error {
+	if err := c.failed(); err != nil {
+		return err
+	}
+	generation := c.reads.enter()
+	defer c.reads.leave(generation)
+	var stop error
+	err := c.engine.Iterate(c.durable.Load(), []byte(prefix), []byte(prefix),
+		func(key, record []byte) bool {
+			if _, _, err := wire.OpenRecord(key, record); err != nil {
+				stop = fmt.Errorf("%w: control record %s: %w", ErrUnreadable, key, err)
+			} else {
+				stop = visit(string(key), record)
+			}
+			return stop == nil
+		})
+	if err != nil {
+		return fmt.Errorf("%w: control records %s: %w", ErrUnreadable, prefix, err)
+	}
+	return stop
+}
+
+// Room is how much one Apply may change: bytes of keys and records, each change counted
+// with 48 bytes more, and changes.
+func (c *Control) Room() (bytes, changes int) {
+	l := c.engine.Limits()
+	return min(l.Bytes, l.Value), l.Count
+}
+
 // Put sets a record. It refuses what is no record of that key.
 func (c *Control) Put(key string, record []byte) error {
 	return c.Apply(ControlRecord{Key: key, Record: record})

@@ -36,6 +36,18 @@ const (
 	FormatOpens
 	// FormatCleanMark is what a clean stop leaves behind.
 	FormatCleanMark
+	// FormatRaftState is where a seat's raft log stands.
+	FormatRaftState
+	// FormatRaftEntry is an entry of a raft log.
+	FormatRaftEntry
+	// FormatRaftOpens is the openings of a store under one raft id.
+	FormatRaftOpens
+	// FormatRaftPeers is the newest openings of other seats.
+	FormatRaftPeers
+	// FormatSnapshotHead is what a snapshot of the group's state is made of.
+	FormatSnapshotHead
+	// FormatSnapshotPart is a part of such a snapshot.
+	FormatSnapshotPart
 
 	formatEnd // the first that this release does not know
 )
@@ -43,6 +55,7 @@ const (
 func (f Format) String() string {
 	names := [...]string{
 		"none", "object", "header", "version", "journal", "identity", "opens", "clean-mark",
+		"raft-state", "raft-entry", "raft-opens", "raft-peers", "snapshot-head", "snapshot-part",
 	}
 	if int(f) < len(names) {
 		return names[f]

@@ -31,6 +31,17 @@ const (
 	KeyIdentity  = "identity"
 	KeyOpens     = "opens"
 	KeyCleanMark = "clean-mark"
+	KeyRaftState = "raft/state"
+	KeyRaftOpens = "raft/opens"
+	KeyRaftPeers = "raft/peers"
+	KeySnapshot  = "raft/snapshot"
+)
+
+// PrefixRaftLog begins the keys of RaftEntryKey, PrefixSnapshotPart those of
+// SnapshotPartKey.
+const (
+	PrefixRaftLog      = "raft/log/"
+	PrefixSnapshotPart = "raft/part/"
 )
 
 const (
