@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,11 +19,12 @@ import (
 func (c *Client) do(ctx context.Context, q *call) ([]byte, Served, error) {
 	if q.most == 0 {
 		q.most = c.cfg.Retry.Attempts
+		if q.group && q.most > 1 {
+			q.most = maxAttempts // its time bounds it
+		}
 	}
 	q.begin()
-	if len(q.key) > 0 && q.endpoint == "" {
-		c.awaitView(ctx, q.deadline)
-	}
+	c.readyView(ctx, q)
 	for {
 		now := time.Now()
 		n := c.pick(q, now)
@@ -60,7 +62,7 @@ func (c *Client) attempt(
 	q.attempts++
 	q.tried = append(q.tried, n)
 	q.last = n
-	at := now.Add(c.cfg.TryTimeout)
+	at := now.Add(cmp.Or(q.try, c.cfg.TryTimeout))
 	if at.After(q.deadline) || !q.again || q.attempts == q.most {
 		at = q.deadline // what is not sent again anyway has all the time there is
 	}
@@ -72,17 +74,20 @@ func (c *Client) attempt(
 	if err == nil && l == nil {
 		l, err = n.await(ctx, o, c.connectBy(q, now, at))
 	}
+	var window chan struct{}
 	if err == nil {
-		err = l.enter(ctx, at)
+		window = l.windowOf(q)
+		err = l.enter(ctx, window, at)
 	}
 	if err != nil {
 		return nil, c.unsentFault(ctx, q, n, err), false
 	}
-	defer l.leave()
+	defer func() { <-window }()
 	if f, ok := l.refuses(q); ok {
 		return nil, f, false
 	}
-	q.timeoutMS = remaining(time.Until(at))
+	q.sent = time.Now()
+	q.timeoutMS = remaining(at.Sub(q.sent))
 	q.ctx = tryContext{ctx, at}
 	result, err := l.rpc.Call(&q.ctx, q.method, q.encode)
 	if err == nil {
@@ -216,8 +221,9 @@ func (q *call) decide(f fault, others bool) (again, same, wait bool) {
 	case wire.RetryElsewhere:
 		return true, false, !(f.soon && others)
 	case wire.RetrySameID:
-		// The coordinator knows the request id; another would store the write again.
-		same = !q.repeated
+		// The coordinator knows the request id; another would store the write again. The
+		// group knows what it did, whoever asks.
+		same = !q.repeated && !q.group
 		return true, same, !f.soon || !(same || others)
 	default:
 		return false, false, false
@@ -235,8 +241,8 @@ func (q *call) served(n *node) Served {
 func (q *call) failed() error {
 	f := q.worst
 	e := &Error{
-		Op: q.method, Bucket: q.bucket, Key: clone(q.key), Code: f.code, Text: f.text,
-		Outcome: OutcomeNone, Attempts: q.attempts, Err: f.err,
+		Op: q.method, Bucket: q.bucket, Key: clone(q.key), Name: q.name, Code: f.code,
+		Text: f.text, Outcome: OutcomeNone, Attempts: q.attempts, Err: f.err,
 	}
 	if f.node != nil {
 		e.Node = f.node.name()

@@ -28,6 +28,16 @@ type call struct {
 	value, context int
 	// feature must be in the node's hello; empty: none is needed.
 	feature string
+	// name is what the request is about beside keys: a lock, a session, a bucket.
+	name string
+	// group says that the metadata group carries the request out: any node takes it, to
+	// the same effect however often it comes, and an election lasts longer than a few
+	// attempts do.
+	group bool
+	// parks says that the node may let the request wait, outside of its window.
+	parks bool
+	// try bounds one attempt; 0: Config.TryTimeout does.
+	try time.Duration
 	// most is how many attempts are made; 0: as configured.
 	most     int
 	deadline time.Time
@@ -37,9 +47,11 @@ type call struct {
 	// What has happened; owned by do.
 
 	timeoutMS uint32
-	ctx       tryContext
-	attempts  int
-	pauses    int
+	// sent is when the last attempt was given to its connection.
+	sent     time.Time
+	ctx      tryContext
+	attempts int
+	pauses   int
 	// tried are the nodes of this round.
 	tried []*node
 	last  *node
@@ -122,7 +134,7 @@ var (
 // out, or was not: nobody knows.
 func (q *call) badAnswer(cause error) *Error {
 	e := &Error{
-		Op: q.method, Bucket: q.bucket, Key: clone(q.key), Code: CodeBadAnswer,
+		Op: q.method, Bucket: q.bucket, Key: clone(q.key), Name: q.name, Code: CodeBadAnswer,
 		Text: cause.Error(), Outcome: OutcomeNone, Attempts: q.attempts, Err: cause,
 	}
 	if q.op == wire.OpWrite {

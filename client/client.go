@@ -121,6 +121,13 @@ func (c *Client) pause(n int, shortest, longest time.Duration) time.Duration {
 	return p - time.Duration(c.rand.Int64N(int64(p)/2+1))
 }
 
+// jitter is a random time from 0 to most.
+func (c *Client) jitter(most time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.rand.Int64N(int64(most) + 1))
+}
+
 // nodeAt is the node of an address. The number of nodes is bounded: those of the ring,
 // the endpoints, and those that callers name.
 func (c *Client) nodeAt(addr string) *node {
@@ -152,4 +159,11 @@ func invalidError(method, bucket string, key []byte, why string) *Error {
 		Op: method, Bucket: bucket, Key: clone(key), Code: wire.CodeInvalid, Text: why,
 		Outcome: OutcomeNone,
 	}
+}
+
+// invalidName is invalidError for what has a name.
+func invalidName(method, name, why string) *Error {
+	e := invalidError(method, "", nil, why)
+	e.Name = name
+	return e
 }

@@ -54,7 +54,12 @@ type link struct {
 	// from one connection: beyond it a request waits here, where it can still go
 	// elsewhere.
 	window chan struct{}
+	// parked has one for each request that the node keeps outside of that window.
+	parked chan struct{}
 }
+
+// maxParked is how many requests a node keeps outside of a connection's window.
+const maxParked = 10_000
 
 // spareCalls is how many calls beside the window a connection takes: pings.
 const spareCalls = 4
@@ -150,6 +155,7 @@ func (s *conn) greeted(client *rpc.Client, result []byte, err error) (*link, err
 	return &link{
 		node: s.node, rpc: client, limits: limits, features: hello.Features,
 		window: make(chan struct{}, min(limits.InFlight, wire.MaxInFlight)),
+		parked: make(chan struct{}, maxParked),
 	}, nil
 }
 
@@ -238,17 +244,26 @@ func (s *conn) ended(l *link, began time.Time, err error) {
 	s.node.mu.Unlock()
 }
 
-// enter waits until the window has room. The request was not sent where it fails.
-func (l *link) enter(ctx context.Context, at time.Time) error {
+// windowOf is the window that a request belongs to.
+func (l *link) windowOf(q *call) chan struct{} {
+	if q.parks {
+		return l.parked
+	}
+	return l.window
+}
+
+// enter waits until the window has room, and takes some: a token, which the caller takes
+// out again. The request was not sent where it fails.
+func (l *link) enter(ctx context.Context, window chan struct{}, at time.Time) error {
 	select {
-	case l.window <- struct{}{}:
+	case window <- struct{}{}:
 		return nil
 	default:
 	}
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
 	select {
-	case l.window <- struct{}{}:
+	case window <- struct{}{}:
 		return nil
 	case <-timer.C:
 		return fmt.Errorf("%w: the connection's window is full", rpc.ErrBusy)
@@ -259,11 +274,9 @@ func (l *link) enter(ctx context.Context, at time.Time) error {
 	}
 }
 
-func (l *link) leave() { <-l.window }
-
 func rpcConfig() rpc.ClientConfig {
 	cfg := rpc.DefaultClientConfig()
-	cfg.Limits.InFlight = wire.MaxInFlight + spareCalls
+	cfg.Limits.InFlight = wire.MaxInFlight + maxParked + spareCalls
 	return cfg
 }
 

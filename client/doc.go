@@ -38,10 +38,16 @@
 //   - I4 A request ends by its deadline: the sooner of the caller's and Config.Timeout.
 //     Attempts are bounded by Config.Retry.
 //   - I5 ErrConnect means that not a byte of any attempt was sent.
-//   - I6 A request runs on the caller's goroutine; there is none for each call.
+//   - I6 A request runs on the caller's goroutine; there is none for each call. Only what
+//     nobody waits for any more has one: see below.
 //   - I7 A client speaks to the nodes of one cluster: that of the first hello.
 //   - I8 Routing is an optimisation. Any node answers any request; a ring that is old,
 //     wrong or missing costs a hop and nothing else.
+//   - I9 A lock is handed out, and not told to be lost, only while the group can not have
+//     ended its session: counted by this side's clock from when the newest renewal that
+//     was answered had been sent.
+//   - I10 A holder number is told to be finished with only when the group has ended it,
+//     or has never been asked about it: no late request gets a lock for nobody.
 //
 // # Routing
 //
@@ -61,9 +67,32 @@
 // twice as long each time it fails again, up to 3 s; then one request finds out whether
 // it is back.
 //
+// # Locks
+//
+//	s, err := c.NewSession(ctx)
+//	...
+//	defer s.Close(context.WithoutCancel(ctx))
+//	held, err := s.Mutex("jobs/compact").Lock(ctx)
+//	...
+//	defer held.Unlock(context.WithoutCancel(ctx))
+//	work(held.Fence(), held.Lost())
+//
+// or [Client.WithLock], which does all of it. A lock is a lease: it is held while its
+// session is renewed, and no longer. The client counts a session as lost an eighth of its
+// time to live (at least 500 ms) before the group may end it; then [Held.Lost] is closed,
+// and the holder has to stop. A process that is paused meanwhile learns of it too late,
+// and so does one on a machine that sleeps: Go's clock stands still then. Locks alone
+// exclude nobody for sure; whatever must be protected has to compare [Held.Fence] with the
+// highest it has seen.
+//
+// Each attempt has a number of its own, so that goroutines of one session exclude each
+// other, and so that a request which arrives twice, or late, changes nothing. Who gives up
+// cancels its number. Requests about locks go to any node, again and again as their time
+// allows: an election takes seconds.
+//
 // # What it does not do
 //
-// Locks and sessions, creating buckets and changing the cluster come with those features.
+// Semaphores, elections, fenced writes and changing the cluster come with those features.
 //
 // # Goroutines
 //
@@ -72,6 +101,12 @@
 //	bringBack       failing to connect, one   the node is in reach     Close
 //	                at a time per node        or left the ring, Close
 //	ring fetch      a request, one at a time  the fetch ends, Close     Close
+//	keep            NewSession, per session   session is over, Close    Close
+//	cancelling      a caller that gave up,    the group has answered,   Close
+//	                where that took too long  session is over, Close
+//	abandoning      a NewSession that failed  answer, deadline, Close   Close
+//	session clock   NewSession (timer)        fires, or session is over nobody: it waits
+//	                                                                    for nothing
 //	rpc writer and  the keeper (rpc.Client)   connection ends           the keeper
 //	watcher
 package client

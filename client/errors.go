@@ -29,6 +29,10 @@ const (
 	CodeBadAnswer Code = "BAD_ANSWER"
 	// CodeChanged: the key was written again and again while its pages were read.
 	CodeChanged Code = "CHANGED"
+	// CodeSessionLost: the session could not be renewed in time, and may be over.
+	CodeSessionLost Code = "SESSION_LOST"
+	// CodeSessionClosed: the session was closed on this side.
+	CodeSessionClosed Code = "SESSION_CLOSED"
 )
 
 // Outcome is what a failed request may have left behind: OutcomeNone or OutcomeUnknown.
@@ -83,6 +87,16 @@ var (
 	ErrFenced = errors.New("client: fenced off")
 	// ErrNoLeader: the metadata group has no leader now.
 	ErrNoLeader = errors.New("client: no leader")
+	// ErrLocked: somebody else has the lock.
+	ErrLocked = errors.New("client: the lock is held")
+	// ErrLockLost: what was held, or waited for, is held no longer.
+	ErrLockLost = errors.New("client: the lock is lost")
+	// ErrLockConflict: the lock is one of another kind.
+	ErrLockConflict = errors.New("client: the lock is of another kind")
+	// ErrSessionLost: the session is over, or may be, as far as this side knows.
+	ErrSessionLost = errors.New("client: the session is lost")
+	// ErrSessionClosed: the session was closed on this side.
+	ErrSessionClosed = errors.New("client: the session is closed")
 	// ErrInternal: a node failed, or answered what can not be understood.
 	ErrInternal = errors.New("client: failure of the node")
 	// ErrConnect: no node could be connected to; certainly nothing was sent.
@@ -115,6 +129,11 @@ var sentinels = map[Code]error{
 	wire.CodeTimeout:            ErrTimeout,
 	wire.CodeFenced:             ErrFenced,
 	wire.CodeNoLeader:           ErrNoLeader,
+	wire.CodeLockHeld:           ErrLocked,
+	wire.CodeWaitTimeout:        ErrTimeout,
+	wire.CodeLockLost:           ErrLockLost,
+	wire.CodeLockConflict:       ErrLockConflict,
+	wire.CodeSessionExpired:     ErrSessionLost,
 	wire.CodeCorrupt:            ErrInternal,
 	wire.CodeInternal:           ErrInternal,
 	CodeConnect:                 ErrConnect,
@@ -122,6 +141,8 @@ var sentinels = map[Code]error{
 	CodeClosed:                  ErrClosed,
 	CodeBadAnswer:               ErrInternal,
 	CodeChanged:                 ErrChanged,
+	CodeSessionLost:             ErrSessionLost,
+	CodeSessionClosed:           ErrSessionClosed,
 }
 
 // Error is a request that failed. errors.Is finds the sentinel of its code in it, and
@@ -132,6 +153,10 @@ type Error struct {
 	// Bucket and Key say what it was about; empty where it was about no key.
 	Bucket string
 	Key    []byte
+	// Name is that of the lock, session or bucket that it was about, where it was one.
+	Name string
+	// Holder is the number of the attempt at a lock that failed; 0 for anything else.
+	Holder uint64
 	// Node is who gave the answer that is told, or was asked last: its name where that is
 	// known, else its address. Empty where nobody was asked.
 	Node string
@@ -157,6 +182,10 @@ func (e *Error) Error() string {
 		if len(e.Key) > shown {
 			b.WriteString("...")
 		}
+	}
+	if e.Name != "" {
+		b.WriteByte(' ')
+		b.WriteString(strconv.Quote(e.Name))
 	}
 	b.WriteString(": ")
 	b.WriteString(wire.FormatError(e.Code, e.Text))

@@ -70,6 +70,9 @@ const (
 	optKeysOnly
 	optLimit
 	optCursor
+	optSessionName
+	optLockValue
+	optStale
 )
 
 // What the requests have.
@@ -82,6 +85,9 @@ const (
 	optPut    = optDelete | optTTL | optReturnSiblings
 	optUpdate = optRead | optWrite | optTTL | optResolver
 	optScan   = optAny | optKeysOnly | optLimit | optCursor
+	optOpen   = optAny | optTTL | optSessionName
+	optLock   = optAny | optLockValue
+	optList   = optAny | optLimit | optStale
 )
 
 // WithR is how many replicas must answer a read. Get, GetMany, Update.
@@ -108,7 +114,8 @@ func WithPW(l Level) Option { return Option{kind: optPW, level: l} }
 func WithContext(c Context) Option { return Option{kind: optContext, bytes: c} }
 
 // WithTTL is how long the value lives, rounded up to milliseconds; at least 1 ms, at
-// most 100 years. Put, Update.
+// most 100 years. Put, Update, CreateBucket. For a session it is how long it
+// lives without being renewed; 5 s to 24 h. NewSession, WithLock.
 func WithTTL(d time.Duration) Option { return Option{kind: optTTL, n: int64(d)} }
 
 // ReturnSiblings asks a put for all values that the key has after it. Put.
@@ -139,6 +146,18 @@ func WithLimit(n int) Option { return Option{kind: optLimit, n: int64(n)} }
 // WithCursor goes on where [Scan.Cursor] of an earlier scan of the same prefix was. Scan.
 func WithCursor(c []byte) Option { return Option{kind: optCursor, bytes: c} }
 
+// WithSessionName names a session, for people who look at locks; at most 255 bytes.
+// NewSession, WithLock.
+func WithSessionName(s string) Option { return Option{kind: optSessionName, text: s} }
+
+// WithLockValue is shown to those who look at the lock while it is held; at most 4 KiB.
+// Lock, TryLock, RLock, TryRLock, WithLock.
+func WithLockValue(v []byte) Option { return Option{kind: optLockValue, bytes: v} }
+
+// WithStale takes what the answering node knows, which may lag behind, also where the
+// group has no leader. Locks, Lock, Sessions.
+func WithStale() Option { return Option{kind: optStale} }
+
 // options is what a request's options add up to. Of two of a kind the last one holds.
 type options struct {
 	read     wire.ReadOptions
@@ -152,6 +171,9 @@ type options struct {
 	keysOnly bool
 	limit    uint32
 	cursor   []byte
+	name     string // of the session
+	value    []byte // of the lock
+	stale    bool
 }
 
 // fold adds options up. It refuses those that are not among allowed, and values that
@@ -232,6 +254,18 @@ func (o *options) takeOther(p *Option) (why string) {
 		o.limit = uint32(p.n)
 	case optCursor:
 		o.cursor = p.bytes
+	case optSessionName:
+		o.name = p.text
+		if len(p.text) > wire.MaxLockName {
+			return "WithSessionName is longer than 255 bytes"
+		}
+	case optLockValue:
+		o.value = p.bytes
+		if len(p.bytes) > wire.MaxLockValue {
+			return "WithLockValue is longer than 4 KiB"
+		}
+	case optStale:
+		o.stale = true
 	}
 	return ""
 }
@@ -254,7 +288,8 @@ var optionNames = map[optionKind]string{
 	optReturnSiblings: "ReturnSiblings", optRequestID: "WithRequestID",
 	optTimeout: "WithTimeout", optTrace: "WithTrace", optEndpoint: "WithEndpoint",
 	optResolver: "WithResolver", optKeysOnly: "KeysOnly", optLimit: "WithLimit",
-	optCursor: "WithCursor",
+	optCursor: "WithCursor", optSessionName: "WithSessionName", optLockValue: "WithLockValue",
+	optStale: "WithStale",
 }
 
 func (k optionKind) name() string {

@@ -193,12 +193,21 @@ func (c *Client) refetch(from *node) <-chan struct{} {
 	return done
 }
 
+// readyView sees to the ring that a request is routed by. What any node answers waits for
+// none: it goes to the endpoints until there is one.
+func (c *Client) readyView(ctx context.Context, q *call) {
+	switch {
+	case q.endpoint != "" || c.view.Load() != nil:
+	case len(q.key) > 0:
+		c.awaitView(ctx, q.deadline)
+	case q.group:
+		c.refetch(nil)
+	}
+}
+
 // awaitView waits for the first ring, but not for long: without it a request goes to any
 // node, which finds the owners.
 func (c *Client) awaitView(ctx context.Context, deadline time.Time) {
-	if c.view.Load() != nil {
-		return
-	}
 	done := c.refetch(nil)
 	if done == nil {
 		return
