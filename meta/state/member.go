@@ -35,8 +35,10 @@ func (r RaftID) Node() kv.NodeID { return kv.NodeID(r >> raftNodeShift) }
 // String writes the id as people can tell it from others: node, generation, counter.
 func (r RaftID) String() string {
 	generation := uint64(r) >> raftGenerationShift & uint64(kv.MaxGeneration)
-	return fmt.Sprintf("%d.%d.%d", r.Node(), generation, uint64(r)&maxRaftCounter)
+	return fmt.Sprintf("%d.%d.%d", r.Node(), generation, r.counter())
 }
+
+func (r RaftID) counter() uint64 { return uint64(r) & maxRaftCounter }
 
 // Addresses are where a member is reached, HOST:PORT each. Peer is always there; an empty
 // one means that the member does not listen there.
