@@ -48,6 +48,8 @@ const (
 	FormatSnapshotHead
 	// FormatSnapshotPart is a part of such a snapshot.
 	FormatSnapshotPart
+	// FormatRaftView is the last view of ring and buckets that the node knew.
+	FormatRaftView
 
 	formatEnd // the first that this release does not know
 )
@@ -56,6 +58,7 @@ func (f Format) String() string {
 	names := [...]string{
 		"none", "object", "header", "version", "journal", "identity", "opens", "clean-mark",
 		"raft-state", "raft-entry", "raft-opens", "raft-peers", "snapshot-head", "snapshot-part",
+		"raft-view",
 	}
 	if int(f) < len(names) {
 		return names[f]

@@ -35,6 +35,7 @@ const (
 	KeyRaftOpens = "raft/opens"
 	KeyRaftPeers = "raft/peers"
 	KeySnapshot  = "raft/snapshot"
+	KeyRaftView  = "raft/view"
 )
 
 // PrefixRaftLog begins the keys of RaftEntryKey, PrefixSnapshotPart those of
