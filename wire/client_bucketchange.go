@@ -35,11 +35,15 @@ func AppendBucketCreateRequest(dst []byte, q *BucketCreateRequest) []byte {
 	}
 	w.uintIfSet(fieldTTLMS, uint64(q.TTLMS))
 	w.boolIfSet(fieldFenced, q.Fenced)
-	if !q.RequestID.IsZero() {
-		w.bin(fieldRequestID, q.RequestID[:])
-	}
+	w.requestIDIfSet(q.RequestID)
 	w.common(q.Common)
 	return w.end()
+}
+
+func (w *mapWriter) requestIDIfSet(id kv.RequestID) {
+	if !id.IsZero() {
+		w.bin(fieldRequestID, id[:])
+	}
 }
 
 func (w *mapWriter) levels(r, write, pr, pw kv.Level) {
@@ -111,6 +115,7 @@ func (q *request) lww() bool {
 // bucket.
 type BucketUpdateRequest struct {
 	Common
+	RequestID    kv.RequestID // as that of bucket.create
 	Name         string
 	R, W, PR, PW kv.Level
 	Sloppy       *bool
@@ -128,6 +133,7 @@ func AppendBucketUpdateRequest(dst []byte, q *BucketUpdateRequest) []byte {
 	if q.TTLMS != nil {
 		w.uint(fieldTTLMS, uint64(*q.TTLMS))
 	}
+	w.requestIDIfSet(q.RequestID)
 	w.common(q.Common)
 	return w.end()
 }
@@ -152,8 +158,44 @@ func DecodeBucketUpdateRequest(params []byte, into *BucketUpdateRequest) error {
 			into.Sloppy = new(q.bool())
 		case fieldTTLMS:
 			into.TTLMS = new(int64(q.uint(MaxTTLMS)))
+		case fieldRequestID:
+			q.fixed(into.RequestID[:])
 		case fieldN, fieldResolve, fieldFenced:
 			q.fail(invalid(q.field, "never changes; create another bucket"))
+		default:
+			q.common(f, &into.Common)
+		}
+	}
+	q.require(fieldName)
+	return q.finish()
+}
+
+// BucketDeleteRequest is bucket.delete. It answers an empty map.
+type BucketDeleteRequest struct {
+	Common
+	RequestID kv.RequestID // as that of bucket.create
+	Name      string
+}
+
+// AppendBucketDeleteRequest appends the params of bucket.delete.
+func AppendBucketDeleteRequest(dst []byte, q *BucketDeleteRequest) []byte {
+	w := beginParams(dst)
+	w.str(fieldName, q.Name)
+	w.requestIDIfSet(q.RequestID)
+	w.common(q.Common)
+	return w.end()
+}
+
+// DecodeBucketDeleteRequest reads the params of bucket.delete.
+func DecodeBucketDeleteRequest(params []byte, into *BucketDeleteRequest) error {
+	*into = BucketDeleteRequest{Common: defaults()}
+	q := openRequest(params)
+	for f := q.next(); f != fieldNone; f = q.next() {
+		switch f {
+		case fieldName:
+			into.Name = q.newName()
+		case fieldRequestID:
+			q.fixed(into.RequestID[:])
 		default:
 			q.common(f, &into.Common)
 		}

@@ -17,12 +17,10 @@ const MaxOpens = 1024
 // MaxWeight is the largest weight of a node: far more than any two machines differ by.
 const MaxWeight = 1 << 20
 
-// JoinRequest is cluster.join: a node asks to be a member of a cluster.
+// JoinRequest is cluster.join: a node asks to be a member of a cluster. Asked again with
+// the same name it is answered with the same member.
 type JoinRequest struct {
 	Common
-	// RequestID is chosen at random by a node with an empty directory and kept over
-	// retries: by it the group knows a retry from another node of the same name.
-	RequestID kv.RequestID
 	Cluster   string // 32 hexadecimal digits; empty: whichever this is
 	Name      string
 	Zone      string
@@ -45,9 +43,6 @@ func AppendJoinRequest(dst []byte, q *JoinRequest) []byte {
 	w.addresses(q.Addresses)
 	w.uintIfSet(fieldExpect, uint64(q.Expect))
 	w.uintIfSet(fieldReplicas, uint64(q.Replicas))
-	if !q.RequestID.IsZero() {
-		w.bin(fieldRequestID, q.RequestID[:])
-	}
 	w.common(q.Common)
 	return w.end()
 }
@@ -58,8 +53,6 @@ func DecodeJoinRequest(params []byte, into *JoinRequest) error {
 	q := openRequest(params)
 	for f := q.next(); f != fieldNone; f = q.next() {
 		switch f {
-		case fieldRequestID:
-			q.fixed(into.RequestID[:])
 		case fieldCluster:
 			into.Cluster = q.text(MaxName)
 		case fieldName:
@@ -136,7 +129,10 @@ type JoinResult struct {
 	Instance   kv.Instance
 	Generation kv.Generation
 	Index      uint64 // of the group's log, at which the member was registered
-	Members    []GroupMember
+	// Accepted: the group has accepted a store of that name before. A node whose own is
+	// empty, or of another cluster, is not that member.
+	Accepted bool
+	Members  []GroupMember
 }
 
 // AppendJoinResult appends the result of cluster.join.
@@ -147,6 +143,7 @@ func AppendJoinResult(dst []byte, a *JoinResult) []byte {
 	w.uint(fieldInstance, uint64(a.Instance))
 	w.uint(fieldGeneration, uint64(a.Generation))
 	w.uint(fieldIndex, a.Index)
+	w.boolIfSet(fieldAccepted, a.Accepted)
 	w.groupMembers(a.Members)
 	return w.end()
 }
@@ -168,6 +165,8 @@ func DecodeJoinResult(result []byte, into *JoinResult) error {
 			into.Generation = r.generation()
 		case fieldIndex:
 			into.Index = r.uint64()
+		case fieldAccepted:
+			into.Accepted = r.bool()
 		case fieldMembers:
 			into.Members = r.groupMembers()
 		default:

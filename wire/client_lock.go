@@ -21,7 +21,7 @@ const (
 type LockAcquireRequest struct {
 	Common
 	Session [16]byte
-	Holder  uint64 // one per attempt of a handle, rising; from 1
+	Holder  uint64 // one per attempt of a handle, rising; from 1 to MaxHolder
 	// DoneThrough: every holder number up to it is finished with.
 	DoneThrough uint64
 	Name        string
@@ -81,7 +81,7 @@ func DecodeLockAcquireRequest(params []byte, into *LockAcquireRequest) error {
 
 // holder reads the number of a holder; 0 is none.
 func (q *request) holder() uint64 {
-	n := q.uint64()
+	n := q.uint(MaxHolder)
 	if n == 0 {
 		q.fail(invalid(q.field, "must be at least 1"))
 	}

@@ -88,8 +88,8 @@ func DecodeEmptyResult(result []byte) error {
 	return r.finish()
 }
 
-// NameRequest is a request about something that has a name: bucket.get, bucket.delete,
-// dev.node_stop, dev.node_start.
+// NameRequest is a request about something that has a name: bucket.get, dev.node_stop,
+// dev.node_start.
 type NameRequest struct {
 	Common
 	Name string

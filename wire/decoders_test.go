@@ -44,7 +44,8 @@ func inRecord[T any](
 }
 
 func everyDecoder() []decoder {
-	return append(messageDecoders(), recordDecoders()...)
+	all := append(messageDecoders(), recordDecoders()...)
+	return append(append(all, lockDecoders()...), metaDecoders()...)
 }
 
 func messageDecoders() []decoder {
@@ -160,6 +161,7 @@ func decoderBombs(size int) [][]byte {
 	var all [][]byte
 	fill := [][]byte{
 		{0xc0}, {0x00}, {0x80}, {0x90}, {0xa0}, {0xc4, 0x00}, {0x91}, {0x81, 0xa0}, {0x82, 0xa1, 'x'},
+		{0xa1, 'x'}, {0xc3}, {0x92, 0x00, 0x00}, {0x93, 0x00, 0x00, 0xa0},
 	}
 	count := binary.BigEndian.AppendUint32(nil, uint32(size/2))
 	heads := [][]byte{
@@ -170,7 +172,8 @@ func decoderBombs(size int) [][]byte {
 	// Lists inside messages, whose elements are dear to hold and cheap to write.
 	for _, f := range []field{
 		fieldKeys, fieldSiblings, fieldResults, fieldEntries, fieldMembers, fieldBuckets,
-		fieldPreference, fieldProto, fieldFeatures,
+		fieldPreference, fieldProto, fieldFeatures, fieldSessions, fieldLocks, fieldHolders,
+		fieldWaiters,
 	} {
 		name := appendStr(nil, f.String())
 		heads = append(heads,
@@ -182,6 +185,7 @@ func decoderBombs(size int) [][]byte {
 		append([]byte{0x93, 0xc4, 2, 0, 0, 0x00, 0xdd}, count...), // an object's versions
 		append(append(append([]byte{0x95}, standing...), 1, 0xa0, 0xdd), count...),
 		append([]byte{0x92, 0xdd}, count...), append([]byte{0x93, 0xa0, 0xdd}, count...))
+	heads = append(heads, metaBombs(count)...)
 	for _, head := range heads {
 		for _, f := range fill {
 			b := bytes.Clone(head)

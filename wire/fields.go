@@ -107,6 +107,7 @@ const (
 	fieldInstance
 	fieldLeft
 	fieldRefused
+	fieldAccepted
 	fieldCount
 
 	// lastRequestField is the last key of requests: those are told apart by a bit each.
@@ -214,6 +215,7 @@ var fieldNames = [fieldCount]string{
 	fieldInstance:       "instance",
 	fieldLeft:           "left",
 	fieldRefused:        "refused",
+	fieldAccepted:       "accepted",
 }
 
 func (f field) String() string { return fieldNames[f] }

@@ -74,6 +74,8 @@ func groupField(name []byte) field {
 		return fieldInstance
 	case "left":
 		return fieldLeft
+	case "accepted":
+		return fieldAccepted
 	case "refused":
 		return fieldRefused
 	}

@@ -68,8 +68,11 @@ func goldenGroups() []goldenGroup {
 	return []goldenGroup{
 		{"client_kv", "protocol.md", goldenKV()},
 		{"client_cluster", "protocol.md", goldenClusterMessages()},
+		{"client_locks", "protocol.md", goldenLocks()},
+		{"client_group", "protocol.md", goldenGroupMessages()},
 		{"frames", "protocol.md", goldenFrames()},
 		{"peer", "peer-protocol.md", goldenPeer()},
+		{"peer_meta", "peer-protocol.md", goldenMeta()},
 		{"records", "peer-protocol.md", goldenRecords()},
 	}
 }

@@ -28,6 +28,8 @@ const (
 	// longest value that a holder leaves with a lock.
 	MaxLockName  = 255
 	MaxLockValue = 4 << 10
+	// MaxHolder is the highest number of a holder.
+	MaxHolder = 1<<63 - 1
 	// MaxReason is the longest reason of a forced release, in bytes.
 	MaxReason = 255
 	// MinSessionTTLMS and MaxSessionTTLMS bound how long a session lives without being

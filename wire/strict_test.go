@@ -205,6 +205,7 @@ func TestLimitsAreWhatTheyLimit(t *testing.T) {
 func TestOtherEncodingsOfEveryClientMessageSayTheSame(t *testing.T) {
 	t.Parallel()
 	vectors := append(goldenKV(), goldenClusterMessages()...)
+	vectors = append(append(vectors, goldenLocks()...), goldenGroupMessages()...)
 	for _, g := range vectors {
 		d := msgpack.NewDecoder(bytes.NewReader(g.bytes))
 		v, err := d.DecodeInterface()
@@ -222,7 +223,7 @@ func TestOtherEncodingsOfEveryClientMessageSayTheSame(t *testing.T) {
 // The library's shortest encoding of each peer message is what this package writes.
 func TestPeerMessagesAreWhatTheLibraryWrites(t *testing.T) {
 	t.Parallel()
-	for _, g := range goldenPeer() {
+	for _, g := range append(goldenPeer(), goldenMeta()...) {
 		if g.name == "peer.chunk.params" { // its bin has a head of fixed size
 			continue
 		}
