@@ -3,7 +3,6 @@
 package locks
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 )
@@ -48,7 +47,7 @@ func (t *Table) Acquire(at At, c Acquire) Result {
 func (t *Table) admit(at At, s *session, c Acquire) Result {
 	h := &hold{
 		session: s, lock: t.makeLock(c.Name), number: c.Holder, kind: c.Kind,
-		permits: max(c.Permits, 1), value: bytes.Clone(c.Value), wait: c.Wait,
+		permits: max(c.Permits, 1), value: copyValue(c.Value), wait: c.Wait,
 	}
 	t.add(h)
 	if h.lock.admits(c.Kind) {
@@ -132,4 +131,12 @@ func (t *Table) full(s *session, l *lock, name, value int) string {
 		return tableFull
 	}
 	return ""
+}
+
+// copyValue takes a value out of its message, which is much larger. No value is nil.
+func copyValue(value []byte) []byte {
+	if len(value) == 0 {
+		return nil
+	}
+	return slices.Clone(value)
 }

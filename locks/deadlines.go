@@ -73,6 +73,18 @@ func (d *deadlines[K]) take(now time.Time) *deadline[K] {
 	return nil
 }
 
+// sort brings to their places the entries at the front that a renewal has moved.
+func (d *deadlines[K]) sort(now time.Time) {
+	for len(d.queue) > 0 {
+		e := d.queue[0]
+		if e.sorted.After(now) || !e.due.After(now) {
+			return
+		}
+		e.sorted = e.due
+		heap.Fix(&d.queue, 0)
+	}
+}
+
 // next is a time at which something may be due; before it, nothing is.
 func (d *deadlines[K]) next() (time.Time, bool) {
 	if len(d.queue) == 0 {

@@ -36,7 +36,7 @@ func (t *Table) Export() Data {
 	}
 }
 
-// Import returns the table that was exported as d. It keeps d's values and intervals.
+// Import returns the table that was exported as d. It shares the values of d alone.
 // The error wraps ErrDamaged and says what in d no table could have exported.
 func Import(d Data) (*Table, error) {
 	t := New()
@@ -74,7 +74,7 @@ func (t *Table) importSession(list []Session, i int) error {
 	from := list[i]
 	s := &session{
 		id: from.ID, name: from.Name, owner: from.Owner, ttl: from.TTL, created: from.Created,
-		done: finished{through: from.DoneThrough, above: from.Done},
+		done: finished{through: from.DoneThrough, above: append([]Interval(nil), from.Done...)},
 	}
 	switch {
 	case s.id.IsZero():

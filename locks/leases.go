@@ -114,6 +114,10 @@ func (l *Leases) Due(now time.Time, limit int) []SessionID {
 	return ids
 }
 
+// Sort makes Next exact where renewals have moved the nearest deadlines, and hands out
+// nothing: after it Next is past now only if Due has nothing.
+func (l *Leases) Sort(now time.Time) { l.sort(now) }
+
 // Next says when to ask Due again; false where there is nothing to wait for.
 func (l *Leases) Next() (time.Time, bool) {
 	next, ok := l.next()

@@ -3,7 +3,6 @@
 package locks
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -121,7 +120,7 @@ func (t *Table) SetValue(_ At, c SetValue) Result {
 		return overloaded(tableFull)
 	}
 	t.size += grows
-	h.value = bytes.Clone(c.Value)
+	h.value = copyValue(c.Value)
 	h.revision = c.Revision
 	return h.answer()
 }
