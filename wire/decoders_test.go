@@ -151,6 +151,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		_, _, _ = OpenRecord(before, b)
 		_, _ = OpenScanCursor(b, 1, nil)
+		_, _ = OpenNameCursor(b, MethodLockList, "")
 		_, _ = ParseError(string(b))
 	})
 }
