@@ -139,6 +139,7 @@ func confined() map[string][]string {
 		"github.com/jedib0t/":            {"cmd/dyno", "cmd/dyno-jepsen", "bench"},
 		"github.com/schollz/":            {"cmd/dyno", "cmd/dyno-jepsen", "bench"},
 		"github.com/HdrHistogram/":       {"cmd/dyno", "bench"},
+		"github.com/anishathalye/":       {"jepsen/checker"},
 		"log":                            {"gossip"},
 		"log/slog":                       nil,
 		"expvar":                         nil,

@@ -14,7 +14,7 @@ import (
 // checkAvailability asks that enough operations outside of outages were ok. Without it a
 // store that refuses everything would pass. What a majority can answer is counted for itself
 // too: an operation that demands more, or that one node alone was asked for, fails with any
-// node, or with that one.
+// node, or with that one. Locks answer to another majority, and are not counted.
 func checkAvailability(x *index) *Result {
 	r := &Result{Checker: "availability", Verdict: Valid}
 	out := outages(x.h.Events)
@@ -22,7 +22,7 @@ func checkAvailability(x *index) *Result {
 	nodes := make(map[string]share)
 	for i := range x.h.Ops {
 		op := &x.h.Ops[i]
-		if out.touch(op.Invoked, op.Completed) {
+		if op.Kind.Locks() || out.touch(op.Invoked, op.Completed) {
 			continue
 		}
 		n := nodes[op.Node]

@@ -38,7 +38,12 @@ func Check(h *history.History, cfg Config) (*Report, error) {
 	if x.has(counters) {
 		add(checkCounters(x))
 	}
-	add(checkAvailability(x))
+	if x.has(registers) || x.has(sets) || x.has(counters) {
+		add(checkAvailability(x))
+	}
+	if x.has(lockNames) || x.has(lockSessions) {
+		add(checkLocks(x)...)
+	}
 	return report, nil
 }
 
@@ -49,13 +54,19 @@ const (
 	registers family = 1 + iota
 	sets
 	counters
+	lockNames
+	lockSessions
 )
 
 func familyOf(k history.Kind) family {
-	switch k {
-	case history.Add, history.Members:
+	switch {
+	case k.Sessions():
+		return lockSessions
+	case k.Locks():
+		return lockNames
+	case k == history.Add || k == history.Members:
 		return sets
-	case history.Increment, history.Total:
+	case k == history.Increment || k == history.Total:
 		return counters
 	default:
 		return registers

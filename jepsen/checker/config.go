@@ -34,6 +34,15 @@ type Config struct {
 	// least MinOps operations.
 	MinAvailable float64
 	MinOps       int
+	// KeepSessions says that no session that its client keeps alive may be lost.
+	KeepSessions bool
+	// MinGrants is how many locks must have been granted in a run that asks for any.
+	MinGrants int
+	// MaxLockOps and MaxLockUnsure bound the operations of one lock, and the attempts of
+	// which something may take place at any time; LockTimeout the search for an order of all
+	// locks together.
+	MaxLockOps, MaxLockUnsure int
+	LockTimeout               time.Duration
 	// MaxWrites bounds the writes of one key.
 	MaxWrites int
 	// Keep is how many violations of each checker are told in full.
@@ -45,6 +54,8 @@ func DefaultConfig() Config {
 	return Config{
 		Strict: true, Final: true, MinAvailable: 0.8, MinOps: 50,
 		Grain: time.Millisecond, MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
+		// Legal histories of this size take milliseconds, and illegal ones still end.
+		MinGrants: 1, MaxLockOps: 300, MaxLockUnsure: 10, LockTimeout: 30 * time.Second,
 	}
 }
 
@@ -65,6 +76,12 @@ func (c *Config) Validate() error {
 	refuse(c.MinOps < 1, "MinOps is %d, must be at least 1", c.MinOps)
 	refuse(c.MaxWrites < 1 || c.MaxWrites > 64<<10,
 		"MaxWrites is %d, must be 1 to %d", c.MaxWrites, 64<<10)
+	refuse(c.MinGrants < 0, "MinGrants is %d, must not be negative", c.MinGrants)
+	refuse(c.MaxLockOps < 1 || c.MaxLockOps > 1<<12 || c.MaxLockUnsure < 0,
+		"MaxLockOps is %d, must be 1 to %d; MaxLockUnsure is %d, must not be negative",
+		c.MaxLockOps, 1<<12, c.MaxLockUnsure)
+	refuse(c.LockTimeout <= 0 || c.LockTimeout > time.Hour,
+		"LockTimeout is %v, must be above 0 and at most an hour", c.LockTimeout)
 	refuse(c.Keep < 1, "Keep is %d, must be at least 1", c.Keep)
 	return errors.Join(errs...)
 }

@@ -8,6 +8,9 @@
 //	set           keys with add and members: stable, lost, never read, stale
 //	counter       keys with increment and total: bounds
 //	availability  enough of the operations outside of outages were ok
+//	locks         locks and sessions: the rules below
+//	lock-order    each lock: there is an order of its operations in which a lock with fences
+//	              answers as this one did
 //
 // Every write has a value of its own, and its context lists the values that it was to
 // overwrite. The ancestors of a write, anc(w), are what its context lists, and their
@@ -41,6 +44,25 @@
 // only atomic reads promise anything, and theirs is a rule. All these hold for one session
 // whichever nodes it asks. Rule 7, on dots, needs the nodes' own trace, and is not here.
 //
+// The rules of locks. A grant lies between the beginning of its attempt and the answer,
+// and its hold ends with a release, by force, with its number or its session:
+//
+//	equal-fences     no two grants have one fence
+//	fence-order      fences grow in the order of the grants, of all locks together
+//	two-holders      between two grants that can not stand beside each other the first may
+//	                 have ended
+//	dead-session     nothing is granted to a session that is over
+//	released-nothing what a release found in place had been granted,
+//	released-twice   and is found by no other one
+//	lock-gone        what is held is not over before something may have ended it,
+//	session-gone     nor is a session: nothing ends it before its time to live has passed
+//	                 since the last renewal was sent, but its client
+//	late-loss        a client tells of a loss before its session may be over
+//	session-lost     no session is lost, where the run promises that (Config.KeepSessions)
+//
+// That a client claims to have its session (history.Lock.Lost) is taken for true, so that
+// it shows in two-holders where two of them claim to hold one lock.
+//
 // # Invariants
 //
 //   - I1 What can not be decided is [Unknown], never [Valid]: an empty history, a key without
@@ -49,9 +71,12 @@
 //     context may have covered all that it might have found, and at least what its own
 //     levels promise; a write that may have been made twice may stay once.
 //   - I3 Time grows as the history does, but for one factor: the writes of one key, squared,
-//     in bits. Config.MaxWrites bounds it; beyond it the verdict is Unknown.
-//   - I4 Verdicts, and the violations kept, depend on the history alone.
+//     in bits. Config.MaxWrites bounds it, as MaxLockOps and MaxLockUnsure do what is
+//     searched; beyond them the verdict is Unknown.
+//   - I4 Verdicts, and the violations kept, depend on the history alone; but that a search
+//     for an order which takes too long (Config.LockTimeout) ends as Unknown.
 //
 // For its own tests, and for those who want to see that it sees, [Generate] makes valid
-// histories from a model of replicas, and [Corruptors] spoil them.
+// histories from a model of replicas, and [Corruptors] spoil them; so do [GenerateLocks], from
+// a model of a group, and [LockCorruptors].
 package checker

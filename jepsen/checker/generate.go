@@ -68,10 +68,15 @@ type model struct {
 	keys  []*modelKey
 	procs []*modelProc
 
+	timeline
+	left int // operations still to begin
+}
+
+// timeline is what happens, one after the other.
+type timeline struct {
 	now    int64
 	events events
 	made   int // events so far: those of one time run in the order of their making
-	left   int // operations still to begin
 }
 
 // modelProc is a client with a session.
@@ -109,17 +114,17 @@ func (e *events) Pop() any {
 	return x
 }
 
-func (m *model) after(d int64, run func()) {
-	m.made++
-	heap.Push(&m.events, event{m.now + d, m.made, run})
+func (t *timeline) after(d int64, run func()) {
+	t.made++
+	heap.Push(&t.events, event{t.now + d, t.made, run})
 }
 
-func (m *model) step() bool {
-	if len(m.events) == 0 {
+func (t *timeline) step() bool {
+	if len(t.events) == 0 {
 		return false
 	}
-	e := heap.Pop(&m.events).(event)
-	m.now = e.at
+	e := heap.Pop(&t.events).(event)
+	t.now = e.at
 	e.run()
 	return true
 }
