@@ -19,6 +19,10 @@
 //
 // [Draw] draws one by its name, within what a plan asks for.
 //
+// [Locks] is a workload of another kind: its [LockStep]s are attempts at locks, done by the
+// [LockHolder]s of [LockClient]s through a [LockService]. The holders of one client share its
+// session, which one of them opens, closes, leaves and replaces. [RunLocks] does some steps.
+//
 // # Invariants
 //
 //   - I1 No value is written twice in a run whose sessions have clients of their own.
@@ -30,6 +34,12 @@
 //   - I4 A session's part of a counter holds all its increments that may have been done, so
 //     it never goes back and counts none twice, also where an outcome was unknown.
 //   - I5 What is kept for a session is bounded by the keys that its steps name.
+//
+//   - I6 No attempt at a lock has the number of another one of its session, and a lock that
+//     was asked for often, or has unknown outcomes, gets a new name ([LockNames]), so that
+//     its history can be searched.
+//   - I7 What an operation says of the client's belief (history.Lock.Lost) was so when it
+//     began.
 //
 // What it does not do: it sets no faults, and judges nothing.
 package workload
