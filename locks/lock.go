@@ -3,6 +3,7 @@
 package locks
 
 import (
+	"bytes"
 	"cmp"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (s *session) compare(o *session) int {
 	if c := strings.Compare(s.name, o.name); c != 0 {
 		return c
 	}
-	return strings.Compare(string(s.id[:]), string(o.id[:]))
+	return bytes.Compare(s.id[:], o.id[:])
 }
 
 // hold is an active number: a grant, or a place in a queue.
