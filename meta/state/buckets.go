@@ -3,7 +3,6 @@
 package state
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -53,8 +52,6 @@ func (c BucketCreate) carryOut(s *State, _ uint64) (Result, uint64) {
 	case len(s.buckets) >= MaxBuckets:
 		return refuse(CodeExhausted, "there are %d buckets, the most that can be; delete some",
 			MaxBuckets), 0
-	case s.issued.bucket == math.MaxUint32:
-		return refuse(CodeExhausted, "no bucket id is left"), 0
 	}
 	id, err := kv.MakeBucketID(s.generation, s.issued.bucket+1)
 	if err != nil {

@@ -3,7 +3,6 @@
 package state
 
 import (
-	"math"
 	"slices"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -65,7 +64,7 @@ func (c RegisterMember) apply(s *State, at locks.At) Result {
 
 // register gives the node a number and its store an instance.
 func (c RegisterMember) register(s *State, at locks.At) Result {
-	if len(s.members) >= MaxMembers || s.issued.node >= math.MaxUint16 {
+	if len(s.members) >= MaxMembers || s.issued.node >= maxNodes {
 		return refuse(CodeExhausted, "%d members were registered, and node numbers up to %d "+
 			"issued: there is no room for another", len(s.members), s.issued.node)
 	}

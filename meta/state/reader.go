@@ -130,7 +130,6 @@ func (r *reader) int() int64 {
 
 func (r *reader) uint32() uint32 { return uint32(r.upTo(math.MaxUint32)) }
 func (r *reader) uint16() uint16 { return uint16(r.upTo(math.MaxUint16)) }
-func (r *reader) uint8() uint8   { return uint8(r.upTo(math.MaxUint8)) }
 
 // size reads a number that is used as an int.
 func (r *reader) size() int { return int(r.upTo(math.MaxInt32)) }

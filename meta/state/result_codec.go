@@ -61,7 +61,9 @@ func DecodeResult(b []byte) (Result, error) {
 		r.fail("%#x are no parts of a result", parts)
 	}
 	if parts&partLock != 0 {
-		result.Lock = r.lockResult()
+		if result.Lock = r.lockResult(); result.Lock == (locks.Result{}) {
+			r.fail("the answer about a lock is empty")
+		}
 	}
 	if parts&partMember != 0 {
 		result.Member = r.member()

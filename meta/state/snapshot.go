@@ -110,6 +110,13 @@ func (s *State) checkIssued() error {
 	return nil
 }
 
+// The highest counters that kv.MakeID and kv.MakeBucketID take. None of them wraps around
+// in a state that was restored.
+const (
+	maxCounter       = 1<<48 - 1
+	maxBucketCounter = 1<<27 - 1
+)
+
 func (i issued) append(dst []byte) []byte {
 	dst = appendUint(dst, i.node)
 	dst = appendUint(dst, i.instance)
@@ -120,8 +127,9 @@ func (i issued) append(dst []byte) []byte {
 
 func (r *reader) issued() issued {
 	return issued{
-		node: r.uint32(), instance: r.uint(), raft: r.uint(), plan: r.uint(),
-		bucket: r.uint32(),
+		node: uint32(r.upTo(maxNodes)), instance: r.upTo(maxCounter),
+		raft: r.upTo(maxRaftCounter), plan: r.upTo(maxCounter),
+		bucket: uint32(r.upTo(maxBucketCounter)),
 	}
 }
 

@@ -138,7 +138,7 @@ const minSlot = 2
 
 // placements reads the placements of all partitions, whose number is known.
 func (r *reader) placements(partitions, replicas int) []ring.Placement {
-	if replicas < 1 || replicas > ring.MaxReplicas ||
+	if replicas < 1 || replicas > ring.MaxReplicas || partitions < 1 ||
 		partitions > len(r.b)/(1+minSlot*replicas) {
 		r.fail("%d partitions of %d replicas have %d bytes", partitions, replicas, len(r.b))
 		return nil
