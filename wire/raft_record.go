@@ -17,7 +17,6 @@ type RaftState struct {
 	Commit         uint64 // at least so much is committed
 	Base, BaseTerm uint64 // the entry before the first that is kept
 	Last           uint64 // the newest entry; Base where there is none
-	Snapshots      uint64 // the highest id of a snapshot's parts that was ever used
 }
 
 // RaftEntry is one entry of a raft log. Data aliases the record where decoded.
@@ -52,7 +51,7 @@ type SnapshotHead struct {
 }
 
 const (
-	raftStateFields = 9
+	raftStateFields = 8
 	raftEntryFields = 3
 	raftOpensFields = 2
 	raftPeerFields  = 3
@@ -97,7 +96,7 @@ func AppendRaftStateRecord(dst []byte, s *RaftState) []byte {
 	start := len(dst)
 	dst = append(beginRecord(dst), 0x90|raftStateFields)
 	for _, n := range [...]uint64{
-		s.Raft, s.Epoch, s.Term, s.Vote, s.Commit, s.Base, s.BaseTerm, s.Last, s.Snapshots,
+		s.Raft, s.Epoch, s.Term, s.Vote, s.Commit, s.Base, s.BaseTerm, s.Last,
 	} {
 		dst = appendUint(dst, n)
 	}
@@ -114,7 +113,7 @@ func DecodeRaftStateRecord(rec []byte) (s RaftState, err error) {
 	}
 	extra := r.tuple(raftStateFields)
 	for _, n := range [...]*uint64{
-		&s.Raft, &s.Epoch, &s.Term, &s.Vote, &s.Commit, &s.Base, &s.BaseTerm, &s.Last, &s.Snapshots,
+		&s.Raft, &s.Epoch, &s.Term, &s.Vote, &s.Commit, &s.Base, &s.BaseTerm, &s.Last,
 	} {
 		*n = r.uint64()
 	}

@@ -45,7 +45,7 @@ func raftRecords() []raftRecord {
 			return RaftState{
 				Raft: id.Draw(t, "raft"), Epoch: id.Draw(t, "epoch"), Term: id.Draw(t, "term"),
 				Vote: id.Draw(t, "vote"), Commit: commit, Base: base, BaseTerm: id.Draw(t, "base term"),
-				Last: commit + rapid.Uint64Range(0, 9).Draw(t, "last"), Snapshots: id.Draw(t, "ids"),
+				Last: commit + rapid.Uint64Range(0, 9).Draw(t, "last"),
 			}
 		}, func(v any) []byte { s := v.(RaftState); return AppendRaftStateRecord(nil, &s) },
 			func(b []byte) (any, error) { return DecodeRaftStateRecord(b) }},

@@ -52,6 +52,7 @@ func Rooms() []Room {
 		{Path: "rpc/memnet", Row: 4},
 		{Path: "gossip", Row: 5},
 		{Path: "replica", Row: 5},
+		{Path: "meta/seats", Row: 4, Core: true},
 		{Path: "meta", Row: 5},
 		{Path: "handoff", Row: 6},
 		{Path: "antientropy/exchange", Row: 6},

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meta
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+
+	"github.com/dyno-kv/dyno/internal/invariant"
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/meta/state"
+)
+
+// Bounds of raft.
+const (
+	// maxAppend is how much an append message carries, beyond its first entry.
+	maxAppend = 256 << 10
+	// maxInflightAppends is how many of them are on their way to a seat, maxInflightBytes
+	// how much.
+	maxInflightAppends = 128
+	maxInflightBytes   = 4 << 20
+	// maxUncommitted is how much a leader appends that is not committed.
+	maxUncommitted = 4 << 20
+	// stepsAtOnce is how many calls of others are stepped before what follows from them is
+	// stored: one sync for all.
+	stepsAtOnce = 16
+	// eventQueue bounds what is told to the loop by its helpers, who wait beyond it.
+	eventQueue = 16
+)
+
+// event is something that a helper of the loop tells it: one of the fields is set.
+type event struct {
+	refused  *refusal
+	sent     *snapshotSent
+	written  *snapshotFile // by this member
+	received *snapshotFile // from another seat
+	resign   bool
+}
+
+// refusal is a seat's word that it does not take this one.
+type refusal struct {
+	by, own state.RaftID
+	verdict kv.Verdict
+	why     string
+}
+
+// snapshotSent tells how the sending of a snapshot went.
+type snapshotSent struct {
+	to  state.RaftID
+	err error
+}
+
+// loop is the state of the engine's loop. All of it is owned by the goroutine of
+// engine.run, or by openEngine before that.
+type loop struct {
+	e     *engine
+	store *logStore
+
+	raft  state.RaftID
+	node  *raft.RawNode // nil where this member has no seat, or does not take part in it
+	seats *pb.ConfState // as of applied
+	// applied is the last entry that raft has handed out. The machine may be ahead, where a
+	// tail has fed it before.
+	applied uint64
+	fed     bool
+	refused string
+	// silentUntil is when a seat takes part at the latest: see mayAct.
+	silentUntil time.Time
+	acting      bool
+
+	soft raft.SoftState
+	led  leadership
+
+	// Of a leader.
+	seq       uint64 // numbers entries and rounds of this life
+	waiting   []*proposal
+	inFlight  map[uint64]*batch
+	readers   []*readRequest
+	rounds    map[uint64][]*readRequest
+	heard     map[state.RaftID]time.Time // when a seat was heard last
+	ledSince  time.Time
+	match     map[state.RaftID]uint64 // of the seats, at the last tick; never changed
+	seatsBusy int                     // ticks that it yet waits for its last step about seats
+
+	// A snapshot that this member is writing, one that it was sent, and the state that it
+	// sends to others.
+	writing  bool
+	received *snapshotFile
+	sending  *snapshotJob
+	unsent   []state.RaftID // seats to which a snapshot could not even begin to be sent
+	changing bool           // a change of seats is being applied
+
+	hashes hashes
+}
+
+// restart makes the raft node of the seat that the store has. snapshot is the newest.
+func (l *loop) restart(snapshot []byte) error {
+	l.raft = state.RaftID(l.store.state.Raft)
+	l.applied, l.seats = l.store.head.Index, seatsOf(&l.store.head)
+	l.refused, l.acting = "", false
+	if l.store.head.Index > 0 {
+		err := l.e.env.machine.restore(l.store.head.Index, l.store.head.Term, snapshot)
+		if err != nil {
+			return fmt.Errorf("meta: the newest snapshot: %w", err)
+		}
+	}
+	// A seat with an empty log has nothing for the machine until a leader has found it.
+	l.fed = l.store.state.Last > 0
+	var err error
+	if broken := guard(func() { l.node, err = raft.NewRawNode(l.raftConfig()) }); broken != nil {
+		return broken
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBrokenRaft, err)
+	}
+	l.soft = raft.SoftState{}
+	l.introduce()
+	return nil
+}
+
+func (l *loop) raftConfig() *raft.Config {
+	cfg := &l.e.cfg
+	return &raft.Config{
+		ID: uint64(l.raft), Storage: l.store, Applied: l.applied,
+		ElectionTick: cfg.ElectionTicks, HeartbeatTick: cfg.HeartbeatTicks,
+		PreVote: true, CheckQuorum: true, ReadOnlyOption: raft.ReadOnlySafe,
+		// A follower does not know whether its proposal arrives; the services forward.
+		DisableProposalForwarding: true,
+		StepDownOnRemoval:         true,
+		MaxSizePerMsg:             maxAppend, MaxCommittedSizePerReady: 4 * maxAppend,
+		MaxInflightMsgs: maxInflightAppends, MaxInflightBytes: maxInflightBytes,
+		MaxUncommittedEntriesSize: maxUncommitted,
+		Logger:                    newRaftLogger(l.e.log.With(zap.Stringer("raft-id", l.raft))),
+	}
+}
+
+// begin starts the time in which a seat takes no part yet.
+func (l *loop) begin() {
+	if l.node != nil {
+		l.introduce()
+	}
+}
+
+// introduce tells gate and links who this member is now.
+func (l *loop) introduce() {
+	own := state.RaftID(0)
+	if l.node != nil {
+		own = l.raft
+	}
+	l.e.gate.become(own, raftIDs(l.seats))
+	l.e.links.become(identity{raft: own, opens: l.store.opens, term: l.store.state.Term})
+	now := time.Now()
+	l.silentUntil = now.Add(time.Duration(2*l.e.cfg.ElectionTicks) * l.e.cfg.Tick)
+	l.e.links.follow(raftIDs(l.seats), now)
+}
+
+// leave ends this member's part in raft; what is stored stays.
+func (l *loop) leave(why string) {
+	l.lose()
+	l.node, l.fed, l.refused = nil, false, why
+	l.received, l.sending = nil, nil
+	l.introduce()
+}
+
+// mayAct reports whether a seat takes part yet. After each start it waits until all other
+// seats have accepted its store, or for two elections: of those that were up while it was
+// rolled back one says so, and it must not vote or acknowledge before it has heard that.
+func (l *loop) mayAct(now time.Time) bool {
+	if !l.acting && l.node != nil {
+		l.acting = !now.Before(l.silentUntil) || l.e.gate.acceptedByAll()
+	}
+	return l.acting && l.node != nil
+}
+
+func (l *loop) leads() bool { return l.node != nil && l.led.Leads }
+
+// run is the loop: whatever happens is followed by storing, sending and applying what
+// follows from it.
+func (l *loop) run(ctx context.Context) error {
+	e := l.e
+	ticker := time.NewTicker(e.cfg.Tick)
+	defer ticker.Stop()
+	if err := l.settle(); err != nil {
+		return err
+	}
+	for {
+		proposals := e.proposals
+		if !l.wants() {
+			proposals = nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			l.abandon()
+			return nil
+		case now := <-ticker.C:
+			err = l.tick(now)
+		case in := <-e.inbox:
+			err = l.stepAll(in)
+		case p := <-proposals:
+			l.take(p)
+		case r := <-e.reads:
+			l.takeRead(r)
+		case ev := <-e.events:
+			err = l.hear(ev)
+		case <-e.links.lostSome:
+			err = l.reportLost()
+		}
+		if err == nil {
+			err = l.settle()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// settle proposes what waits and handles all that raft is ready for.
+func (l *loop) settle() error {
+	if l.node != nil && l.mayAct(time.Now()) {
+		if err := l.gather(l.e.proposals); err != nil {
+			return err
+		}
+		if err := l.confirm(l.e.reads); err != nil {
+			return err
+		}
+		if err := l.ready(); err != nil {
+			return err
+		}
+	}
+	l.publish()
+	return nil
+}
+
+// tick passes a unit of the group's time.
+func (l *loop) tick(now time.Time) error {
+	if err := l.reconsider(); err != nil {
+		return err
+	}
+	if l.node == nil {
+		return nil
+	}
+	l.e.links.follow(raftIDs(l.seats), now)
+	if !l.mayAct(now) {
+		return nil
+	}
+	if err := guard(l.node.Tick); err != nil {
+		return err
+	}
+	if err := l.ready(); err != nil {
+		return err
+	}
+	l.measure()
+	return l.tendSeats(now)
+}
+
+// stepAll gives raft what others sent, and what else waits of it.
+func (l *loop) stepAll(in inbound) error {
+	for range stepsAtOnce {
+		if err := l.stepCall(in); err != nil {
+			return err
+		}
+		select {
+		case in = <-l.e.inbox:
+		default:
+			return nil
+		}
+	}
+	return l.stepCall(in)
+}
+
+func (l *loop) stepCall(in inbound) error {
+	if !l.mayAct(time.Now()) {
+		return nil // as if it had been lost on its way
+	}
+	if l.leads() {
+		l.heard[in.from] = time.Now()
+	}
+	for _, m := range in.messages {
+		if err := l.step(m); err != nil {
+			return err
+		}
+		if l.node == nil {
+			return nil // it has left meanwhile
+		}
+	}
+	return l.hashes.told(in.hash)
+}
+
+func (l *loop) step(m *pb.Message) error {
+	if state.RaftID(m.GetTo()) != l.raft {
+		return nil
+	}
+	switch m.GetType() {
+	case pb.MsgHeartbeat:
+		if forgot, err := l.hasForgotten(m); forgot || err != nil {
+			return err
+		}
+	case pb.MsgSnap:
+		if here, err := l.hasReceived(m); !here || err != nil {
+			return err // as if it had been lost: the leader sends it again
+		}
+	}
+	return guard(func() { _ = l.node.Step(m) }) // an error says that raft ignores it
+}
+
+// hasForgotten reports whether the leader knows of entries that this store has
+// acknowledged and does not have: it was rolled back without being opened in between. Raft
+// would panic.
+func (l *loop) hasForgotten(m *pb.Message) (bool, error) {
+	if m.GetCommit() <= l.store.state.Last || m.GetTerm() < l.store.state.Term {
+		return false, nil
+	}
+	if err := l.ready(); err != nil { // what was stepped before may have brought them
+		return false, err
+	}
+	if l.node == nil || m.GetCommit() <= l.store.state.Last || m.GetTerm() < l.store.state.Term {
+		return false, nil
+	}
+	l.e.log.Error("the raft log lacks entries that were acknowledged: the directory was rolled back",
+		zap.Uint64("last-index", l.store.state.Last), zap.Uint64("known-index", m.GetCommit()))
+	l.leave("its raft log was rolled back")
+	return true, nil
+}
+
+// hasReceived reports whether what a snapshot message announces is here.
+func (l *loop) hasReceived(m *pb.Message) (bool, error) {
+	meta := m.GetSnapshot().GetMetadata()
+	for {
+		if f := l.received; f != nil && f.head.Index == meta.GetIndex() &&
+			f.head.Term == meta.GetTerm() {
+			return l.node != nil, nil
+		}
+		select {
+		case ev := <-l.e.events: // the keeper has told of it before the message was sent
+			if err := l.hear(ev); err != nil {
+				return false, err
+			}
+		default:
+			l.e.log.Info("a snapshot was announced and is not here",
+				zap.Uint64("index", meta.GetIndex()))
+			return false, nil
+		}
+	}
+}
+
+// hear takes an event.
+func (l *loop) hear(ev event) error {
+	switch {
+	case ev.refused != nil:
+		l.hearRefusal(ev.refused)
+	case ev.sent != nil:
+		return l.reportSnapshot(ev.sent)
+	case ev.written != nil:
+		return l.compact(ev.written)
+	case ev.received != nil:
+		l.received = ev.received
+	case ev.resign:
+		return l.resign()
+	default:
+		invariant.Unreachable("an event has one of its fields")
+	}
+	return nil
+}
+
+func (l *loop) hearRefusal(r *refusal) {
+	if l.node == nil || r.own != l.raft {
+		return // of another life
+	}
+	l.e.log.Warn("this member's seat is not accepted; it waits for a new raft id",
+		zap.Stringer("by-raft-id", r.by), zap.Stringer("verdict", r.verdict), zap.String("why", r.why))
+	l.leave(r.why)
+}
+
+// reportLost tells raft of messages that were lost.
+func (l *loop) reportLost() error {
+	lost := l.e.links.takeLost()
+	if l.node == nil {
+		return nil
+	}
+	return guard(func() {
+		for _, id := range lost {
+			l.node.ReportUnreachable(uint64(id))
+		}
+	})
+}
+
+// raftIDs returns all seats of a configuration, in order.
+func raftIDs(seats *pb.ConfState) []state.RaftID {
+	return idsOf(slices.Concat(
+		seats.GetVoters(), seats.GetLearners(), seats.GetVotersOutgoing(), seats.GetLearnersNext()))
+}
