@@ -37,12 +37,17 @@ type Config struct {
 	// Address tells where a member listens now, fresher than the group's state: gossip
 	// knows of a restart on another port first. "": not known. nil: nobody to ask.
 	Address func(kv.NodeID) string
+	// Alive tells whether a member seems to be up, as gossip sees it: only such a one is
+	// given a seat. It is a hint.
+	Alive func(kv.NodeID) bool
 	// Seats are members to ask while nothing is known of the group: those whom the node
 	// registered through.
 	Seats []Seat
 	// Rand draws pauses. Open takes it over.
 	Rand *rand.Rand
 
+	// Engine is how this member behaves as a seat.
+	Engine EngineConfig
 	// CallTimeout bounds a call to the group whose context has no deadline.
 	CallTimeout time.Duration
 	// TryTimeout bounds one try of such a call: so long a leader that is paused, or cut
@@ -64,6 +69,7 @@ type Config struct {
 // DefaultConfig leaves who the member is, and what it stands on, to be set.
 func DefaultConfig() Config {
 	return Config{
+		Engine:       DefaultEngineConfig(),
 		CallTimeout:  5 * time.Second, // that of a request of a client
 		TryTimeout:   1500 * time.Millisecond,
 		TailWait:     2 * time.Second,
@@ -76,7 +82,7 @@ func DefaultConfig() Config {
 
 // Validate returns all that is wrong with c, joined.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Engine.Validate()}
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("meta: "+format, args...))
@@ -87,6 +93,7 @@ func (c Config) Validate() error {
 	check(len(c.Opens) > 0, "Opens is empty; open the store first")
 	check(c.Control != nil, "Control is nil")
 	check(c.Dial != nil && c.Hello != nil, "Dial and Hello must be set")
+	check(c.Alive != nil, "Alive is nil")
 	check(c.Rand != nil, "Rand is nil")
 	check(c.CallTimeout > 0, "CallTimeout is %v, must be positive", c.CallTimeout)
 	check(c.TryTimeout >= 100*time.Millisecond,

@@ -4,6 +4,12 @@ package meta
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,74 +18,209 @@ import (
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/rpc"
+	"github.com/dyno-kv/dyno/wire"
 )
+
+// settlePatience is how long Do waits for this member to see what it changed. A member
+// that is further behind than this learns it when it catches up.
+const settlePatience = time.Second
 
 // Group is this member's part in the metadata group, as a seat or as a client of it: which
 // of the two changes while it runs, and nobody who uses a Group has to know. Its methods
 // may be called from any goroutine.
-type Group struct{}
+type Group struct {
+	// Immutable after Open.
+	cfg      Config
+	log      *zap.Logger
+	desk     *desk
+	views    *views
+	machine  *machine
+	engine   consensus
+	caller   caller
+	links    *links
+	hints    hints
+	confirms confirms
+	renewals *renewals
+	tail     *tail
+	shelf    *shelf
+	pulls    *pulls
+	offices  chan leadership        // size 1: only the newest counts
+	office   atomic.Pointer[office] // nil unless this member leads, and has armed
+
+	random sync.Mutex // guards rand
+	rand   *rand.Rand
+
+	serving serving
+}
+
+// consensus is the engine, as the services see it.
+type consensus interface {
+	run(ctx context.Context) error
+	standing() *engineStatus
+	propose(ctx context.Context, commands [][]byte) ([]state.Result, uint64, error)
+	readIndex(ctx context.Context) (index, term uint64, err error)
+	// handle answers a call that is the engine's. It never waits.
+	handle(call *rpc.Call)
+}
 
 // Open reads what this member keeps of the group, and starts nothing. From here on View
 // answers with the last view that was kept; calls to the group fail until Run runs.
-func Open(cfg Config, log *zap.Logger) (*Group, error) { return nil, ErrNoLeader }
+func Open(cfg Config, log *zap.Logger) (*Group, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	g := newGroup(cfg, log)
+	if err := g.views.load(cfg.Control, cfg.Cluster); err != nil {
+		return nil, err
+	}
+	e, err := openEngine(cfg.Engine, engineEnv{
+		node: cfg.Node, open: cfg.Opens[len(cfg.Opens)-1], control: cfg.Control,
+		machine: g.machine, dial: cfg.Dial, hello: cfg.Hello, rand: g.fork(),
+		address: g.address, alive: cfg.Alive, lead: g.appoint,
+	}, log.Named("engine"))
+	if err != nil {
+		return nil, err
+	}
+	g.engine = seated{e}
+	return g, nil
+}
+
+// seated is the engine as a consensus.
+type seated struct{ *engine }
+
+func (s seated) standing() *engineStatus { return s.status.Load() }
+
+func (s seated) handle(call *rpc.Call) {
+	switch string(call.Method) {
+	case wire.MethodMetaHello:
+		s.handleHello(call)
+	case wire.MethodMetaStep:
+		s.handleStep(call)
+	case wire.MethodMetaSnapshot:
+		s.handleSnapshot(call)
+	}
+}
+
+// newGroup makes the services, which have no engine yet.
+func newGroup(cfg Config, log *zap.Logger) *Group {
+	g := &Group{
+		cfg: cfg, log: log, desk: newDesk(cfg.Parked), views: &views{},
+		offices: make(chan leadership, 1), rand: cfg.Rand,
+	}
+	g.machine = newMachine(g.desk, g.views)
+	g.links = newLinks(cfg.Dial, cfg.Hello, g.address, g.fork(), log.Named("links"))
+	g.caller = g.links
+	g.confirms.read = func(ctx context.Context) (uint64, uint64, error) {
+		return g.engine.readIndex(ctx)
+	}
+	g.confirms.spawn, g.confirms.timeout = g.serving.spawn, cfg.TryTimeout
+	g.renewals = newRenewals(g)
+	g.tail = &tail{group: g}
+	g.shelf = &shelf{machine: g.machine}
+	g.pulls = newPulls(g)
+	return g
+}
+
+// fork is a source of random numbers for a part that owns it.
+func (g *Group) fork() *rand.Rand {
+	g.random.Lock()
+	defer g.random.Unlock()
+	return rand.New(rand.NewPCG(g.rand.Uint64(), g.rand.Uint64()))
+}
 
 // Run takes part until ctx ends. It returns nil then, and an error where this member can
 // not go on: its disk fails, or its copy of the state has halted. When it returns no
 // goroutine of the group is left, and every call has been answered.
-func (g *Group) Run(ctx context.Context) error { return nil }
+func (g *Group) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	g.serving.begin(ctx)
+	var parts sync.WaitGroup
+	var faults error
+	var mu sync.Mutex // guards faults
+	start := func(part func(context.Context) error) {
+		parts.Go(func() {
+			err := part(ctx)
+			if err == nil && ctx.Err() == nil {
+				err = errors.New("meta: a part of the group ended by itself")
+			}
+			if err != nil {
+				mu.Lock()
+				faults = errors.Join(faults, err)
+				mu.Unlock()
+				cancel(err)
+			}
+		})
+	}
+	for _, part := range []func(context.Context) error{
+		g.engine.run, g.links.run, g.tail.run, g.renewals.run, g.pulls.run, g.keepViews,
+		g.lead, g.shelf.run,
+	} {
+		start(part)
+	}
+	<-ctx.Done()
+	g.serving.end()
+	parts.Wait()
+	return faults
+}
+
+// appoint is told by the engine of every change of leadership; it never waits. What was
+// told before and has not been taken up is past.
+func (g *Group) appoint(office leadership) {
+	for {
+		select {
+		case g.offices <- office:
+			return
+		default:
+		}
+		select {
+		case <-g.offices:
+		default:
+		}
+	}
+}
 
 // View is the newest view that this member knows; nil before it knows any. It is durable
 // before long: a member that starts without the group begins with it.
-func (g *Group) View() *state.View { return nil }
+func (g *Group) View() *state.View { return g.views.newest.Load() }
 
 // Watch returns a channel that has a token whenever View has changed since the last one
 // was taken, and at first. The function ends the watch.
-func (g *Group) Watch() (<-chan struct{}, func()) { return nil, nil }
-
-// Hear says that a member knows the ring of a version. Where that is newer than View's,
-// and stays so for a moment, Run pulls the view from that member. It never waits.
-func (g *Group) Hear(version uint64, from kv.NodeID) {}
+func (g *Group) Watch() (<-chan struct{}, func()) { return g.views.watch() }
 
 // Do has the group carry out a command and returns its result. It is tried again, with
 // whoever leads, until ctx ends. Then the error wraps ErrNoLeader where the command was
 // surely not proposed, and ErrUnknown where it was, perhaps. What the command changed in
 // View, View knows when Do returns, unless this member is far behind.
 func (g *Group) Do(ctx context.Context, c state.Command) (state.Result, error) {
-	return state.Result{}, ErrNoLeader
+	results, index, err := g.propose(ctx, [][]byte{state.AppendCommand(nil, c)})
+	if err != nil {
+		return state.Result{}, err
+	}
+	if results[0].Lock.Code == 0 {
+		g.machine.awaitFor(ctx, index, settlePatience)
+	}
+	return results[0], nil
 }
 
 // Barrier waits until this member has applied all that the group had committed when
 // Barrier was called: what Read shows afterwards is not stale. The error wraps
 // ErrNoLeader: a barrier proposes nothing.
-func (g *Group) Barrier(ctx context.Context) (index uint64, err error) { return 0, ErrNoLeader }
+func (g *Group) Barrier(ctx context.Context) (index uint64, err error) {
+	ctx, cancel := g.bounded(ctx)
+	defer cancel()
+	if index, err = g.readIndex(ctx); err != nil {
+		return 0, err
+	}
+	if err := g.machine.await(ctx, index); err != nil {
+		return 0, fmt.Errorf("%w: this member has not applied entry %d: %w", ErrNoLeader, index, err)
+	}
+	return index, nil
+}
 
 // Read shows the state to f, which must neither change nor keep it, nor wait. What it
 // shows is as old as this member is behind; a member that knows no state yet shows nil.
-func (g *Group) Read(f func(*state.State)) {}
-
-// Acquire asks for a lock, and waits until it is granted, or refused, or poll is over: then
-// the answer is locks.CodeQueued, and the place in the queue is kept for the next call
-// with the same session and holder. poll is at most MaxPoll. Errors are those of Do, and
-// ErrOverloaded. Where ctx ends while the lock is waited for the error is ctx's, and the
-// place is kept.
-func (g *Group) Acquire(
-	ctx context.Context, a locks.Acquire, poll time.Duration,
-) (locks.Result, error) {
-	return locks.Result{}, ErrNoLeader
-}
-
-// Renew keeps a session alive: it has its full TTL from some moment after the call on. It
-// waits for the batch that carries it, which is a sixth of the TTL or more. The error
-// wraps ErrSessionExpired where the group does not know the session, and ErrNoLeader where
-// ctx ended before a leader answered; the session may then be alive or not.
-func (g *Group) Renew(ctx context.Context, id locks.SessionID) error { return ErrNoLeader }
-
-// MaxPoll is the longest that Acquire waits.
-const MaxPoll = 30 * time.Second
-
-// HandlePeer answers a call of another member: those whose methods begin with "meta.".
-// It never waits; ctx is that of the call's connection.
-func (g *Group) HandlePeer(ctx context.Context, call *rpc.Call) {}
+func (g *Group) Read(f func(*state.State)) { g.machine.read(f) }
 
 // Role is what a member is in the group.
 type Role uint8
@@ -93,24 +234,14 @@ const (
 	RoleVoter
 )
 
-func (r Role) String() string {
-	switch r {
-	case RoleClient:
-		return "client"
-	case RoleLearner:
-		return "learner"
-	case RoleVoter:
-		return "voter"
-	default:
-		return "none"
-	}
-}
+func (r Role) String() string { return role(r).String() }
 
 // Status is what a member says of itself and the group, for people.
 type Status struct {
 	Node       kv.NodeID
 	Role       Role
 	Raft       state.RaftID // 0 without a seat
+	Refused    string       // why the group does not take this member's seat; "" where it does
 	Leader     kv.NodeID    // as far as this member knows; 0: none
 	Term       uint64
 	Applied    uint64 // the index that this member has applied
@@ -118,8 +249,6 @@ type Status struct {
 	Generation kv.Generation
 	// Source is whom this member tails; 0: nobody.
 	Source kv.NodeID
-	// Armed says that this member leads, and keeps sessions.
-	Armed bool
 	// Parked is how many waits for locks are open here.
 	Parked int
 	// Locks counts what the lock table has.
@@ -134,7 +263,35 @@ type SeatStatus struct {
 	Raft  state.RaftID
 	Peer  string
 	Voter bool
+	Match uint64 // how far its log is known to agree; 0: not known here
 }
 
 // Status tells how things stand.
-func (g *Group) Status() Status { return Status{} }
+func (g *Group) Status() Status {
+	engine := g.engine.standing()
+	s := Status{
+		Node: g.cfg.Node, Role: Role(engine.Role), Raft: engine.Raft, Refused: engine.Refused,
+		Leader: engine.Leader, Term: engine.Term, Committed: engine.Commit,
+		Source: g.tail.current(), Parked: g.desk.count(),
+	}
+	if s.Leader == 0 {
+		s.Leader = g.hints.get()
+	}
+	g.machine.read(func(st *state.State) {
+		if st == nil {
+			return
+		}
+		s.Applied, s.Generation, s.Locks = st.Index(), st.Generation(), st.Locks().Counts()
+		for _, m := range st.Members() {
+			if m.Raft == 0 {
+				continue
+			}
+			s.Seats = append(s.Seats, SeatStatus{
+				Node: m.ID, Raft: m.Raft, Peer: m.Peer, Match: engine.Match[m.Raft],
+				Voter: slices.Contains(engine.Voters, m.Raft),
+			})
+		}
+	})
+	s.Committed = max(s.Committed, s.Applied)
+	return s
+}

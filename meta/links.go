@@ -72,7 +72,7 @@ func newLinks(
 
 // run keeps the connections until ctx ends; when it returns they are closed. Calls fail
 // while it does not run.
-func (l *links) run(ctx context.Context) {
+func (l *links) run(ctx context.Context) error {
 	l.setLife(ctx)
 	ticker := time.NewTicker(linkIdle / 2)
 	defer ticker.Stop()
@@ -85,6 +85,7 @@ func (l *links) run(ctx context.Context) {
 	}
 	l.setLife(nil)
 	l.lives.Wait()
+	return nil
 }
 
 func (l *links) setLife(ctx context.Context) {
