@@ -4,7 +4,6 @@ package checker
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/anishathalye/porcupine"
 
@@ -88,60 +87,41 @@ type lockStep struct {
 	again, late bool
 }
 
-// lockModel is a lock with fences. What is not known to have taken place leaves both states.
+// lockModel is a lock with fences. What may never have taken place needs no second state:
+// it may stand behind all that it would have changed, and an attempt behind what ended it.
 func lockModel() porcupine.Model {
-	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{lockState{}} },
-		Step: func(state, input, _ any) []any {
-			var out []any
-			for _, s := range input.(*lockStep).next(state.(lockState)) {
-				out = append(out, s)
-			}
-			return out
-		},
+	return porcupine.Model{
+		Init: func() any { return lockState{} },
+		Step: func(state, input, _ any) (bool, any) { return input.(*lockStep).next(state.(lockState)) },
 	}
-	return m.ToModel()
 }
 
-// next are the states that the operation may leave; none: it can not be here.
-func (t *lockStep) next(s lockState) []lockState {
+// next is the state that the operation leaves, and whether it can be here.
+func (t *lockStep) next(s lockState) (bool, lockState) {
 	if t.kind == history.Acquire {
 		return t.acquire(s)
 	}
 	gone := s.without(t.holder, t.late)
 	switch {
 	case t.released: // it was in place
-		if !s.held.has(t.holder) {
-			return nil
-		}
-		return []lockState{gone}
-	case !t.sure:
-		return slices.Compact([]lockState{s, gone})
-	case t.kind == history.Cancel || t.kind == history.SessionClose || t.again:
-		return []lockState{gone} // whether it was in place or not
+		return s.held.has(t.holder), gone
+	case !t.sure || t.kind == history.Cancel || t.kind == history.SessionClose || t.again:
+		return true, gone // whether it was in place or not
 	default: // a release that found nothing
-		if s.held.has(t.holder) {
-			return nil
-		}
-		return []lockState{s}
+		return !s.held.has(t.holder), s
 	}
 }
 
-func (t *lockStep) acquire(s lockState) []lockState {
+func (t *lockStep) acquire(s lockState) (bool, lockState) {
+	can := s.free(t.shared) && !s.held.has(t.holder) && !s.finished.has(t.holder)
 	switch {
 	case t.refused:
-		if s.held == "" {
-			return nil
-		}
-		return []lockState{s}
+		return s.held != "", s
 	case t.sure:
-		if !s.free(t.shared) || t.fence <= s.fence || s.held.has(t.holder) {
-			return nil
-		}
-		return []lockState{s.granted(t.holder, t.shared, t.fence)}
-	case !s.free(t.shared) || s.held.has(t.holder) || s.finished.has(t.holder):
-		return []lockState{s}
+		return can && t.fence > s.fence, s.granted(t.holder, t.shared, t.fence)
+	case can:
+		return true, s.granted(t.holder, t.shared, 0)
 	default:
-		return []lockState{s, s.granted(t.holder, t.shared, 0)}
+		return true, s
 	}
 }

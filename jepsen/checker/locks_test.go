@@ -158,6 +158,11 @@ func TestALockHasOneHolderAtATime(t *testing.T) {
 			s.ends(history.SessionLost, "a", 30, 31)
 			s.release("a1", 5, 156, 160, lost)
 		}), two, nil},
+		{"released when its session may have been over, after another grant", func(s *lockScript) {
+			s.acquire("a1", 5, 10, 11)
+			s.acquire("b1", 6, 120, 125, lost)
+			s.release("a1", 5, 156, 160, lost)
+		}, two, nil},
 		{"released, perhaps", second(func(s *lockScript) { s.release("a1", 5, 20, 21, unknown) }), "", nil},
 		{"a release that was refused", second(func(s *lockScript) {
 			s.release("a1", 5, 20, 21, fail, notReleased)

@@ -159,8 +159,7 @@ func (s *lockSearch) acquire(
 		until = min(until, next[at], r.grants[at].endBy)
 	}
 	over := lockStep{
-		kind: history.SessionClose, holder: s.holders[who], sure: until == session.over,
-		late: s.late[s.holders[who]],
+		kind: history.SessionClose, holder: s.holders[who], late: s.late[s.holders[who]],
 	}
 	s.add(i, &over, session.endsFrom(), until)
 }

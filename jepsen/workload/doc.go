@@ -26,18 +26,23 @@
 // # Invariants
 //
 //   - I1 No value is written twice in a run whose sessions have clients of their own.
+//
 //   - I2 A write is sent with a context exactly if its operation is not blind; then the
 //     operation lists all that the context came from.
+//
 //   - I3 Every operation that was begun is recorded once, also where its session was ended
 //     meanwhile. One that can not be recorded, or shows what no session has written, is an
 //     error of the run.
+//
 //   - I4 A session's part of a counter holds all its increments that may have been done, so
 //     it never goes back and counts none twice, also where an outcome was unknown.
+//
 //   - I5 What is kept for a session is bounded by the keys that its steps name.
 //
 //   - I6 No attempt at a lock has the number of another one of its session, and a lock that
 //     was asked for often, or has unknown outcomes, gets a new name ([LockNames]), so that
 //     its history can be searched.
+//
 //   - I7 What an operation says of the client's belief (history.Lock.Lost) was so when it
 //     began.
 //
