@@ -185,7 +185,7 @@ func (d *decision) promote() (Step, bool) {
 	}
 	for _, s := range d.Seats {
 		caughtUp := s.Match >= d.First && s.Match+CaughtUp >= d.Last
-		if !s.Voter && caughtUp && d.answers(s) && d.owned(s.Raft) && d.safeWith() {
+		if !s.Voter && caughtUp && d.answers(s) && d.owned(s.Raft) {
 			return Step{Kind: Promote, Raft: s.Raft}, true
 		}
 	}

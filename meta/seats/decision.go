@@ -115,10 +115,8 @@ func majority(voters int) int { return voters/2 + 1 }
 
 func (d *decision) hasMajority() bool { return d.answering() >= majority(d.voters()) }
 
-// safeWith reports whether a majority answers with one more voter, which does.
-func (d *decision) safeWith() bool { return d.answering()+1 >= majority(d.voters()+1) }
-
-// safeWithout reports whether a majority answers without a voter.
+// safeWithout reports whether a majority answers without a voter. (With one more that
+// answers one always does.)
 func (d *decision) safeWithout(s Seat) bool {
 	answering := d.answering()
 	if d.answers(s) {
