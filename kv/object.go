@@ -105,4 +105,18 @@ func (o Object) LatestStamp() Stamp {
 	return latest
 }
 
+// Winner is the version of the highest stamp, and of equal ones that of the highest dot;
+// false where there is none. The order is total, so all who merged the same name the same
+// winner, and an object that learns of more versions goes on to a higher one only. It
+// decides what an lww bucket shows, never what is kept (TRAPS C12).
+func (o Object) Winner() (Version, bool) {
+	var winner Version
+	for i, v := range o.Versions { // in order of dots: of equal stamps the last one wins
+		if i == 0 || v.Stamp >= winner.Stamp {
+			winner = v
+		}
+	}
+	return winner, len(o.Versions) > 0
+}
+
 func compareDot(v Version, d vclock.Dot) int { return v.Dot.Compare(d) }

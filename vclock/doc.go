@@ -20,7 +20,8 @@
 //     vouches that it holds every earlier dot of that actor for that key.
 //   - I4 Decoding accepts canonical forms only, and costs memory in proportion to
 //     the bytes given.
-//   - I5 A token opens only with the binding that sealed it.
+//   - I5 A token opens only with the binding that sealed it. Tokens of earlier versions
+//     stay readable.
 //
 // What it does not do: it never prunes a context and never retires an actor
 // (TRAPS C11).

@@ -12,6 +12,8 @@ import (
 
 const (
 	tokenVersion  = 1
+	tokenStamped  = 2 // the version of a token that has a stamp before its context
+	tokenStamp    = 8
 	tokenChecksum = 8
 	tokenOverhead = 1 + tokenChecksum
 )
@@ -41,7 +43,8 @@ func Bind(cluster [16]byte, bucket uint32, key []byte) Binding {
 //
 // The checksum finds accidents and contexts of other keys. It is no secret: a
 // client that forges one on purpose can at most hide versions from its own writes'
-// readers, and claims about the future of a live actor are refused by its owner.
+// readers, or give them a stamp of the future; claims about the future of a live actor
+// are refused by its owner.
 func AppendToken(dst []byte, b Binding, c Context) []byte {
 	start := len(dst)
 	dst = append(dst, tokenVersion)
@@ -49,8 +52,24 @@ func AppendToken(dst []byte, b Binding, c Context) []byte {
 	return binary.BigEndian.AppendUint64(dst, tokenSum(b, dst[start:]))
 }
 
+// AppendStampedToken is AppendToken for buckets that resolve by stamps: the highest stamp
+// that the reader was shown goes with the context, so that what it writes next gets a
+// higher one wherever it is minted. It means nothing causal.
+//
+//	version (1 byte), stamp (8 bytes, big-endian), encoded context, checksum (8 bytes)
+func AppendStampedToken(dst []byte, b Binding, c Context, stamp uint64) []byte {
+	start := len(dst)
+	dst = append(dst, tokenStamped)
+	dst = binary.BigEndian.AppendUint64(dst, stamp)
+	dst = c.Append(dst)
+	return binary.BigEndian.AppendUint64(dst, tokenSum(b, dst[start:]))
+}
+
 // TokenSize is the number of bytes that AppendToken appends.
 func TokenSize(c Context) int { return tokenOverhead + c.EncodedSize() }
+
+// StampedTokenSize is the number of bytes that AppendStampedToken appends.
+func StampedTokenSize(c Context) int { return tokenStamp + TokenSize(c) }
 
 // OpenToken is the inverse of AppendToken. An empty token is the empty context. It
 // returns ErrToken for anything that AppendToken did not make with this binding.
@@ -58,17 +77,50 @@ func OpenToken(token []byte, b Binding) (Context, error) {
 	if len(token) == 0 {
 		return Context{}, nil
 	}
-	if len(token) <= tokenOverhead {
-		return Context{}, fmt.Errorf("%w: %d bytes are too few", ErrToken, len(token))
-	}
-	body, sum := token[:len(token)-tokenChecksum], token[len(token)-tokenChecksum:]
-	if binary.BigEndian.Uint64(sum) != tokenSum(b, body) {
-		return Context{}, fmt.Errorf("%w: checksum differs", ErrToken)
+	body, err := openSeal(token, b)
+	if err != nil {
+		return Context{}, err
 	}
 	if body[0] != tokenVersion {
 		return Context{}, fmt.Errorf("%w: unknown version %d", ErrToken, body[0])
 	}
-	c, err := Decode(body[1:])
+	return decodeBody(body[1:])
+}
+
+// OpenStampedToken is the inverse of AppendStampedToken. It also takes what OpenToken
+// takes, with stamp 0: a token that was handed out before there were stamps.
+func OpenStampedToken(token []byte, b Binding) (c Context, stamp uint64, err error) {
+	if len(token) == 0 || token[0] != tokenStamped {
+		c, err = OpenToken(token, b)
+		return c, 0, err
+	}
+	body, err := openSeal(token, b)
+	if err != nil {
+		return Context{}, 0, err
+	}
+	if len(body) <= 1+tokenStamp {
+		return Context{}, 0, fmt.Errorf("%w: %d bytes are too few", ErrToken, len(token))
+	}
+	if c, err = decodeBody(body[1+tokenStamp:]); err != nil {
+		return Context{}, 0, err
+	}
+	return c, binary.BigEndian.Uint64(body[1:]), nil
+}
+
+// openSeal returns what the checksum of a token covers.
+func openSeal(token []byte, b Binding) ([]byte, error) {
+	if len(token) <= tokenOverhead {
+		return nil, fmt.Errorf("%w: %d bytes are too few", ErrToken, len(token))
+	}
+	body, sum := token[:len(token)-tokenChecksum], token[len(token)-tokenChecksum:]
+	if binary.BigEndian.Uint64(sum) != tokenSum(b, body) {
+		return nil, fmt.Errorf("%w: checksum differs", ErrToken)
+	}
+	return body, nil
+}
+
+func decodeBody(b []byte) (Context, error) {
+	c, err := Decode(b)
 	if err != nil {
 		return Context{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
