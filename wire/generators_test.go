@@ -182,7 +182,7 @@ func drawStanding(t *rapid.T) Standing {
 }
 
 func drawReplicaCode(t *rapid.T) ReplicaCode {
-	return ReplicaCode(rapid.Uint8Range(uint8(ReplicaOK), uint8(ReplicaFenced)).Draw(t, "code"))
+	return ReplicaCode(rapid.Uint8Range(uint8(ReplicaOK), uint8(ReplicaNoBucket)).Draw(t, "code"))
 }
 
 func drawMode(t *rapid.T) ReadMode {

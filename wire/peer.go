@@ -102,6 +102,8 @@ const (
 	ReplicaShuttingDown
 	// ReplicaFenced: a higher fence is promised for the key; nothing stored.
 	ReplicaFenced
+	// ReplicaNoBucket: the group has deleted the bucket; nothing stored, nothing shown.
+	ReplicaNoBucket
 )
 
 // StoreReply answers a StoreRequest.

@@ -50,6 +50,8 @@ const (
 	FormatSnapshotPart
 	// FormatRaftView is the last view of ring and buckets that the node knew.
 	FormatRaftView
+	// FormatStampMark bounds the stamps that a store has issued.
+	FormatStampMark
 
 	formatEnd // the first that this release does not know
 )
@@ -58,7 +60,7 @@ func (f Format) String() string {
 	names := [...]string{
 		"none", "object", "header", "version", "journal", "identity", "opens", "clean-mark",
 		"raft-state", "raft-entry", "raft-opens", "raft-peers", "snapshot-head", "snapshot-part",
-		"raft-view",
+		"raft-view", "stamp-mark",
 	}
 	if int(f) < len(names) {
 		return names[f]

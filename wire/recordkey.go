@@ -17,6 +17,7 @@ import (
 //	'o' | partition (2) | bucket (4) | key                                  an object
 //	'v' | partition (2) | bucket (4) | key | actor (8) | counter (8)        a version
 //	'j' | sequence (8)                                                      a journal batch
+//	's'                                                                     the stamp mark
 //
 // 'h' is reserved for hints by slot and key. Control records stand in a store of their
 // own, under the names below.
@@ -24,6 +25,7 @@ const (
 	prefixObject  = 'o'
 	prefixVersion = 'v'
 	prefixJournal = 'j'
+	prefixStamp   = 's'
 )
 
 // Keys of control records.
@@ -95,6 +97,9 @@ func AppendJournalKey(dst []byte, seq uint64) []byte {
 
 // AppendJournalPrefix appends the prefix of all journal batches.
 func AppendJournalPrefix(dst []byte) []byte { return append(dst, prefixJournal) }
+
+// AppendStampMarkKey appends the key of the store's stamp mark.
+func AppendStampMarkKey(dst []byte) []byte { return append(dst, prefixStamp) }
 
 func appendKey(
 	dst []byte, prefix byte, partition uint16, bucket kv.BucketID, key []byte,
