@@ -95,6 +95,7 @@ func (c *committer) commit(b *batch) error {
 	}
 	c.ts++
 	last = c.store.journal.append(last, b.changes)
+	last = c.store.stamps.append(last, b.changes)
 	err = c.store.engine.Commit(c.ts, last)
 	if err == nil && c.store.cfg.Trace != nil {
 		c.store.traceCommit(c.ts, b.changes)

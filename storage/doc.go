@@ -47,7 +47,9 @@
 //   - I9 Done is called exactly once for every operation that Do took in.
 //   - I10 An object and its journal note are in one transaction, and so are all records
 //     of a split object, unless they are more than the engine takes at once; then
-//     values come first, and the header that refers to them last.
+//     values come first, and the header that refers to them last. A removal is the other
+//     way round: the object's own record goes last.
+//   - I11 The stamp mark is durable with the first object whose stamp is above it.
 //
 // # What survives
 //

@@ -18,10 +18,13 @@ const splitSize = 64 << 10
 
 // prepare turns a new object into the writes that store it.
 func (s *Store) prepare(op *Op, before stored, next Next) (*change, error) {
+	if next.kind == nextRemove {
+		return s.prepareRemoval(op, before)
+	}
 	if !next.object.HasValues() {
 		return nil, fmt.Errorf("%w: key %q", ErrIncomplete, op.Key)
 	}
-	c := &change{op: op, note: next.note}
+	c := &change{op: op, note: next.note, stamp: next.stamp}
 	if next.note != nil {
 		c.bytes = noteSize
 	}
@@ -42,6 +45,22 @@ func (s *Store) prepare(op *Op, before stored, next Next) (*change, error) {
 		if len(w.Value) > most {
 			return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooBig, len(w.Value), most)
 		}
+	}
+	return c, nil
+}
+
+// prepareRemoval turns an object into the deletions that take it away. Its own record goes
+// last: as long as that is there, a removal that was cut off can be repeated.
+func (s *Store) prepareRemoval(op *Op, before stored) (*change, error) {
+	c := &change{op: op}
+	c.next.current = Current{State: StateAbsent, Full: true}
+	var err error
+	if c.writes, err = s.dropStale(c, before); err != nil {
+		return nil, err
+	}
+	c.writes = append(c.writes, Write{Key: op.turn.at.record, Delete: true})
+	for _, w := range c.writes {
+		c.bytes += w.size()
 	}
 	return c, nil
 }

@@ -76,12 +76,13 @@ type Current struct {
 	Err error
 }
 
-// Next is what becomes of an object: Keep, Load or Put.
+// Next is what becomes of an object: Keep, Load, Put or Remove.
 type Next struct {
 	kind    nextKind
 	object  kv.Object
 	encoded []byte
 	note    *wire.JournalEntry
+	stamp   kv.Stamp
 }
 
 type nextKind uint8
@@ -90,6 +91,7 @@ const (
 	nextKeep nextKind = iota // the zero Next changes nothing
 	nextLoad
 	nextPut
+	nextRemove
 )
 
 // Keep leaves the object as it is. The answer still waits until what it rests on is
@@ -106,6 +108,18 @@ func Load() Next { return Next{kind: nextLoad} }
 // all three.
 func Put(object kv.Object, encoded []byte, note *wire.JournalEntry) Next {
 	return Next{kind: nextPut, object: object, encoded: encoded, note: note}
+}
+
+// Remove takes the object away with all its records, as if the key had never been written.
+// Nothing is left that would refuse an older copy: it is for what nobody will ask for any
+// more.
+func Remove() Next { return Next{kind: nextRemove} }
+
+// Stamped has the store remember, durably with the object, that stamps up to this one
+// have been issued: StampMark tells after a restart. It is for Put.
+func (n Next) Stamped(stamp kv.Stamp) Next {
+	n.stamp = stamp
+	return n
 }
 
 // Outcome says what a failed or finished operation left in the store.

@@ -5,6 +5,7 @@ package storage
 import (
 	"sync"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -19,7 +20,8 @@ type change struct {
 	writes []Write  // new records first, then the object's own, then deletions
 	single [1]Write // backs writes in the usual case
 	note   *wire.JournalEntry
-	bytes  int // of writes and note
+	stamp  kv.Stamp // that the commit must be marked with, 0 for none
+	bytes  int      // of writes and note
 }
 
 // pipe stands between the shards and the committer.

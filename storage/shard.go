@@ -107,8 +107,9 @@ func (sh *shard) take(op *Op) {
 		next = op.Apply(before.current)
 	}
 	op.turn.fetched = fetched{} // may hold values; not needed any more
-	if next.kind == nextPut {
-		sh.put(op, before, next)
+	switch {
+	case next.kind == nextPut, next.kind == nextRemove && before.current.State != StateAbsent:
+		sh.change(op, before, next)
 		return
 	}
 	if rests == nil && sh.store.cfg.Trace != nil && before.current.State == StatePresent {
@@ -143,8 +144,8 @@ func (sh *shard) keep(op *Op, rests *change) {
 	sh.hand(&change{op: op, shard: sh})
 }
 
-// put makes the new object the newest state and hands it to the committer.
-func (sh *shard) put(op *Op, before stored, next Next) {
+// change makes what is next the newest state and hands it to the committer.
+func (sh *shard) change(op *Op, before stored, next Next) {
 	c, err := sh.store.prepare(op, before, next)
 	if err != nil {
 		op.Done(Result{Outcome: OutcomeNone, Err: err})

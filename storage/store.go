@@ -26,7 +26,8 @@ type Store struct {
 	packed Limits // of a commit of several changes
 
 	reads   generations
-	journal journal // owned by the committer once Run has begun
+	journal journal   // owned by the committer once Run has begun
+	stamps  stampMark // as the journal
 	disk    diskWatch
 
 	// durable is the newest commit that every shard knows of.
@@ -44,8 +45,8 @@ func Open(cfg Config, engine Engine, log *zap.Logger) (*Store, error) {
 		return nil, err
 	}
 	limit := engine.Limits()
-	limit.Bytes -= journalRoom
-	limit.Count -= journalWrites
+	limit.Bytes -= journalRoom + markRoom
+	limit.Count -= journalWrites + 1 // the stamp mark
 	packed := limit
 	packed.Bytes = min(packed.Bytes, cfg.BatchBytes)
 	if limit.Bytes < 1<<10 || limit.Count < 1 {
@@ -68,6 +69,9 @@ func Open(cfg Config, engine Engine, log *zap.Logger) (*Store, error) {
 	s.reads.start.Store(newest)
 	if err := s.journal.open(engine, newest, cfg.JournalNotes, cfg.JournalAge); err != nil {
 		return nil, err
+	}
+	if err := s.stamps.open(engine, newest); err != nil {
+		log.Error("the clock of the last life is unknown", zap.Error(err))
 	}
 	for range cfg.Shards {
 		s.shards = append(s.shards, newShard(s, newest))

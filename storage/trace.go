@@ -11,7 +11,7 @@ import (
 // answered on the strength of it yet.
 func (s *Store) traceCommit(ts uint64, changes []*change) {
 	for _, c := range changes {
-		if len(c.writes) > 0 {
+		if len(c.writes) > 0 && c.next.current.State == StatePresent {
 			s.traceDurable(c.op, ts, &c.next.current.Object)
 		}
 	}
