@@ -15,14 +15,20 @@ type minter struct {
 	node    kv.NodeID
 	actor   vclock.Actor // 0 until the first mint of this life
 	counter uint64       // high-water mark: the last issued. Invariant: never falls
-	stamp   kv.Stamp     // the last issued. Invariant: never falls
+	// stamp is the clock: the last stamp issued, but for those that had to follow one from
+	// further ahead than ahead milliseconds. Invariant: never falls
+	stamp kv.Stamp
+	ahead int64
 
 	// marked is the incarnation that a clean stop left, as its last dot; zero where there
 	// is none. It says nothing any more once actor is set, and is gone when that ends.
 	marked vclock.Dot
 }
 
-// next issues the next dot and a stamp that follows floor and all issued before.
+// next issues the next dot and a stamp that follows floor and the clock. Where floor is
+// further ahead of now than a working clock could be, the stamp follows it and the clock
+// does not: a wrong clock must not spread from the key that it was written to (TRAPS K1).
+//
 // Where no incarnation is under way it resumes the marked one, if resume says that
 // the store may, or begins a new one with incarnation's random bits.
 func (m *minter) next(now int64, floor kv.Stamp, resume bool, incarnation func() uint64) (
@@ -42,8 +48,12 @@ func (m *minter) next(now int64, floor kv.Stamp, resume bool, incarnation func()
 		return vclock.Dot{}, 0, kv.ErrExhausted
 	}
 	m.counter++
-	m.stamp = max(m.stamp, floor).Next(now)
-	return vclock.Dot{Actor: m.actor, Counter: m.counter}, m.stamp, nil
+	m.stamp = m.stamp.Next(now)
+	stamp := max(m.stamp, floor.Next(now))
+	if stamp <= kv.StampAt(now+m.ahead) {
+		m.stamp = stamp
+	}
+	return vclock.Dot{Actor: m.actor, Counter: m.counter}, stamp, nil
 }
 
 // begins reports whether the next dot is the first of an incarnation.

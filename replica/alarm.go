@@ -3,6 +3,9 @@
 package replica
 
 import (
+	"sync/atomic"
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/internal/trace"
@@ -19,6 +22,37 @@ func (r *Replica) rolledBack(part *partition, number uint16) {
 	r.rollbacks.Add(1)
 	r.log.Error("own dots from the future: the store lost writes of its own",
 		zap.Uint16("partition", number))
+}
+
+// aheadAlarm counts stamps from the future, and tells of them now and then: a wrong clock
+// stamps every write.
+type aheadAlarm struct {
+	count atomic.Uint64
+	told  atomic.Int64 // Unix milliseconds
+}
+
+// aheadEvery is how long, in milliseconds, nothing more is said of stamps from the future.
+const aheadEvery = 60_000
+
+// noteAhead looks at what a copy brings. The version is merged all the same: to refuse it
+// would keep the replicas apart for ever (docs/adr/0017).
+func (r *Replica) noteAhead(t *wire.Target, held, came *kv.Object) {
+	now := r.cfg.Now().UnixMilli()
+	limit := kv.StampAt(now + r.cfg.MaxAhead.Milliseconds())
+	newest, found := came.Winner()
+	if !found || newest.Stamp <= limit || held.Context.Contains(newest.Dot) {
+		return
+	}
+	r.ahead.count.Add(1)
+	told := r.ahead.told.Load()
+	if told != 0 && now >= told && now-told < aheadEvery || !r.ahead.told.CompareAndSwap(told, now) {
+		return
+	}
+	r.log.Error("a version is stamped far ahead: a clock is wrong, of the node that minted it, "+
+		"of the one that was written after, or this node's",
+		zap.Uint16("minted-by", newest.Dot.Actor.Node()),
+		zap.Duration("ahead", time.Duration(newest.Stamp.UnixMilli()-now)*time.Millisecond),
+		zap.Uint16("partition", t.Partition), zap.Binary("key", t.Key))
 }
 
 // noteUnreadable counts and tells of a damaged record.

@@ -23,9 +23,14 @@ type MintRequest struct {
 	Value     []byte
 	ExpiresAt int64          // Unix milliseconds, 0 for never
 	Seen      vclock.Context // what the writer based the write on
-	Fence     kv.Fence
-	Request   kv.RequestID
-	Deadline  time.Time
+	// LWW bases the write on all that this owner holds of the key as well: in a bucket that
+	// shows one winner, the last write that an owner took is it, and what it beats can go.
+	LWW bool
+	// After is the highest stamp that the writer was shown; the write's is above it.
+	After    kv.Stamp
+	Fence    kv.Fence
+	Request  kv.RequestID
+	Deadline time.Time
 
 	// Minted, where it is set, is called at most once, when the write has its dot and
 	// before it is durable: the sends to the other owners go out beside the local commit.
@@ -67,9 +72,9 @@ type mint struct {
 // durably, or refuses (I1 to I4).
 func (r *Replica) Mint(req *MintRequest) {
 	m := &mint{r: r, req: req}
-	var why string
-	if m.reply.Standing, m.keyHash, why = r.admit(&req.Target); why != "" {
-		m.reply.Code, m.reply.Detail, m.reply.Err = wire.ReplicaRefused, why, ErrMayNotMint
+	var why refusal
+	if m.reply.Standing, m.keyHash, why = r.admit(&req.Target); why.refused() {
+		_ = m.refusedAs(why, ErrMayNotMint)
 		req.Done(m.reply)
 		return
 	}
@@ -86,9 +91,9 @@ func (r *Replica) Mint(req *MintRequest) {
 // apply runs in the shard: all checks and the mint are one step.
 func (m *mint) apply(cur storage.Current) storage.Next {
 	r, part := m.r, &m.r.parts[m.req.Partition]
-	var why string
-	if m.reply.Standing, why = r.check(&m.req.Target); why != "" {
-		return m.refused(why, ErrMayNotMint)
+	var why refusal
+	if m.reply.Standing, why = r.check(&m.req.Target); why.refused() {
+		return m.refusedAs(why, ErrMayNotMint)
 	}
 	placement := r.cfg.Ring().Placement(m.req.Partition)
 	if !mayCoordinate(placement, r.cfg.Node) {
@@ -160,12 +165,16 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	}
 	// A refused or repeated try leaves a gap in the counters, which means nothing.
 	var err error
-	version.Dot, version.Stamp, err =
-		part.next(now, cur.Object.LatestStamp(), resume, r.cfg.Incarnation)
+	version.Dot, version.Stamp, err = part.next(
+		now, max(cur.Object.LatestStamp(), m.req.After), resume, r.cfg.Incarnation)
 	if err != nil {
 		return m.refused(err.Error(), err)
 	}
-	object, err := cur.Object.Put(version.Sealed(), m.req.Seen)
+	seen := m.req.Seen
+	if m.req.LWW {
+		seen = seen.Join(cur.Object.Context)
+	}
+	object, err := cur.Object.Put(version.Sealed(), seen)
 	if err != nil {
 		if errors.Is(err, kv.ErrDotReused) {
 			part.end() // nobody can say which dots were issued; the next try gets another
@@ -189,7 +198,7 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	m.reply.Object, m.reply.Encoded = object, encoded
 	_ = r.cfg.Points.Hit(PointSends) // it has its dot: too late for an error
 	m.minted()
-	return storage.Put(object, encoded, note)
+	return storage.Put(object, encoded, note).Stamped(part.stamp)
 }
 
 // damaged refuses to mint over a record that can not be read, and ends the
@@ -202,7 +211,11 @@ func (m *mint) damaged(part *partition, cur storage.Current) storage.Next {
 }
 
 func (m *mint) refused(why string, err error) storage.Next {
-	m.reply.Code, m.reply.Detail, m.reply.Err = wire.ReplicaRefused, why, err
+	return m.refusedAs(refusal{wire.ReplicaRefused, why}, err)
+}
+
+func (m *mint) refusedAs(why refusal, err error) storage.Next {
+	m.reply.Code, m.reply.Detail, m.reply.Err = why.code, why.detail, why.sentinel(err)
 	return storage.Keep()
 }
 
@@ -222,9 +235,9 @@ func (m *mint) done(result storage.Result) {
 		}
 		m.fail(result.Err)
 	case m.reply.Code == wire.ReplicaOK:
-		if now, why := m.r.check(&m.req.Target); why != "" {
+		if now, why := m.r.check(&m.req.Target); why.refused() {
 			m.reply.Standing, m.reply.Code = now, wire.ReplicaFailed
-			m.reply.Detail = storedTooLate + why
+			m.reply.Detail = storedTooLate + why.detail
 		}
 	}
 	m.req.Done(m.reply)

@@ -13,9 +13,9 @@ import (
 // the disk, and waits for no commit.
 func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 	var reply wire.ReadReply
-	var why string
-	if reply.Standing, _, why = r.admit(&req.Target); why != "" {
-		reply.Code, reply.Detail = wire.ReplicaRefused, why
+	var why refusal
+	if reply.Standing, _, why = r.admit(&req.Target); why.refused() {
+		reply.Code, reply.Detail = why.code, why.detail
 		if mutant.On(mutant.NotReadyIsNotFound) && reply.Role == kv.RoleNotReady {
 			reply.Role, reply.Code = kv.RoleOwner, wire.ReplicaOK
 		}
@@ -35,9 +35,9 @@ func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 		reply.Code, reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
 		return reply
 	}
-	if now, why := r.check(&req.Target); why != "" {
+	if now, why := r.check(&req.Target); why.refused() {
 		// It left the partition meanwhile: what it holds may be old already (TRAPS T4).
-		reply.Standing, reply.Code, reply.Detail = now, wire.ReplicaRefused, why
+		reply.Standing, reply.Code, reply.Detail = now, why.code, why.detail
 		return reply
 	}
 	if err := r.cfg.Points.Hit(PointRead); err != nil {
@@ -71,9 +71,9 @@ const (
 // key where there is one.
 func (r *Replica) Scan(req *wire.ScanRequest) wire.ScanReply {
 	var reply wire.ScanReply
-	var why string
-	if reply.Standing, why = r.check(&req.Target); why != "" {
-		reply.Code, reply.Detail = wire.ReplicaRefused, why
+	var why refusal
+	if reply.Standing, why = r.check(&req.Target); why.refused() {
+		reply.Code, reply.Detail = why.code, why.detail
 		return reply
 	}
 	mode := storage.ModeFull
@@ -104,8 +104,8 @@ func (r *Replica) Scan(req *wire.ScanRequest) wire.ScanReply {
 		}
 		reply.Entries = append(reply.Entries, entry)
 	}
-	if now, why := r.check(&req.Target); why != "" {
-		return wire.ScanReply{Standing: now, Code: wire.ReplicaRefused, Detail: why}
+	if now, why := r.check(&req.Target); why.refused() {
+		return wire.ScanReply{Standing: now, Code: why.code, Detail: why.detail}
 	}
 	reply.Code, reply.More = wire.ReplicaOK, more
 	return reply

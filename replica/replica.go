@@ -26,7 +26,13 @@ var (
 	ErrContext = errors.New("replica: the context claims writes that never happened")
 	// ErrMayNotMint refuses to mint where this node is no owner with history.
 	ErrMayNotMint = errors.New("replica: this node may not coordinate writes of the key")
+	// ErrNoBucket refuses everything of a bucket that the group has deleted.
+	ErrNoBucket = errors.New("replica: the bucket has been deleted")
 )
+
+// DefaultMaxAhead is how far ahead of this node's clock a stamp may be before it is taken
+// for that of a wrong clock. Clocks that are kept by NTP, badly, are seconds apart.
+const DefaultMaxAhead = time.Minute
 
 // Config says who this replica is and where its time and chance come from.
 type Config struct {
@@ -43,6 +49,12 @@ type Config struct {
 	// Incarnation returns 48 random bits, never 0, from a cryptographic source (from
 	// the seeded one under the test rig only).
 	Incarnation func() uint64
+	// Deleted reports whether the group has deleted a bucket; nil: none is. An id that it
+	// has not heard of is not deleted. It must not block.
+	Deleted func(kv.BucketID) bool
+	// MaxAhead is how far a stamp may be ahead of Now and still move this node's clock; 0:
+	// DefaultMaxAhead.
+	MaxAhead time.Duration
 	// Points and Trace are for tests and checkers; nil in a product build.
 	Points *fail.Set
 	Trace  *trace.Tracer
@@ -80,6 +92,7 @@ type Replica struct {
 	rollbacks  atomic.Uint64 // own dots from the future that others sent
 	unreadable atomic.Uint64 // damaged records met
 	collisions atomic.Uint64 // one dot with two contents
+	ahead      aheadAlarm
 }
 
 // partition is what a shard keeps of one of its partitions beside the objects.
@@ -113,12 +126,16 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.MaxAhead == 0 {
+		cfg.MaxAhead = DefaultMaxAhead
+	}
 	r := &Replica{
 		cfg: cfg, store: store, past: past, log: log,
 		parts: make([]partition, cfg.Partitions),
 	}
 	for i := range r.parts {
-		r.parts[i].node, r.parts[i].stamp = cfg.Node, past.Stamp
+		r.parts[i].node, r.parts[i].stamp = cfg.Node, lastStamp(past, store)
+		r.parts[i].ahead = cfg.MaxAhead.Milliseconds()
 		r.parts[i].requests = newRequestTable(cfg.Partitions)
 	}
 	for _, m := range past.Marks {
@@ -165,31 +182,66 @@ func (r *Replica) Rollbacks() uint64 { return r.rollbacks.Load() }
 // Collisions counts how often one dot came with two contents. It must stay 0.
 func (r *Replica) Collisions() uint64 { return r.collisions.Load() }
 
+// Ahead counts versions that came with a stamp further ahead than MaxAhead: a node's clock
+// is wrong.
+func (r *Replica) Ahead() uint64 { return r.ahead.count.Load() }
+
 // Unreadable counts the damaged records met since the start. It must stay 0.
 func (r *Replica) Unreadable() uint64 { return r.unreadable.Load() }
 
+// refusal is why a message can not be served, in the words of the peer protocol. The zero
+// refusal: it can.
+type refusal struct {
+	code   wire.ReplicaCode
+	detail string
+}
+
+func (f refusal) refused() bool { return f.code != 0 }
+
+func refuse(format string, args ...any) refusal {
+	return refusal{wire.ReplicaRefused, fmt.Sprintf(format, args...)}
+}
+
+// sentinel is what a client's write is refused with: what by its nature nobody serves any
+// more, or otherwise.
+func (f refusal) sentinel(otherwise error) error {
+	if f.code == wire.ReplicaNoBucket {
+		return ErrNoBucket
+	}
+	return otherwise
+}
+
+// lastStamp is above which the clocks go on: what a clean stop left is exact, else the
+// store has a bound.
+func lastStamp(past Past, store *storage.Store) kv.Stamp {
+	if past.Stop == StopClean {
+		return past.Stamp
+	}
+	return max(past.Stamp, store.StampMark())
+}
+
 // admit is check for a message that comes in, which also must name the partition that
 // its key is in: stored elsewhere nobody would look for it.
-func (r *Replica) admit(t *wire.Target) (s wire.Standing, keyHash uint64, why string) {
+func (r *Replica) admit(t *wire.Target) (s wire.Standing, keyHash uint64, why refusal) {
 	s, why = r.check(t)
 	current := r.cfg.Ring()
-	if why != "" || current == nil {
+	if why.refused() || current == nil {
 		return s, 0, why
 	}
 	keyHash = ring.Hash(current.HashSeed(), t.Bucket, t.Key)
 	if p := ring.PartitionOf(keyHash, current.Partitions()); p != t.Partition {
-		why = fmt.Sprintf("the key is in partition %d, the request names %d", p, t.Partition)
+		why = refuse("the key is in partition %d, the request names %d", p, t.Partition)
 	}
 	return s, keyHash, why
 }
 
 // check is what this node states of itself for a message's partition, now (I5), and why
-// it can not serve the message; empty where it can. The same checks hold for local and
+// it can not serve the message, if so. The same checks hold for local and
 // remote callers (ARCHITECTURE 4).
 //
 // The epoch is that of before the work: data that a purge takes away while it is read
 // must not carry the epoch of afterwards (TRAPS S11).
-func (r *Replica) check(t *wire.Target) (wire.Standing, string) {
+func (r *Replica) check(t *wire.Target) (wire.Standing, refusal) {
 	status := r.status.Load()
 	s := wire.Standing{
 		Role: kv.RoleNotOwner, Instance: r.cfg.Instance, Confirmed: status.Confirmed,
@@ -197,10 +249,10 @@ func (r *Replica) check(t *wire.Target) (wire.Standing, string) {
 	current := r.cfg.Ring()
 	if current == nil {
 		s.Role = kv.RoleNotReady
-		return s, "the cluster has not been formed yet"
+		return s, refuse("the cluster has not been formed yet")
 	}
 	if int(t.Partition) >= len(r.parts) {
-		return s, fmt.Sprintf("there is no partition %d", t.Partition)
+		return s, refuse("there is no partition %d", t.Partition)
 	}
 	part := &r.parts[t.Partition]
 	s.Epoch = kv.PurgeEpoch(part.epoch.Load())
@@ -209,23 +261,32 @@ func (r *Replica) check(t *wire.Target) (wire.Standing, string) {
 	fence := kv.PlacementVersion(part.fence.Load())
 	verdict := ring.Accept(placement, r.cfg.Node, fence, t.Placement)
 	if verdict == ring.VerdictNotOwner {
-		return s, "not an owner of the partition"
+		return s, refuse("not an owner of the partition")
 	}
 	s.Role = kv.RoleOwner
 	switch {
 	case !status.Ready:
 		s.Role = kv.RoleNotReady
-		return s, "not ready: " + status.Reason
+		return s, refuse("not ready: %s", status.Reason)
 	case t.Instance != r.cfg.Instance:
-		return s, fmt.Sprintf("this store is instance %d, not %d", r.cfg.Instance, t.Instance)
+		return s, refuse("this store is instance %d, not %d", r.cfg.Instance, t.Instance)
 	case verdict == ring.VerdictBehind:
-		return s, fmt.Sprintf("this node knows placement %d, the request is of %d",
+		return s, refuse("this node knows placement %d, the request is of %d",
 			placement.Version, t.Placement)
 	case verdict == ring.VerdictFenced:
-		return s, fmt.Sprintf("the request is of placement %d, which this node has left",
+		return s, refuse("the request is of placement %d, which this node has left",
 			t.Placement)
+	case r.deleted(t.Bucket):
+		return s, refusal{wire.ReplicaNoBucket, "the bucket has been deleted"}
 	}
-	return s, ""
+	return s, refusal{}
+}
+
+// deleted reports whether the group has deleted the bucket, as far as this node knows. Ids
+// are never reused, so it stays deleted; one that nobody has heard of yet is served
+// (ARCHITECTURE 7).
+func (r *Replica) deleted(bucket kv.BucketID) bool {
+	return r.cfg.Deleted != nil && r.cfg.Deleted(bucket)
 }
 
 // CleanActors returns the incarnations that a clean stop may keep. The store's shards

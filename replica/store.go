@@ -37,12 +37,12 @@ type arrival struct {
 // Store merges a copy into the local object, durably, or refuses.
 func (r *Replica) Store(req StoreRequest) {
 	a := &arrival{r: r, req: req}
-	var why string
-	if a.reply.Standing, _, why = r.admit(&req.Target); why == "" {
+	var why refusal
+	if a.reply.Standing, _, why = r.admit(&req.Target); !why.refused() {
 		why = a.unfit()
 	}
-	if why != "" {
-		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
+	if why.refused() {
+		a.reply.Code, a.reply.Detail = why.code, why.detail
 		req.Done(a.reply)
 		return
 	}
@@ -57,23 +57,23 @@ func (r *Replica) Store(req StoreRequest) {
 }
 
 // unfit says why the copy itself can not be taken, whoever it is for.
-func (a *arrival) unfit() string {
+func (a *arrival) unfit() refusal {
 	switch {
 	case a.req.Role == kv.RoleFallback:
 		// Asked to keep a hint: without the hint store that would be pretending.
-		return "hinted handoff is not part of this version"
+		return refuse("hinted handoff is not part of this version")
 	case !a.req.Object.HasValues():
-		return "the copy lacks values"
+		return refuse("the copy lacks values")
 	}
-	return ""
+	return refusal{}
 }
 
 // apply runs in the shard: all checks and the merge are one step.
 func (a *arrival) apply(cur storage.Current) storage.Next {
 	r, part := a.r, &a.r.parts[a.req.Partition]
-	var why string
-	if a.reply.Standing, why = r.check(&a.req.Target); why != "" {
-		a.reply.Code, a.reply.Detail = wire.ReplicaRefused, why
+	var why refusal
+	if a.reply.Standing, why = r.check(&a.req.Target); why.refused() {
+		a.reply.Code, a.reply.Detail = why.code, why.detail
 		return storage.Keep()
 	}
 	if epoch := a.reply.Epoch; a.req.Epoch < epoch {
@@ -108,6 +108,7 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		a.reply.Code, a.reply.Detail = wire.ReplicaFailed, err.Error()
 		return storage.Keep()
 	}
+	r.noteAhead(&a.req.Target, &cur.Object, &a.req.Object)
 	a.reply.Code = wire.ReplicaOK
 	return a.merge(cur)
 }
@@ -148,9 +149,9 @@ func (a *arrival) done(result storage.Result) {
 	case result.Err != nil:
 		a.reply.Code, a.reply.Detail = codeOf(result.Err)
 	case a.reply.Code == wire.ReplicaOK:
-		if now, why := a.r.check(&a.req.Target); why != "" {
+		if now, why := a.r.check(&a.req.Target); why.refused() {
 			a.reply.Standing, a.reply.Code = now, wire.ReplicaFailed
-			a.reply.Detail = storedTooLate + why
+			a.reply.Detail = storedTooLate + why.detail
 		} else if err := a.r.cfg.Points.Hit(PointStored); err != nil {
 			a.reply.Code, a.reply.Detail = wire.ReplicaFailed, err.Error()
 		}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/storage"
+)
+
+const (
+	// removePage is how many objects are removed at a time: few enough that the operations
+	// of clients, which wait in the same queues, hardly notice, and that one commit takes
+	// them all.
+	removePage = 64
+	// removeRest is the least pause between two pages. After a page that took longer the
+	// pause is as long as that: the removal takes half of the store's time at most.
+	removeRest = 5 * time.Millisecond
+	// removeBackoff is the pause where the store is too busy.
+	removeBackoff = 500 * time.Millisecond
+)
+
+// RemoveBucket removes what the store holds of a bucket that the group has deleted, in
+// small commits (TRAPS B6), and returns how many objects that were. It is for the
+// background: it gives way to whatever else the store does, and ends with ctx. Removing
+// again goes on where it ended; where nothing is left it costs one look at each partition.
+//
+// It refuses a bucket that is not deleted, and so does each removal by itself.
+func (r *Replica) RemoveBucket(ctx context.Context, bucket kv.BucketID) (removed int, err error) {
+	if !r.deleted(bucket) {
+		return 0, fmt.Errorf("replica: bucket %d has not been deleted, and is not removed", bucket)
+	}
+	for p := range r.parts {
+		n, err := r.removePartition(ctx, uint16(p), bucket)
+		removed += n
+		if err != nil {
+			return removed, fmt.Errorf("remove bucket %d from partition %d: %w", bucket, p, err)
+		}
+	}
+	return removed, nil
+}
+
+func (r *Replica) removePartition(
+	ctx context.Context, partition uint16, bucket kv.BucketID,
+) (removed int, err error) {
+	var after []byte
+	for {
+		if err := ctx.Err(); err != nil {
+			return removed, err
+		}
+		entries, more, err := r.store.Scan(partition, bucket, nil, after, removePage,
+			maxScanBytes, storage.ModeBare)
+		if err != nil {
+			return removed, err
+		}
+		if len(entries) == 0 {
+			return removed, nil
+		}
+		began := time.Now()
+		n, err := r.removeAll(partition, bucket, entries)
+		removed += n
+		rest := max(removeRest, time.Since(began))
+		switch {
+		case errors.Is(err, storage.ErrOverloaded), errors.Is(err, storage.ErrDiskFull):
+			rest = removeBackoff // and the same page again
+		case err != nil:
+			return removed, err
+		case !more:
+			return removed, nil
+		default:
+			after = entries[len(entries)-1].Key
+		}
+		if err := sleep(ctx, rest); err != nil {
+			return removed, err
+		}
+	}
+}
+
+// removeAll removes the objects of a page, and returns when all that were taken in are
+// gone durably.
+func (r *Replica) removeAll(
+	partition uint16, bucket kv.BucketID, entries []storage.Entry,
+) (removed int, err error) {
+	done := make(chan error, len(entries))
+	taken := 0
+	for i := range entries {
+		op := &storage.Op{
+			Partition: partition, Bucket: bucket, Key: entries[i].Key,
+			Apply: func(storage.Current) storage.Next {
+				if !r.deleted(bucket) {
+					return storage.Keep()
+				}
+				return storage.Remove()
+			},
+			Done: func(result storage.Result) { done <- result.Err },
+		}
+		if err = r.store.Do(op); err != nil {
+			break
+		}
+		taken++
+	}
+	for range taken {
+		if failed := <-done; failed != nil {
+			err = failed
+		} else {
+			removed++
+		}
+	}
+	return removed, err
+}
+
+// sleep waits, or returns the error with which ctx ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
