@@ -154,7 +154,10 @@ func TestOfTwoValuesTheHigherRevisionStays(t *testing.T) {
 		revision uint64
 		value    string
 		want     string
-	}{{1, "one", "one"}, {3, "three", "three"}, {2, "two", "three"}, {3, "other", "three"}, {4, "", ""}} {
+	}{
+		{1, "one", "one"}, {3, "three", "three"}, {2, "two", "three"}, {3, "other", "three"},
+		{4, "", ""},
+	} {
 		set.Revision, set.Value = step.revision, []byte(step.value)
 		if got := l.want(CodeOK, set); got != r {
 			t.Errorf("answered %+v, the grant was %+v", got, r)

@@ -233,7 +233,7 @@ func TestCommandsThatNoTableWouldTake(t *testing.T) {
 		{"negative wait", change(func(c *Acquire) { c.Wait = -1 }), "must be 0 to"},
 		{"endless wait", change(func(c *Acquire) { c.Wait = MaxWait + 1 }), "must be 0 to"},
 		{"lock delay", change(func(c *Acquire) { c.Delay = time.Second }), "delay is not supported yet"},
-		{"semaphore", change(func(c *Acquire) { c.Kind = KindSemaphore }), "semaphore is not supported yet"},
+		{"semaphore", change(func(c *Acquire) { c.Kind = KindSemaphore }), "semaphore is not supported"},
 		{"election", change(func(c *Acquire) { c.Kind = KindElection }), "election is not supported yet"},
 		{"no kind", change(func(c *Acquire) { c.Kind = 0 }), "kind(0) is unknown"},
 		{"unknown kind", change(func(c *Acquire) { c.Kind = 5 }), "kind(5) is unknown"},

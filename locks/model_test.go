@@ -184,7 +184,8 @@ func (m *model) grant(at At, h *modelHold) {
 }
 
 func (m *model) tell(
-	kind EventKind, at At, id SessionID, holder uint64, name string, fence kv.Fence, span time.Duration,
+	kind EventKind, at At, id SessionID, holder uint64, name string, fence kv.Fence,
+	span time.Duration,
 ) {
 	m.events = append(m.events, Event{
 		Kind: kind, Session: id, Holder: holder, Name: name, Fence: fence, Index: at.Index, Span: span,

@@ -85,16 +85,28 @@ func (o *ordered[T]) remove(x T) bool {
 		return false
 	}
 	o.size--
-	list := slices.Delete(o.blocks[block], i, i+1)
-	o.blocks[block] = list
-	switch {
-	case len(list) == 0:
+	o.blocks[block] = slices.Delete(o.blocks[block], i, i+1)
+	if len(o.blocks[block]) == 0 {
 		o.blocks = slices.Delete(o.blocks, block, block+1)
-	case block+1 < len(o.blocks) && len(list)+len(o.blocks[block+1]) <= blockLen/2:
-		o.blocks[block] = append(list, o.blocks[block+1]...)
-		o.blocks = slices.Delete(o.blocks, block+1, block+2)
+		return true
 	}
+	o.join(block)
+	o.join(block - 1)
 	return true
+}
+
+// join makes one of a block and the next where both are small, so that the
+// number of blocks follows that of the elements.
+func (o *ordered[T]) join(block int) {
+	if block < 0 || block+1 >= len(o.blocks) {
+		return
+	}
+	list, next := o.blocks[block], o.blocks[block+1]
+	if len(list)+len(next) > blockLen/2 {
+		return
+	}
+	o.blocks[block] = append(list, next...)
+	o.blocks = slices.Delete(o.blocks, block+1, block+2)
 }
 
 // first returns the lowest element; false where there is none.

@@ -3,6 +3,7 @@
 package locks
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -233,7 +234,7 @@ func state(d Data) string {
 		fmt.Fprintf(&b, "session %d done %d %v\n", s.ID[15], s.DoneThrough, s.Done)
 	}
 	ended := slices.Clone(d.Ended)
-	slices.SortFunc(ended, func(a, b SessionID) int { return strings.Compare(string(a[:]), string(b[:])) })
+	slices.SortFunc(ended, func(a, b SessionID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ended {
 		fmt.Fprintf(&b, "ended %d\n", id[15])
 	}
