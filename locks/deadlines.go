@@ -18,8 +18,9 @@ type deadline[K comparable] struct {
 	name string
 	// due is when it is over.
 	due time.Time
-	// key in the heap; not after due. A renewal moves due alone, and the heap learns of
-	// it when this time comes: once per TTL instead of once per renewal.
+	// sorted is its place in the heap. A renewal moves due alone, and the heap learns of it
+	// when this time comes: once per TTL instead of once per renewal.
+	// Invariant: sorted is not after due.
 	sorted time.Time
 	pos    int // in the heap
 	handed bool
@@ -54,23 +55,16 @@ func (d *deadlines[K]) forget(key K) {
 // take hands out the next entry that is due, and lays it by for repeatAfter; nil where
 // nothing is due.
 func (d *deadlines[K]) take(now time.Time) *deadline[K] {
-	for len(d.queue) > 0 {
-		e := d.queue[0]
-		if e.sorted.After(now) {
-			return nil
-		}
-		over := !e.due.After(now)
-		if over {
-			e.handed = true
-			e.due = now.Add(repeatAfter)
-		}
-		e.sorted = e.due
-		heap.Fix(&d.queue, 0)
-		if over {
-			return e
-		}
+	d.sort(now)
+	if len(d.queue) == 0 || d.queue[0].sorted.After(now) {
+		return nil
 	}
-	return nil
+	e := d.queue[0]
+	e.handed = true
+	e.due = now.Add(repeatAfter)
+	e.sorted = e.due
+	heap.Fix(&d.queue, 0)
+	return e
 }
 
 // sort brings to their places the entries at the front that a renewal has moved.

@@ -191,7 +191,14 @@ func TestDeadlinesDoWhatAListDoes(t *testing.T) {
 			default:
 				checkDue(t, leases, due, handed, now)
 			}
+			sorted := rapid.Bool().Draw(t, "sorted")
+			if sorted {
+				leases.Sort(now)
+			}
 			next, ok := leases.Next()
+			if sorted && ok && !next.After(now) && !slices.Contains(over(due, now), true) {
+				t.Fatalf("at %v nothing is due, and next is %v", now, next)
+			}
 			if ok != (len(due) > 0) {
 				t.Fatalf("%d deadlines, and next is %v", len(due), ok)
 			}
@@ -202,6 +209,15 @@ func TestDeadlinesDoWhatAListDoes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// over says of each deadline whether it is over.
+func over(due map[SessionID]time.Time, now time.Time) []bool {
+	var list []bool
+	for _, at := range due {
+		list = append(list, !at.After(now))
+	}
+	return list
 }
 
 func checkDue(

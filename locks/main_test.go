@@ -8,15 +8,23 @@ import (
 	"testing"
 )
 
-// TestMain draws more often than rapid does by itself: a property here costs little.
+// TestMain draws more often than rapid does by itself: a property here costs little. And
+// it searches for a small failure for less long, which helps little with histories.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
-	if checks := flag.Lookup("rapid.checks"); !asked && !testing.Short() {
-		if err := checks.Value.Set("3000"); err != nil {
+	asked := make(map[string]bool)
+	flag.Visit(func(f *flag.Flag) { asked[f.Name] = true })
+	set := func(name, value string) {
+		if asked[name] {
+			return
+		}
+		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
+	}
+	set("rapid.shrinktime", "5s")
+	if !testing.Short() {
+		set("rapid.checks", "3000")
 	}
 	os.Exit(m.Run())
 }
