@@ -88,11 +88,19 @@ func (a *acquisition) aim(ctx context.Context, o *options) {
 		r.Common = wire.Common{TimeoutMS: q.timeoutMS, Trace: o.trace}
 		if a.waits {
 			r.TimeoutMS = min(q.timeoutMS, uint32(pollMost.Milliseconds()))
-			r.WaitMS = remaining(a.left())
+			r.WaitMS = waitMS(a.left())
 		}
 		return wire.AppendLockAcquireRequest(dst, &r)
 	}
 	a.call = q
+}
+
+// waitMS is what the group is told of a wait, in milliseconds: a little less than what a
+// node is told of the request's time, so that it can tell that the wait is over.
+func waitMS(left time.Duration) uint32 {
+	const most = 100 * time.Millisecond
+	left -= min(left/10, most)
+	return uint32(max(1, left.Milliseconds()))
 }
 
 // left is what is left of the wait.
@@ -163,7 +171,7 @@ func (a *acquisition) poll(ctx context.Context) (wire.LockAcquireResult, error) 
 		err = q.badAnswer(errNoFence)
 	}
 	// A conflict comes of another request of this number only: nothing is known of this one.
-	a.doubt = a.doubt || got.Queued || q.unknown || OutcomeOf(err) == OutcomeUnknown ||
+	a.doubt = a.doubt || got.Queued || OutcomeOf(err) == OutcomeUnknown ||
 		codeOf(err) == wire.CodeLockConflict
 	return got, err
 }
@@ -174,7 +182,7 @@ var errNoFence = errors.New("neither a fence nor a place in the queue")
 // the longest wait was not long enough, or the answer that told how the attempt ended was
 // lost. Another number takes its place then.
 func (a *acquisition) beginsAnew(code Code) bool {
-	const soon = 100 * time.Millisecond // a wait ends a little before the caller's time does
+	const soon = 150 * time.Millisecond // a wait ends a little before the caller's time does
 	return (code == wire.CodeWaitTimeout || code == wire.CodeLockLost) && a.left() > soon
 }
 
@@ -251,7 +259,9 @@ func (a *acquisition) giveUp(ctx context.Context, err error) error {
 // tellWait makes an error that only means that the caller's time was over say so.
 func (a *acquisition) tellWait(ctx context.Context, e *Error) {
 	over := !a.until.IsZero() && !time.Now().Before(a.until)
-	if a.waits && a.doubt && over && e.Code == wire.CodeTimeout {
+	unanswered := a.doubt && over && e.Code == wire.CodeTimeout
+	// With LOCK_LOST the answer before that one has been lost.
+	if a.waits && (unanswered || e.Code == wire.CodeLockLost) {
 		e.Code, e.Text = wire.CodeWaitTimeout, "not granted in time"
 	}
 	if e.Code == wire.CodeWaitTimeout && e.Err == nil {

@@ -50,6 +50,7 @@ type fake struct {
 	extra   string // a second bucket
 	// script is asked first for each data request; it reports whether it answered.
 	script func(n *fakeNode, call *rpc.Call, s seen) bool
+	group  *fakeGroup // nil: there is none
 }
 
 // seen is a request that came to a node.
@@ -61,6 +62,7 @@ type seen struct {
 	request kv.RequestID
 	timeout uint32
 	skip    string
+	lock    wire.LockAcquireRequest // of lock.acquire; others fill in what they have
 }
 
 type fakeNode struct {
@@ -238,7 +240,9 @@ func (n *fakeNode) handle(_ context.Context, call *rpc.Call) {
 	case wire.MethodDelete:
 		f.answerDelete(call)
 	default:
-		call.Reply(wire.AppendEmptyResult)
+		if f.group == nil || !f.group.handle(call, &s, false) {
+			call.Reply(wire.AppendEmptyResult)
+		}
 	}
 }
 
@@ -258,6 +262,8 @@ func (n *fakeNode) seen(call *rpc.Call) seen {
 	case wire.MethodDelete:
 		err = wire.DecodeDeleteRequest(call.Params, &del)
 		s.key, s.timeout, s.request = string(del.Key), del.TimeoutMS, del.RequestID
+	default:
+		err = s.seeLock(call)
 	}
 	if err != nil {
 		n.f.t.Error(err)

@@ -149,12 +149,11 @@ func (h *Held) release(ctx context.Context) error {
 	case code == wire.CodeSessionExpired:
 		s.expired(err)
 		return h.fault(wire.CodeLockLost, "its session is over", s.Err())
-	case err == nil && got.Released, err == nil && q.unknown:
-		// Where an earlier attempt may have been carried out, it was that one.
-		s.finished(h.holder)
-		return nil
 	case err == nil, code == wire.CodeLockLost:
-		s.cancel(h.name, h.holder) // so that no copy of the request that got it gets it again
+		s.finished(h.holder)
+		if got.Released || q.unknown {
+			return nil // by this attempt, or by one before whose answer was lost
+		}
 		return h.fault(wire.CodeLockLost, "it was released by force", err)
 	}
 	s.cancel(h.name, h.holder)
