@@ -53,13 +53,16 @@ func newRenewals(g *Group) *renewals {
 }
 
 // Renew keeps a session alive: it has its full TTL from some moment after the call on. It
-// waits for the batch that carries it, which is a sixth of the TTL or less. The error
+// waits for the batch that carries it, for a sixth of the TTL or half of ctx's time. The error
 // wraps ErrSessionExpired where the group does not know the session, and ErrNoLeader where
 // ctx ended before a leader answered; the session may then be alive or not.
 func (g *Group) Renew(ctx context.Context, id locks.SessionID) error {
 	ctx, cancel := g.bounded(ctx)
 	defer cancel()
 	r := &renewal{id: id, every: g.every(id), done: make(chan error, 1)}
+	if deadline, bounded := ctx.Deadline(); bounded {
+		r.every = min(r.every, time.Until(deadline)/2) // its answer has to be in time
+	}
 	if !g.renewals.add(r) {
 		return ErrOverloaded
 	}
