@@ -4,7 +4,9 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -133,6 +135,47 @@ func TestASnapshotThatNoStateHasIsRefused(t *testing.T) {
 	if err := (&State{}).complete(twice); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a session twice: %v", err)
 	}
+}
+
+// Goal: I7. Method: lists that say they are long, in few bytes.
+func TestALengthThatIsNotThereIsNotBelieved(t *testing.T) {
+	request := requestOf(1)
+	long := binary.AppendUvarint(nil, 900_000)
+	young := begin(t, 3, 3).Snapshot(nil)
+	for name, hostile := range map[string]struct {
+		b      []byte
+		decode func([]byte) error
+	}{
+		"an entry": {
+			[]byte{entryVersion, 0, 0},
+			func(b []byte) error { _, _, err := DecodeEntry(b); return err },
+		},
+		"openings":  {[]byte{byte(kindOpenStore), commandVersion, 2}, commandError},
+		"moves":     {append([]byte{byte(kindProposePlan), commandVersion}, request[:]...), commandError},
+		"sessions":  {[]byte{byte(kindSessionExpire), commandVersion, 1}, commandError},
+		"the locks": {young[:len(young)-2], func(b []byte) error { _, err := Restore(b); return err }},
+		"the view": {
+			append([]byte{viewVersion}, make([]byte, 16+8)...),
+			func(b []byte) error { _, err := DecodeView(b); return err },
+		},
+	} {
+		b := append(append(hostile.b, long...), make([]byte, 1000)...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := hostile.decode(b)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+			t.Errorf("%s of %d bytes took %d bytes of memory", name, len(b), took)
+		}
+	}
+}
+
+func commandError(b []byte) error {
+	_, err := DecodeCommand(b)
+	return err
 }
 
 func TestLockCommandsAnswerWithEventsBesideTheirResults(t *testing.T) {

@@ -64,8 +64,9 @@ type Member struct {
 	Raft, RaftLast RaftID
 	// RaftOpen is the newest opening of the store that holds the raft state of that id, by
 	// the rule of kv.JudgeOpens. Of a refused store with a new raft id it moves on while
-	// Open stands still. RaftRefused: an opening showed up that does not follow it; the
-	// raft state must be begun anew, under a new id.
+	// Open stands still. RaftRefused: the last opening that was judged does not follow it.
+	// Peers take no raft messages of it; if nobody else answers under that id, the member
+	// needs a new one.
 	RaftOpen    kv.Open
 	RaftRefused bool
 	// Registered is the index of the entry that registered the member.

@@ -162,6 +162,7 @@ func TestARaftIDReplacesTheOneBefore(t *testing.T) {
 	if again := l.unchanged(one); again.Code != CodeOK || again.Member.Raft != first.Raft {
 		t.Errorf("again %v %v", again.Code, again.Member)
 	}
+	l.want(CodeRefused, AssignRaft{Node: 2, For: openingOf(2, 5)})
 	two := AssignRaft{Node: 2, For: openingOf(2, 1), Previous: first.Raft}
 	second := l.ok(two).Member
 	if second.Raft <= first.Raft || second.RaftLast != second.Raft {
