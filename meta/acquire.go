@@ -68,24 +68,33 @@ func (g *Group) park(
 			return locks.Result{}, false, context.Cause(ctx)
 		}
 		switch f := g.desk.fateOf(t); {
-		case f.ask:
-			return locks.Result{}, true, nil
+		case f.look:
+			if now, known := g.lookUp(t.attempt, queued); !known || now.Code != locks.CodeQueued {
+				return now, !known, nil
+			}
 		case f.code != 0:
 			return locks.Result{Code: f.code, Fence: f.fence, Index: f.index}, false, nil
 		}
 	}
 }
 
+// lookUp is what the state says of an attempt that was queued, which is what was answered
+// then while the state has not come so far; false where it knows nothing of it.
+func (g *Group) lookUp(a attempt, queued locks.Result) (now locks.Result, known bool) {
+	now, known = queued, true
+	g.machine.read(func(s *state.State) {
+		if s != nil && s.Index() >= queued.Index {
+			now, known = s.Locks().Look(a.session, a.holder)
+		}
+	})
+	return now, known
+}
+
 // stillQueued is the answer at the end of a poll: with the place that the attempt has now,
 // as far as this member knows.
 func (g *Group) stillQueued(a attempt, queued locks.Result) locks.Result {
-	g.machine.read(func(s *state.State) {
-		if s == nil || s.Index() < queued.Index {
-			return
-		}
-		if now, known := s.Locks().Look(a.session, a.holder); known {
-			queued = now
-		}
-	})
+	if now, known := g.lookUp(a, queued); known {
+		return now
+	}
 	return queued
 }

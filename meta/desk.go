@@ -33,9 +33,9 @@ type fate struct {
 	code  locks.Code // CodeOK: granted
 	fence kv.Fence
 	index uint64
-	// ask says that this member does not know, and that the command is to be repeated: a
-	// snapshot was restored that knows nothing of the attempt.
-	ask bool
+	// look: a snapshot has been restored, whose events nobody has told. The state knows,
+	// where it has come far enough.
+	look bool
 }
 
 // desk is where waits for locks are parked. What this member applies answers them, so
@@ -158,18 +158,12 @@ func (d *desk) wake(a attempt, f fate) {
 	}
 }
 
-// restored looks every attempt up in a table whose events nobody has heard. The machine
-// calls it.
-func (d *desk) restored(look func(locks.SessionID, uint64) (locks.Result, bool)) {
+// restored has everybody look what became of the attempt. The machine calls it. The state
+// may be one from before the attempt, so that only who knows when it was queued can judge.
+func (d *desk) restored() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, a := range slices.SortedFunc(maps.Keys(d.waiting), attempt.compare) {
-		result, known := look(a.session, a.holder)
-		switch {
-		case !known:
-			d.wake(a, fate{ask: true})
-		case result.Code != locks.CodeQueued:
-			d.wake(a, fate{code: result.Code, fence: result.Fence, index: result.Index})
-		}
+		d.wake(a, fate{look: true})
 	}
 }

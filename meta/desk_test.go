@@ -13,6 +13,8 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
+	"github.com/dyno-kv/dyno/rpc"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 func TestTenThousandWaitersGetTheLockInTheirOrder(t *testing.T) {
@@ -229,6 +231,33 @@ func TestASnapshotAnswersWaitsWhoseEventsItSkipped(t *testing.T) {
 			if got[name].Code != want {
 				t.Errorf("%s: %v", name, got[name])
 			}
+		}
+	})
+}
+
+// A member that comes back restores a snapshot from before the wait that it has parked.
+func TestAWaitOutlivesASnapshotFromBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 1, nil)
+		seat, n := r.nodes[0], r.nodes[3]
+		n.calls.failing(func(method string) error {
+			if method == wire.MethodMetaTail {
+				return rpc.ErrNotSent
+			}
+			return nil
+		})
+		old := rigState(t, 3, 1)
+		a, b := seat.open(1, time.Hour), seat.open(2, time.Hour)
+		held := seat.acquire(wants(a, 1, "jobs", 0), 0)
+		time.AfterFunc(time.Second, func() {
+			must(t, n.machine.restore(old.Index(), old.Term(), old.Snapshot(nil)))
+		})
+		time.AfterFunc(2*time.Second, func() {
+			seat.do(state.Release{Session: a, Holder: 1, Name: "jobs", Fence: held.Fence})
+			n.calls.failing(nil)
+		})
+		if got := n.acquire(wants(b, 1, "jobs", time.Minute), MaxPoll); got.Code != locks.CodeOK {
+			t.Errorf("the wait ended with %v", got)
 		}
 	})
 }

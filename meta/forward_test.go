@@ -60,7 +60,7 @@ func TestAFailedCommandSaysWhetherItMayHaveBeenProposed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, 3, 1, nil)
 				n := r.nodes[3]
-				calls := n.counted()
+				calls := n.calls
 				n.open(1, time.Hour)
 				r.anyKilled = true
 				c.harm(r, calls)

@@ -73,7 +73,9 @@ func newLinks(
 // run keeps the connections until ctx ends; when it returns they are closed. Calls fail
 // while it does not run.
 func (l *links) run(ctx context.Context) error {
-	l.setLife(ctx)
+	l.mu.Lock()
+	l.life = ctx
+	l.mu.Unlock()
 	ticker := time.NewTicker(linkIdle / 2)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -83,18 +85,12 @@ func (l *links) run(ctx context.Context) error {
 			l.dropIdle(now)
 		}
 	}
-	l.setLife(nil)
+	l.mu.Lock()
+	l.life = nil
+	clear(l.byNode)
+	l.mu.Unlock()
 	l.lives.Wait()
 	return nil
-}
-
-func (l *links) setLife(ctx context.Context) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.life = ctx
-	if ctx == nil {
-		clear(l.byNode)
-	}
 }
 
 func (l *links) dropIdle(now time.Time) {

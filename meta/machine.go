@@ -142,7 +142,7 @@ func (m *machine) adopt(s *state.State) {
 	m.state = s
 	m.recent.reset(s.Index() + 1)
 	m.views.offer(s.View())
-	m.desk.restored(s.Locks().Look)
+	m.desk.restored()
 	if m.leading != nil {
 		m.leading.reset(s)
 	}

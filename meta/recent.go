@@ -68,11 +68,3 @@ func (r *recent) after(index uint64, bytes int) (entries []committed, ok bool) {
 	}
 	return r.entries[from:to:to], true
 }
-
-// term is that of the entry at index; ok is false where it is not here.
-func (r *recent) term(index uint64) (term uint64, ok bool) {
-	if index < r.first || index-r.first >= uint64(len(r.entries)) {
-		return 0, false
-	}
-	return r.entries[index-r.first].Term, true
-}

@@ -52,18 +52,11 @@ func (c *counting) count(method string) int {
 	return c.calls[method]
 }
 
-// count puts a counting caller in front of a member that has made no call yet.
-func (n *rigNode) counted() *counting {
-	c := &counting{caller: n.caller, calls: map[string]int{}}
-	n.caller = c
-	return c
-}
-
 func TestRenewalsOfAMemberTravelInOneBatchASixthOfTheTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 0, nil)
 		n := r.nodes[2]
-		calls := n.counted()
+		calls := n.calls
 		const sessions, span = 100, 60 * time.Second
 		var keepers []*keeping
 		for i := range sessions {
@@ -134,7 +127,7 @@ func TestARenewalSurvivesBatchesThatWereLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 0, nil)
 		n := r.nodes[2]
-		calls := n.counted()
+		calls := n.calls
 		id := n.open(1, 12*time.Second)
 		calls.failing(func(method string) error {
 			if method == wire.MethodMetaRenew && calls.count(method) <= 5 {

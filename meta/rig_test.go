@@ -44,6 +44,7 @@ type rigNode struct {
 	host    string
 	seat    *fakeSeat
 	control *storage.Control
+	calls   *counting
 }
 
 // rigCluster is the cluster of every rig.
@@ -135,6 +136,8 @@ func (r *rig) newNode(id kv.NodeID) *rigNode {
 	n.Group = newGroup(cfg, zap.NewNop())
 	n.seat = r.log.seat(id, n.machine, n.appoint)
 	n.engine = n.seat
+	n.calls = &counting{caller: n.caller, calls: map[string]int{}}
+	n.caller = n.calls
 	return n
 }
 

@@ -112,9 +112,11 @@ func TestASnapshotLargerThanAMessageComesInPieces(t *testing.T) {
 		}
 		time.Sleep(2 * shelfTime)
 		for _, s := range r.nodes {
+			s.shelf.mu.Lock()
 			if s.shelf.bytes != nil {
 				t.Errorf("node %d keeps its snapshot for nobody", s.cfg.Node)
 			}
+			s.shelf.mu.Unlock()
 		}
 	})
 }
