@@ -130,6 +130,13 @@ func (m *engineMember) registration() state.RegisterMember {
 // start opens the store once more and runs a process, which the group judges.
 func (m *engineMember) start() {
 	m.rig.t.Helper()
+	m.startAlone()
+	m.confirm()
+}
+
+// startAlone is start for a time in which nobody leads.
+func (m *engineMember) startAlone() {
+	m.rig.t.Helper()
 	m.nonce++
 	seq := uint64(1)
 	if n := len(m.disk.opens); n > 0 {
@@ -137,7 +144,6 @@ func (m *engineMember) start() {
 	}
 	m.disk.opens = append(m.disk.opens, kv.Open{Seq: seq, Nonce: 100*uint64(m.id) + m.nonce})
 	m.begin()
-	m.confirm()
 }
 
 // begin runs a process with the opening that the disk has.

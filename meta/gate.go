@@ -10,7 +10,6 @@ import (
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
-	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -38,7 +37,7 @@ type gate struct {
 	// own is the raft id of this member; 0: it has no seat.
 	own state.RaftID
 	// greeted has the raft id that was accepted on a connection.
-	greeted map[*rpc.ServerConn]state.RaftID
+	greeted map[connection]state.RaftID
 	// accepted are those who have accepted own.
 	accepted map[state.RaftID]bool
 	// terms are the highest terms that were heard from others.
@@ -51,10 +50,16 @@ type gate struct {
 	remembered map[state.RaftID]kv.Open
 }
 
+// connection is one that another seat has made: an *rpc.ServerConn.
+type connection interface {
+	// Done is closed when it has ended.
+	Done() <-chan struct{}
+}
+
 // openGate reads what is remembered.
 func openGate(control *storage.Control, read func(func(*state.State))) (*gate, error) {
 	g := &gate{
-		control: control, read: read, greeted: make(map[*rpc.ServerConn]state.RaftID),
+		control: control, read: read, greeted: make(map[connection]state.RaftID),
 		accepted: make(map[state.RaftID]bool), terms: make(map[state.RaftID]uint64),
 		remembered: make(map[state.RaftID]kv.Open),
 	}
@@ -106,7 +111,7 @@ func (g *gate) acceptedByAll() bool {
 }
 
 // passes says why messages from a raft id on a connection are not taken; nil: they are.
-func (g *gate) passes(conn *rpc.ServerConn, from state.RaftID) error {
+func (g *gate) passes(conn connection, from state.RaftID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -129,7 +134,7 @@ func (g *gate) heard(from state.RaftID, term uint64) {
 
 // judge decides about a hello. What it accepts is durable when it returns. The error is
 // one of the store.
-func (g *gate) judge(conn *rpc.ServerConn, h *wire.MetaHello) (wire.MetaHello, error) {
+func (g *gate) judge(conn connection, h *wire.MetaHello) (wire.MetaHello, error) {
 	from := state.RaftID(h.Raft)
 	g.mu.Lock()
 	own, term, seated := g.own, g.terms[from], slices.Contains(g.seats, from)
@@ -224,7 +229,7 @@ func (g *gate) remember(from state.RaftID, open kv.Open) error {
 func counter(raft uint64) uint64 { return raft & (1<<48 - 1) }
 
 // admit lets messages of a raft id pass on a connection.
-func (g *gate) admit(conn *rpc.ServerConn, from, own state.RaftID) {
+func (g *gate) admit(conn connection, from, own state.RaftID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.own != own {
@@ -240,7 +245,7 @@ func (g *gate) admit(conn *rpc.ServerConn, from, own state.RaftID) {
 	}
 }
 
-func ended(c *rpc.ServerConn) bool {
+func ended(c connection) bool {
 	select {
 	case <-c.Done():
 		return true

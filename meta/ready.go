@@ -219,6 +219,7 @@ func (l *loop) changeSeats(entry *pb.Entry) error {
 		return fmt.Errorf("%w: change of seats at %d: %w", ErrDamagedLog, entry.GetIndex(), err)
 	}
 	// What raft would send meanwhile as the present state has the seats of before.
+	before := raftIDs(l.seats)
 	l.changing = true
 	err = guard(func() { l.seats = l.node.ApplyConfChange(change) })
 	l.changing = false
@@ -227,6 +228,11 @@ func (l *loop) changeSeats(entry *pb.Entry) error {
 	}
 	l.seatsBusy = 0
 	ids := raftIDs(l.seats)
+	for _, id := range ids {
+		if !slices.Contains(before, id) {
+			l.heard[id] = time.Now() // its silence begins now
+		}
+	}
 	l.e.log.Info("the group's seats have changed", zap.Stringers("raft-ids", ids),
 		zap.Int("voters", len(l.seats.GetVoters())))
 	l.e.gate.reseat(ids)
