@@ -46,6 +46,7 @@ func (c *Client) do(ctx context.Context, q *call) ([]byte, Served, error) {
 func (q *call) begin() {
 	q.attempts, q.pauses, q.repeated = 0, 0, false
 	q.worst, q.unknownAt, q.unknown, q.strayed = fault{}, nil, false, false
+	q.decided = false
 	q.tried = q.tried[:0]
 }
 
@@ -137,7 +138,10 @@ func (q *call) note(f fault) {
 		}
 		q.strayed = q.strayed || f.node != q.unknownAt
 	}
+	q.decided = q.group && f.decides()
 	switch {
+	case q.decided:
+		q.worst = f
 	case f.node == nil && q.worst.reach != 0:
 		// Nobody was asked any more: what the nodes said before tells more.
 		q.worst.err = errors.Join(q.worst.err, f.err)
@@ -247,7 +251,7 @@ func (q *call) failed() error {
 	if f.node != nil {
 		e.Node = f.node.name()
 	}
-	if q.unknown {
+	if q.unknown && !q.decided {
 		e.Outcome = OutcomeUnknown
 	}
 	return e

@@ -65,6 +65,8 @@ type call struct {
 	unknown   bool
 	// strayed says that a later attempt of unknown outcome was at another node.
 	strayed bool
+	// decided says that the last answer tells what became of all attempts.
+	decided bool
 }
 
 // tryContext is a caller's context with the deadline of one attempt. The end of it is

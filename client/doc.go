@@ -29,7 +29,7 @@
 // # Invariants
 //
 //   - I1 The outcome of a request is unknown if that of any of its attempts was: no later
-//     answer makes it none.
+//     answer makes it none, but for one of the metadata group, which knows what it did.
 //   - I2 All attempts of one write carry the same request id, drawn for it alone unless
 //     the caller gave one.
 //   - I3 After an attempt of unknown outcome a write goes to the same node once more

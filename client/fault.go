@@ -52,6 +52,13 @@ func answered(op wire.Op, n *node, text string) fault {
 	return f
 }
 
+// decides reports whether the fault is the group's answer to what it was asked. It answers
+// a repetition as it did the first time, so that this one tells the outcome of all.
+func (f *fault) decides() bool {
+	return f.then == wire.RetryByLock || f.code == wire.CodeExists ||
+		f.code == wire.CodeNoSuchBucket
+}
+
 // unanswered is the fault of a call that got no answer.
 func unanswered(ctx context.Context, op wire.Op, n *node, err error) fault {
 	f := fault{node: n, err: err, reach: reachSent, then: wire.RetryElsewhere, soon: true}
