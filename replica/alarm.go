@@ -35,7 +35,7 @@ type aheadAlarm struct {
 const aheadEvery = 60_000
 
 // noteAhead looks at what a copy brings. The version is merged all the same: to refuse it
-// would keep the replicas apart for ever (docs/adr/0017).
+// would keep the replicas apart for ever (docs/adr/0018).
 func (r *Replica) noteAhead(t *wire.Target, held, came *kv.Object) {
 	now := r.cfg.Now().UnixMilli()
 	limit := kv.StampAt(now + r.cfg.MaxAhead.Milliseconds())
