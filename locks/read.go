@@ -131,19 +131,26 @@ func (s *session) data() Session {
 }
 
 func (l *lock) data() Lock {
-	out := Lock{Name: l.name, Kind: l.kind, Holders: make([]Grant, 0, l.holders.size)}
+	out := Lock{
+		Name: l.name, Kind: l.kind, Holders: make([]Grant, 0, l.holders.size),
+		Queue: slices.Grow([]Waiter(nil), l.queue.size),
+	}
+	l.fill(&out)
+	return out
+}
+
+// fill appends the holders and the queue.
+func (l *lock) fill(out *Lock) {
 	for h := range l.holders.all() {
 		out.Holders = append(out.Holders, Grant{
 			Session: h.session.id, Holder: h.number, Permits: h.permits, Fence: h.fence,
 			Index: h.index, Value: h.value, Revision: h.revision,
 		})
 	}
-	out.Queue = slices.Grow(out.Queue, l.queue.size)
 	for h := range l.queue.all() {
 		out.Queue = append(out.Queue, Waiter{
 			Session: h.session.id, Holder: h.number, Kind: h.kind, Permits: h.permits,
 			Value: h.value, Wait: h.wait, Index: h.index,
 		})
 	}
-	return out
 }

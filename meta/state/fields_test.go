@@ -10,6 +10,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/ring"
@@ -139,23 +141,37 @@ func TestASnapshotForgetsNoFieldOfASlotThatMoves(t *testing.T) {
 }
 
 func TestASnapshotForgetsNoFieldOfTheLocks(t *testing.T) {
-	d := locks.Data{
-		Fence: 9,
-		Sessions: []locks.Session{{
-			ID: locks.SessionID{1}, Name: "s", Owner: 2, TTL: time.Minute, Created: 3,
-			DoneThrough: 4, Done: []locks.Interval{{First: 6, Last: 7}},
-		}},
-		Locks: []locks.Lock{{
-			Name: "x", Kind: 1, Limit: 2, Delay: 3,
-			Holders: []locks.Grant{{Holder: 1, Permits: 2, Fence: 3, Index: 4, Value: []byte("v")}},
-			Queue:   []locks.Waiter{{Holder: 1, Kind: 2, Permits: 3, Value: []byte("w"), Index: 4}},
-		}},
-		Ended: []locks.SessionID{{7}},
+	session := locks.Session{
+		ID: locks.SessionID{1}, Name: "s", Owner: 2, TTL: time.Minute, Created: 3,
+		DoneThrough: 4, Done: []locks.Interval{{First: 6, Last: 7}},
 	}
-	checkFields(t, &d, func() []byte { return appendLocks(nil, d) })
-	r := reader{b: appendLocks(nil, d)}
-	if got := r.locks(); r.err != nil || !reflect.DeepEqual(got, d) {
-		t.Errorf("%v was read as %v, %v", d, got, r.err)
+	checkFields(t, &session, func() []byte { return appendSession(nil, &session) })
+	r := reader{b: appendSession(nil, &session)}
+	if got := r.lockSession(); r.err != nil || !reflect.DeepEqual(got, session) {
+		t.Errorf("%v was read as %v, %v", session, got, r.err)
+	}
+	lock := locks.Lock{
+		Name: "x", Kind: 1, Limit: 2, Delay: 3,
+		Holders: []locks.Grant{{Holder: 1, Permits: 2, Fence: 3, Index: 4, Value: []byte("v")}},
+		Queue:   []locks.Waiter{{Holder: 1, Kind: 2, Permits: 3, Value: []byte("w"), Index: 4}},
+	}
+	checkFields(t, &lock, func() []byte { return appendLock(nil, &lock) })
+	r = reader{b: appendLock(nil, &lock)}
+	if got := r.lock(); r.err != nil || !reflect.DeepEqual(got, lock) {
+		t.Errorf("%v was read as %v, %v", lock, got, r.err)
+	}
+}
+
+// The table as a whole has a session, a holder, a waiter and an ended session in the story.
+func TestASnapshotHasAllParts(t *testing.T) {
+	s := story(t)
+	d := s.Locks().Export()
+	if len(d.Sessions) == 0 || len(d.Ended) == 0 || len(d.Locks) == 0 ||
+		len(d.Locks[0].Holders) == 0 || len(d.Locks[0].Queue) == 0 || d.Fence == 0 {
+		t.Fatalf("the story lacks something: %+v", d)
+	}
+	if diff := cmp.Diff(d, restored(t, s).Locks().Export()); diff != "" {
+		t.Error(diff)
 	}
 }
 

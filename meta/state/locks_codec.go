@@ -16,36 +16,35 @@ const (
 )
 
 // appendLocks appends the table of sessions and locks, as a part of a snapshot.
-func appendLocks(dst []byte, d locks.Data) []byte {
-	dst = appendUint(dst, d.Fence)
-	dst = appendUint(dst, len(d.Sessions))
-	for i := range d.Sessions {
-		dst = appendSession(dst, &d.Sessions[i])
+func appendLocks(dst []byte, t *locks.Table) []byte {
+	counts := t.Counts()
+	dst = appendUint(dst, t.Fence())
+	ended := t.Ended()
+	dst = appendUint(dst, len(ended))
+	for i := range ended {
+		dst = append(dst, ended[i][:]...)
 	}
-	dst = appendUint(dst, len(d.Locks))
-	for i := range d.Locks {
-		dst = appendLock(dst, &d.Locks[i])
-	}
-	dst = appendUint(dst, len(d.Ended))
-	for i := range d.Ended {
-		dst = append(dst, d.Ended[i][:]...)
-	}
+	dst = appendUint(dst, counts.Sessions)
+	dst = appendUint(dst, counts.Locks)
+	t.Visit(
+		func(s *locks.Session) { dst = appendSession(dst, s) },
+		func(l *locks.Lock) { dst = appendLock(dst, l) })
 	return dst
 }
 
 func (r *reader) locks() locks.Data {
 	d := locks.Data{Fence: r.fence()}
-	d.Sessions = make([]locks.Session, r.count(minSession))
-	for i := range d.Sessions {
-		d.Sessions[i] = r.lockSession()
-	}
-	d.Locks = make([]locks.Lock, r.count(minLock))
-	for i := range d.Locks {
-		d.Locks[i] = r.lock()
-	}
 	d.Ended = make([]locks.SessionID, r.count(sizeID))
 	for i := range d.Ended {
 		d.Ended[i] = r.session()
+	}
+	sessions, held := r.count(minSession), r.count(minLock)
+	d.Sessions, d.Locks = make([]locks.Session, sessions), make([]locks.Lock, held)
+	for i := range d.Sessions {
+		d.Sessions[i] = r.lockSession()
+	}
+	for i := range d.Locks {
+		d.Locks[i] = r.lock()
 	}
 	return d
 }

@@ -41,7 +41,7 @@ func (s *State) Snapshot(dst []byte) []byte {
 		dst = appendPlan(dst, p)
 	}
 	dst = s.answers.append(dst)
-	return appendLocks(dst, s.locks.Export())
+	return appendLocks(dst, s.locks)
 }
 
 // Restore reads a snapshot. The error wraps ErrUnknown or ErrDamaged.
