@@ -35,8 +35,12 @@ func (s *Server) handleHello(_ context.Context, req *request) (encoder, error) {
 	limits := s.cfg.Client.Limits
 	result.Limits.Message, result.Limits.Depth = uint32(limits.Message), uint32(limits.Depth)
 	result.Limits.InFlight = uint32(limits.InFlight)
+	result.Features = slices.Clone(result.Features)
+	if s.parts.Grouped {
+		result.Features = append(result.Features, wire.FeatureLocks, wire.FeatureBuckets)
+	}
 	if s.parts.Control != nil {
-		result.Features = append(slices.Clone(result.Features), wire.FeatureDev)
+		result.Features = append(result.Features, wire.FeatureDev)
 	}
 	status := s.parts.Cluster.Status()
 	result.Node, result.Cluster, result.RingVersion = status.Node, status.Cluster, status.RingVersion
@@ -108,13 +112,17 @@ func (s *Server) handleClusterStatus(_ context.Context, req *request) (encoder, 
 }
 
 // handleBucketGet answers bucket.get.
-func (s *Server) handleBucketGet(_ context.Context, req *request) (encoder, error) {
+func (s *Server) handleBucketGet(ctx context.Context, req *request) (encoder, error) {
 	var q wire.NameRequest
 	if err := wire.DecodeNameRequest(req.params, &q); err != nil {
 		return nil, err
 	}
-	req.trace = q.Trace
-	bucket, err := s.bucket(q.Name)
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	bucket, err := s.bucket(ctx, q.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/meta"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -34,8 +35,22 @@ func (s *Server) errorText(req *request, err error) string {
 	case errors.Is(err, errGateFull):
 		return wire.FormatError(wire.CodeOverloaded, fmt.Sprintf(
 			"as many requests are under way as this node works on at a time; %s", tryAgain))
+	case errors.Is(err, errNoPlace):
+		return wire.FormatError(wire.CodeOverloaded, "as many calls of this connection wait "+
+			"outside of its window as may; "+tryAgain+", or open another connection")
 	case errors.Is(err, errGateClosed):
 		return wire.FormatError(wire.CodeShuttingDown, "this node is draining")
+	case errors.Is(err, meta.ErrUnknown): // before ErrNoLeader: no such error says both
+		return wire.FormatError(wire.CodeTimeout, "the metadata group did not answer in time; "+
+			"what was asked may have been done: ask again, in the same words")
+	case errors.Is(err, meta.ErrNoLeader):
+		return wire.FormatError(wire.CodeNoLeader, "the metadata group has no leader that "+
+			"answers; nothing was done")
+	case errors.Is(err, meta.ErrOverloaded):
+		return wire.FormatError(wire.CodeOverloaded,
+			"as many calls to the metadata group wait here as may; "+tryAgain)
+	case errors.Is(err, meta.ErrSessionExpired):
+		return wire.FormatError(wire.CodeSessionExpired, "there is no such session; open another")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return wire.FormatError(wire.CodeTimeout, "the deadline passed")
 	default:

@@ -3,6 +3,8 @@
 package server
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +18,12 @@ func clientMethods() []string {
 		wire.MethodHello, wire.MethodPing, wire.MethodGet, wire.MethodPut, wire.MethodDelete,
 		wire.MethodGetMany, wire.MethodKeyScan, wire.MethodClusterInfo, wire.MethodClusterStatus,
 		wire.MethodBucketGet, wire.MethodBucketList, wire.MethodNodeStop, wire.MethodNodeStart,
+		wire.MethodSessionOpen, wire.MethodSessionKeepAlive, wire.MethodSessionClose,
+		wire.MethodSessionList, wire.MethodLockAcquire, wire.MethodLockRelease,
+		wire.MethodLockCancel, wire.MethodLockGet, wire.MethodLockList,
+		wire.MethodLockForceRelease, wire.MethodBucketCreate, wire.MethodBucketUpdate,
+		wire.MethodBucketDelete, wire.MethodClusterJoin, wire.MethodMetaStatus,
+		wire.MethodMetaMembers,
 	}
 }
 
@@ -36,6 +44,9 @@ func FuzzClientPort(f *testing.F) {
 		wire.AppendKeyScanRequest(nil, &wire.KeyScanRequest{Prefix: []byte("k"), Limit: 3}),
 		wire.AppendNameRequest(nil, &wire.NameRequest{Name: "default"}),
 	}
+	for _, name := range slices.Sorted(maps.Keys(groupRequests())) {
+		seeds = append(seeds, groupRequests()[name])
+	}
 	for method := range clientMethods() {
 		for _, seed := range seeds {
 			f.Add(byte(method), seed)
@@ -46,7 +57,9 @@ func FuzzClientPort(f *testing.F) {
 		if n, done, err := scanner.Scan(params); err != nil || !done || n != len(params) {
 			return // no handler ever sees it
 		}
-		fx := newFixture(t, shape{members: 3, partitions: 4, control: idleControl{}})
+		fx := newFixture(t, shape{
+			members: 3, partitions: 4, control: idleControl{}, grouped: true,
+		})
 		fx.server.cfg.MaxTimeout = 5 * time.Millisecond // starting a node waits for it
 		fx.keys.put("k", 3, 10)
 		fx.others.answer.Result = wire.AppendEmptyResult(nil)

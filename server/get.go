@@ -35,7 +35,7 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 		return nil, err
 	}
 	defer cancel()
-	bucket, err := s.bucket(q.Bucket)
+	bucket, err := s.bucket(ctx, q.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Server) handleGetMany(ctx context.Context, req *request) (encoder, erro
 		return nil, err
 	}
 	defer cancel()
-	bucket, err := s.bucket(q.Bucket)
+	bucket, err := s.bucket(ctx, q.Bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -249,6 +249,7 @@ type fixture struct {
 	world  *world
 	logs   *observer.ObservedLogs
 	net    *memnet.Network
+	group  *soleGroup // nil where the shape is not grouped
 }
 
 // shape is what tests vary.
@@ -257,6 +258,7 @@ type shape struct {
 	change                        func(*Config)
 	control                       Control
 	forming                       bool // it has no data to serve yet
+	grouped                       bool // it is a member of a soleGroup
 }
 
 func newFixture(t testing.TB, s shape) *fixture {
@@ -293,9 +295,14 @@ func newFixture(t testing.TB, s shape) *fixture {
 		s.change(&own)
 	}
 	f.server, err = New(own, Parts{
-		Cluster: f.world, Control: s.control, Now: time.Now,
+		Cluster: f.world, Control: s.control, Grouped: s.grouped, Now: time.Now,
 	}, zap.New(core))
 	must(t, err)
+	t.Cleanup(f.server.Wait)
+	if s.grouped {
+		f.group = newSoleGroup(t)
+		f.server.ServeGroup(f.group)
+	}
 	if !s.forming {
 		f.server.ServeData(Data{Coordinator: carrier, Replica: f.keys})
 	}
@@ -379,15 +386,6 @@ func get(c *rpc.Client, q wire.GetRequest) (wire.GetResult, error) {
 		err = wire.DecodeGetResult(b, &result)
 	}
 	return result, err
-}
-
-// codeOf is the code and text of an error that the server answered with.
-func codeOf(err error) (wire.Code, string) {
-	var told *rpc.RemoteError
-	if !errors.As(err, &told) {
-		return "", fmt.Sprint(err)
-	}
-	return wire.ParseError(told.Text)
 }
 
 func must(t testing.TB, err error) {

@@ -95,6 +95,10 @@ func (s *Server) handlePeer(ctx context.Context, call *rpc.Call) {
 			wire.MethodPeerHello+" first, and goes away where that is refused"))
 		return
 	}
+	if bytes.HasPrefix(call.Method, []byte(wire.MetaPrefix)) {
+		s.handleMember(ctx, j)
+		return
+	}
 	var found bool
 	if j.method, found = s.works[string(call.Method)]; !found {
 		call.ReplyError(unknownMethod(call.Method))
@@ -109,6 +113,21 @@ func (s *Server) handlePeer(ctx context.Context, call *rpc.Call) {
 		return
 	}
 	s.workers.start(j)
+}
+
+// handleMember hands a call of the metadata group to this node's part in it, which has
+// bounds of its own: neither the data's gate nor its failpoints stand in its way.
+func (s *Server) handleMember(ctx context.Context, j *peerJob) {
+	if !s.parts.Grouped {
+		j.call.ReplyError(unknownMethod(j.call.Method))
+		return
+	}
+	g, err := s.group()
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	g.HandlePeer(ctx, j.call)
 }
 
 // peerStore merges a copy that a peer sends. It answers from the store's commit.

@@ -23,7 +23,7 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 		return nil, err
 	}
 	defer cancel()
-	write, binding, err := s.writeOf(q.Bucket, q.Key, q.WriteOptions)
+	write, binding, err := s.writeOf(ctx, q.Bucket, q.Key, q.WriteOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error
 		return nil, err
 	}
 	defer cancel()
-	write, binding, err := s.writeOf(q.Bucket, q.Key, q.WriteOptions)
+	write, binding, err := s.writeOf(ctx, q.Bucket, q.Key, q.WriteOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +104,10 @@ func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error
 }
 
 // writeOf is what put and delete have in common.
-func (s *Server) writeOf(name string, key []byte, o wire.WriteOptions) (
-	*coordinator.PutRequest, vclock.Binding, error,
-) {
-	bucket, err := s.bucket(name)
+func (s *Server) writeOf(
+	ctx context.Context, name string, key []byte, o wire.WriteOptions,
+) (*coordinator.PutRequest, vclock.Binding, error) {
+	bucket, err := s.bucket(ctx, name)
 	if err != nil {
 		return nil, 0, err
 	}

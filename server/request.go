@@ -4,11 +4,9 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/dyno-kv/dyno/coordinator"
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -20,7 +18,13 @@ type request struct {
 	// forwarded: another node could not coordinate it; it is not forwarded again.
 	forwarded bool
 	trace     string // of the client, once params are decoded
+	// park takes the call out of its connection's window; nil where it is in none.
+	park func() bool
 }
+
+// leaveWindow lets other requests of the connection be read while this one waits. It
+// reports false where too many wait outside of the window already.
+func (r *request) leaveWindow() bool { return r.park == nil || r.park() }
 
 // encoder appends a result.
 type encoder func(dst []byte) []byte
@@ -35,6 +39,8 @@ type method struct {
 	quick bool
 	// data: it is about keys, which this node may not be able to serve yet.
 	data bool
+	// gate is what its requests pass, unless they are quick.
+	gate *gate
 }
 
 // reads says how much of the store a request holds until it is answered.
@@ -58,7 +64,7 @@ func (s *Server) clientMethods() map[string]method {
 		{name: wire.MethodPing, handle: s.handlePing, quick: true},
 		{name: wire.MethodClusterInfo, handle: s.handleClusterInfo, quick: true},
 		{name: wire.MethodClusterStatus, handle: s.handleClusterStatus, quick: true},
-		{name: wire.MethodBucketGet, handle: s.handleBucketGet, quick: true},
+		{name: wire.MethodBucketGet, handle: s.handleBucketGet, gate: s.decisions},
 		{name: wire.MethodBucketList, handle: s.handleBucketList, quick: true},
 	}
 	if s.parts.Control != nil {
@@ -66,8 +72,14 @@ func (s *Server) clientMethods() map[string]method {
 			method{name: wire.MethodNodeStop, handle: s.handleNodeStop},
 			method{name: wire.MethodNodeStart, handle: s.handleNodeStart})
 	}
+	if s.parts.Grouped {
+		list = append(list, s.groupMethods()...)
+	}
 	methods := make(map[string]method, len(list))
 	for _, m := range list {
+		if m.gate == nil {
+			m.gate = s.requests
+		}
 		methods[m.name] = m
 	}
 	return methods
@@ -90,15 +102,4 @@ func (s *Server) begin(ctx context.Context, req *request, c wire.Common) (
 		}
 	}
 	return ctx, cancel, nil
-}
-
-// bucket finds the bucket of a request.
-func (s *Server) bucket(name string) (kv.Bucket, error) {
-	b, found := s.parts.Cluster.Bucket(name)
-	if !found {
-		return kv.Bucket{}, &coordinator.Error{
-			Code: wire.CodeNoSuchBucket, Text: fmt.Sprintf("%q; create it first", name),
-		}
-	}
-	return b, nil
 }

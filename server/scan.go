@@ -24,7 +24,7 @@ func (s *Server) handleScan(ctx context.Context, req *request) (encoder, error) 
 		return nil, err
 	}
 	defer cancel()
-	bucket, err := s.bucket(q.Bucket)
+	bucket, err := s.bucket(ctx, q.Bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,14 @@ type Config struct {
 	// peer may have rpc.PeerLimits().InFlight calls open.
 	MaxPeerRequests int
 	MaxPeerBytes    int
+	// MaxDecisions bounds the clients' requests to the metadata group that are worked on at
+	// a time, MaxAttempts those that wait for locks or try to get them, MaxRenewals those
+	// that keep sessions alive and wait for the batch that does. Each of these costs a
+	// goroutine. MaxGroupBytes bounds what each of the three holds.
+	MaxDecisions  int
+	MaxAttempts   int
+	MaxRenewals   int
+	MaxGroupBytes int
 	// MaxTimeout is the longest that a client may let a request run.
 	MaxTimeout time.Duration
 	// Version is the build's, for hello.
@@ -54,6 +62,7 @@ func DefaultConfig() Config {
 	return Config{
 		MaxRequests: 4096, MaxBytes: 128 << 20,
 		MaxPeerRequests: 16384, MaxPeerBytes: 256 << 20,
+		MaxDecisions: 4096, MaxAttempts: 16384, MaxRenewals: 32768, MaxGroupBytes: 64 << 20,
 		MaxTimeout: time.Minute, Version: "dev",
 		Client: rpc.DefaultServerConfig(), Peer: peerConfig(),
 	}
@@ -76,6 +85,8 @@ func (c Config) Validate() error {
 	}{
 		{"MaxRequests", c.MaxRequests}, {"MaxBytes", c.MaxBytes},
 		{"MaxPeerRequests", c.MaxPeerRequests}, {"MaxPeerBytes", c.MaxPeerBytes},
+		{"MaxDecisions", c.MaxDecisions}, {"MaxAttempts", c.MaxAttempts},
+		{"MaxRenewals", c.MaxRenewals}, {"MaxGroupBytes", c.MaxGroupBytes},
 	} {
 		if bound.value < 1 {
 			faults = append(faults, fmt.Errorf("server: %s is %d, must be at least 1",
@@ -132,6 +143,9 @@ type Data struct {
 type Parts struct {
 	Cluster Cluster
 	Control Control // nil where there is none
+	// Grouped says that the node has a part in the metadata group, or is about to get one:
+	// ServeGroup brings it. Otherwise methods that ask the group are unknown.
+	Grouped bool
 	// Now is the node's wall clock: what is shown as expired is decided by it.
 	Now func() time.Time
 }
@@ -148,6 +162,11 @@ type Server struct {
 	reads    readSize
 	requests *gate // those of clients, forwarded ones included
 	peers    *gate // those of peers to this node's replica
+	// Clients' requests to the metadata group have a gate for each of their kinds.
+	decisions, attempts, renewals *gate
+	// draining ends, by beginDrain, when waits are to be cut short since the node drains.
+	draining   context.Context
+	beginDrain context.CancelFunc
 	// life ends, by cutOff, when a drain is cut short. The contexts of connections do not
 	// tell forwarded requests: peers stay connected.
 	life   context.Context
@@ -156,7 +175,10 @@ type Server struct {
 	methods map[string]method     // of the client port
 	works   map[string]peerMethod // of the peer port, but for its hello
 	// data is nil before ServeData; it never changes after that.
-	data    atomic.Pointer[Data]
+	data atomic.Pointer[Data]
+	// part is nil before ServeGroup; it never changes after that.
+	part    atomic.Pointer[Group]
+	news    news     // of buckets
 	workers *workers // run what may wait
 }
 
@@ -170,8 +192,14 @@ func New(cfg Config, parts Parts, log *zap.Logger) (*Server, error) {
 		requests: newGate(cfg.MaxRequests, cfg.MaxBytes),
 		peers:    newGate(cfg.MaxPeerRequests, cfg.MaxPeerBytes),
 		workers:  newWorkers(),
+
+		decisions: newGate(cfg.MaxDecisions, cfg.MaxGroupBytes),
+		attempts:  newGate(cfg.MaxAttempts, cfg.MaxGroupBytes),
+		renewals:  newGate(cfg.MaxRenewals, cfg.MaxGroupBytes),
 	}
+	s.news.put, s.news.start = s.askGroup, s.workers.start
 	s.methods, s.works = s.clientMethods(), s.peerMethods()
+	s.draining, s.beginDrain = context.WithCancel(context.Background())
 	s.life, s.cutOff = context.WithCancel(context.Background())
 	var err error
 	s.client, err = rpc.NewServer(cfg.Client, rpc.HandlerFunc(s.handleClient), log.Named("client"))
@@ -209,20 +237,33 @@ func (s *Server) ServePeers(ctx context.Context, ln net.Listener) error {
 }
 
 // DrainClients answers SHUTTING_DOWN to new requests, those included that peers forward,
-// finishes the old ones, and closes the clients' connections. Where ctx ends first they
-// are cut off, and its error is returned. When it returns nothing is coordinated here any
-// more, and nothing ever will be.
+// finishes the old ones, and closes the clients' connections. Waits for locks are told
+// their place, and keep-alives to go elsewhere. Where ctx ends first they are cut off, and
+// its error is returned. When it returns nothing is coordinated here any more, and nothing
+// ever will be.
 func (s *Server) DrainClients(ctx context.Context) error {
-	left := s.requests.close()
-	err := s.client.Shutdown(ctx)
-	select {
-	case <-left:
-		return err
-	case <-ctx.Done():
+	var left []<-chan struct{}
+	for _, g := range s.clientGates() {
+		left = append(left, g.close())
 	}
-	s.cutOff()
-	<-left // soon: all that is left has seen its context end
-	return ctx.Err()
+	s.beginDrain()
+	err := s.client.Shutdown(ctx)
+	for _, empty := range left {
+		select {
+		case <-empty:
+			continue
+		case <-ctx.Done():
+		}
+		s.cutOff()
+		err = ctx.Err()
+		<-empty // soon: all that is left has seen its context end
+	}
+	return err
+}
+
+// clientGates are the gates that clients' requests pass.
+func (s *Server) clientGates() []*gate {
+	return []*gate{s.requests, s.decisions, s.attempts, s.renewals}
 }
 
 // DrainPeers is the same for what peers ask of this node's replica.
@@ -238,8 +279,16 @@ func (s *Server) Wait() { s.workers.wait() }
 
 // Open is how many client requests are under way; Refused how many were refused because
 // there were too many.
-func (s *Server) Open() int       { open, _ := s.requests.counts(); return open }
-func (s *Server) Refused() uint64 { _, refused := s.requests.counts(); return refused }
+func (s *Server) Open() int       { open, _ := s.clientCounts(); return open }
+func (s *Server) Refused() uint64 { _, refused := s.clientCounts(); return refused }
+
+func (s *Server) clientCounts() (open int, refused uint64) {
+	for _, g := range s.clientGates() {
+		inside, turned := g.counts()
+		open, refused = open+inside, refused+turned
+	}
+	return open, refused
+}
 
 // clientJob is a client's request on its way to its answer.
 type clientJob struct {
@@ -260,7 +309,9 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 	}
 	j := &clientJob{
 		server: s, ctx: ctx, call: call, method: m,
-		request: request{method: m.name, params: call.Params, arrived: time.Now()},
+		request: request{
+			method: m.name, params: call.Params, arrived: time.Now(), park: call.Park,
+		},
 	}
 	if m.quick {
 		j.answer()
@@ -275,7 +326,7 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 	}
 	err := s.checkData(m.data)
 	if err == nil {
-		err = s.requests.enter(j.size)
+		err = m.gate.enter(j.size)
 	}
 	if err != nil {
 		call.ReplyError(s.errorText(&j.request, err))
@@ -285,7 +336,7 @@ func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
 }
 
 func (j *clientJob) run() {
-	defer j.server.requests.leave(j.size)
+	defer j.method.gate.leave(j.size)
 	if err := j.server.hitRequest(PointRequest); err != nil {
 		j.call.ReplyError(j.server.errorText(&j.request, err))
 		return
