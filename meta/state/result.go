@@ -4,6 +4,7 @@ package state
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
@@ -91,7 +92,17 @@ type Applied struct {
 	View bool
 }
 
+// maxDetail bounds a detail in bytes. Some are remembered with the answers, and a plan can
+// break many rules.
+const maxDetail = 1 << 10
+
 // refuse is a result that says why not.
 func refuse(code Code, why string, args ...any) Result {
-	return Result{Code: code, Detail: fmt.Sprintf(why, args...)}
+	detail := fmt.Sprintf(why, args...)
+	if len(detail) > maxDetail {
+		detail = strings.ToValidUTF8(detail[:maxDetail-len(cutOff)], "") + cutOff
+	}
+	return Result{Code: code, Detail: detail}
 }
+
+const cutOff = "..."

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -152,6 +153,23 @@ func TestPlansAreStoredCheckedAndDisjoint(t *testing.T) {
 	next := l.ok(ProposePlan{Request: requestOf(5), Moves: c.Moves}).Plan
 	if next <= id {
 		t.Errorf("the next plan is %d, after %d", next, id)
+	}
+}
+
+func TestADetailIsCutWhereItWouldFillTheState(t *testing.T) {
+	l := withFourth(t)
+	c := ProposePlan{Request: requestOf(1)}
+	for p := range 100 {
+		c.Moves = append(c.Moves, ring.Move{Partition: uint16(p), Slot: 9, From: 77, To: 78})
+		c.Moves = append(c.Moves, ring.Move{Partition: uint16(p), Slot: 0, From: 77, To: 78})
+	}
+	r := l.want(CodeRefused, c)
+	if len(r.Detail) != maxDetail || !strings.HasSuffix(r.Detail, "...") {
+		t.Errorf("the detail has %d bytes", len(r.Detail))
+	}
+	if long := refuse(CodeRefused, "%s", strings.Repeat("\u00e9", maxDetail)); len(long.Detail) >
+		maxDetail || !utf8.ValidString(long.Detail) {
+		t.Errorf("a detail of other letters was cut to %q", long.Detail)
 	}
 }
 
