@@ -5,7 +5,9 @@ package meta
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,8 +98,8 @@ func (l *links) run(ctx context.Context) error {
 func (l *links) dropIdle(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for node, k := range l.byNode {
-		if now.Sub(k.used) > linkIdle {
+	for _, node := range slices.Sorted(maps.Keys(l.byNode)) {
+		if k := l.byNode[node]; now.Sub(k.used) > linkIdle {
 			k.stop()
 			delete(l.byNode, node)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,9 @@ func TestLocksGoOnThroughFaults(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.name != "all restarted" {
+				t.Skip("takes some seconds")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				r := newGroupRig(t, 5, nil)
 				stop := make(chan struct{})
@@ -249,15 +253,7 @@ func TestLocksGoOnThroughFaults(t *testing.T) {
 				close(stop)
 				wait()
 				judgeGrants(t, list, 100)
-				for _, m := range r.members {
-					m.barrier()
-				}
-				want := r.members[0].hash()
-				for _, m := range r.members[1:] {
-					if m.hash() != want && m.machine.applied() == r.members[0].machine.applied() {
-						t.Errorf("node %d has another state", m.id)
-					}
-				}
+				r.alike()
 			})
 		})
 	}
@@ -288,5 +284,99 @@ func TestWithoutAMajorityLockCallsSaySoAndTheViewStays(t *testing.T) {
 		if got := left.acquire(wants(id, 1, "jobs", time.Minute), 0); got.Code != locks.CodeOK {
 			t.Errorf("with a majority again: %v", got)
 		}
+	})
+}
+
+// A voter that is dead for long is replaced by a client, which is fed by its tail until
+// raft has caught up; the dead one comes back as a client, on the state that it has.
+func TestAClientTakesTheSeatOfADeadVoter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGroupRig(t, 4, nil)
+		client := r.members[3]
+		if role := client.Status().Role; role != RoleClient {
+			t.Fatalf("the fourth member is a %v", role)
+		}
+		stop := make(chan struct{})
+		list, wait := r.compete(4, 10*time.Second, stop)
+		time.Sleep(time.Second)
+		dead := r.others(r.leader(), client)[0]
+		dead.kill()
+		r.await(3*time.Minute, "the client votes", func() bool {
+			return client.Status().Role == RoleVoter && client.Status().Source == 0
+		})
+		dead.restart()
+		r.await(time.Minute, "the former voter tails", func() bool {
+			s := dead.Status()
+			return s.Role == RoleClient && s.Source != 0
+		})
+		dead.show()
+		time.Sleep(5 * time.Second)
+		close(stop)
+		wait()
+		judgeGrants(t, list, 100)
+		r.alike()
+	})
+}
+
+// alike demands that all members have the same state.
+func (r *groupRig) alike() {
+	r.t.Helper()
+	for _, m := range r.members {
+		m.barrier()
+	}
+	time.Sleep(time.Second)
+	want, index := r.members[0].hash(), r.members[0].machine.applied()
+	for _, m := range r.members[1:] {
+		if m.hash() != want || m.machine.applied() != index {
+			r.t.Errorf("node %d is at %d, node 1 at %d; the same state: %t", m.id, m.machine.applied(),
+				index, m.hash() == want)
+		}
+	}
+}
+
+// Many sessions are kept alive through a change of leader.
+func TestManySessionsOutliveTheirLeader(t *testing.T) {
+	sessions := 10_000
+	if testing.Short() {
+		sessions = 500
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newGroupRig(t, 3, nil)
+		stop := make(chan struct{})
+		var lost atomic.Int64
+		var clients sync.WaitGroup
+		for i := range sessions {
+			clients.Go(func() {
+				c := &contender{r: r, turn: i, id: locks.SessionID{1, byte(i), byte(i >> 8), byte(i >> 16)}}
+				open := state.SessionOpen{ID: c.id, Name: "many", TTL: 10 * time.Second}
+				if _, err := c.try().Do(context.Background(), open); err != nil {
+					t.Errorf("session %d: %v", i, err)
+				}
+				if c.keepAlive(10*time.Second, stop); c.lost != nil {
+					lost.Add(1)
+				}
+			})
+			if i%50 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		for range 2 {
+			time.Sleep(15 * time.Second)
+			m := r.leader()
+			m.kill()
+			time.Sleep(3 * time.Second)
+			m.restart()
+		}
+		time.Sleep(15 * time.Second)
+		close(stop)
+		clients.Wait()
+		if n := lost.Load(); n != 0 {
+			t.Errorf("%d sessions of %d were lost", n, sessions)
+		}
+		r.members[0].Read(func(s *state.State) {
+			if c := s.Locks().Counts(); c.Sessions != sessions {
+				t.Errorf("%d sessions are left of %d", c.Sessions, sessions)
+			}
+		})
 	})
 }
