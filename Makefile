@@ -35,7 +35,7 @@ fuzz: ## every fuzz target in turn, FUZZTIME each
 	GO="$(GO)" tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## all that docs/performance.md shows, in one run (15 minutes on a quiet machine)
+bench: ## all that docs/performance.md shows, in one run (35 minutes on a quiet machine)
 	bench/run.sh
 
 .PHONY: bench-go

@@ -7,7 +7,8 @@
 #
 #   bench/run.sh [DIR]     DIR: where the data goes (a disk; default: bin/bench/data)
 #
-# SECONDS_EACH=10 makes every load longer. Takes about 15 minutes.
+# SECONDS_EACH=10 makes every load longer. Takes about 35 minutes, 20 of them for locks
+# beside etcd (run-locks.sh), which LOCKS=no leaves out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=bin/bench
@@ -116,3 +117,8 @@ sleep 30
 grep -E 'VmRSS|RssAnon|RssFile' "/proc/$pid/status" | tee -a "$out/memory.txt"
 finish
 pid=
+
+if [ "${LOCKS:-yes}" = yes ]; then
+	say "locks, beside etcd"
+	bench/run-locks.sh "$data"
+fi

@@ -71,7 +71,7 @@ is no disk, and figures of durable writes do not count.`,
 	f.loadFlags(c)
 	a.complete(c, "dist", string(load.Uniform), string(load.Zipfian))
 	c.RunE = a.does(func(ctx context.Context, _ []string) error { return a.benchKV(ctx, &f) })
-	return a.parent("bench", "Measure a cluster", c)
+	return a.parent("bench", "Measure a cluster", c, a.benchLockCommand())
 }
 
 func (f *benchFlags) loadFlags(c *cobra.Command) {
