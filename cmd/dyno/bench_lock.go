@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,7 +153,8 @@ func runLockBench(
 // lockService is a cluster's locks under load.
 type lockService struct {
 	client *client.Client
-	at     []string // the only nodes that sessions ask; none: any
+	at     []string // the only nodes that sessions ask, in turn; none: any
+	opened atomic.Uint64
 }
 
 var _ lockload.Service = (*lockService)(nil)
@@ -162,7 +163,8 @@ var _ lockload.Service = (*lockService)(nil)
 func (s *lockService) Open(ctx context.Context, ttl time.Duration) (lockload.Session, error) {
 	opts := []client.Option{client.WithTTL(ttl)}
 	if len(s.at) > 0 {
-		opts = append(opts, client.WithEndpoint(s.at[rand.IntN(len(s.at))]))
+		next := s.opened.Add(1) % uint64(len(s.at))
+		opts = append(opts, client.WithEndpoint(s.at[next]))
 	}
 	own, err := s.client.NewSession(ctx, opts...)
 	if err != nil {
