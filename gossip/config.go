@@ -169,7 +169,7 @@ func (c Config) identityFaults() []error {
 	bad := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("gossip: "+format, args...))
 	}
-	if !validName(c.Name) {
+	if !ValidName(c.Name) {
 		bad("name %q must be 1 to %d of [A-Za-z0-9._-]", c.Name, MaxName)
 	}
 	if c.Rand == nil {
@@ -278,7 +278,8 @@ func (c Config) meta() Meta {
 // label marks every packet and stream of the cluster.
 func (c Config) label() string { return "dyno/" + c.ClusterID }
 
-func validName(s string) bool {
+// ValidName reports whether a member can have this name.
+func ValidName(s string) bool {
 	if len(s) == 0 || len(s) > MaxName {
 		return false
 	}

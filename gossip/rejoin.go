@@ -45,7 +45,7 @@ func (g *Gossip) SetMembers(peers []Peer) {
 }
 
 func (p Peer) validate() error {
-	if p.ID == 0 || !validName(p.Name) {
+	if p.ID == 0 || !ValidName(p.Name) {
 		return errors.New("gossip: a registered member needs an id and a name")
 	}
 	if _, _, err := net.SplitHostPort(p.GossipAddr); err != nil {

@@ -71,8 +71,14 @@ func (c *cluster) Status() wire.ClusterStatusResult {
 	result.Cluster, result.RingVersion = current.Cluster().String(), current.Version()
 	view := d.gossip.View()
 	for _, m := range current.Members() {
+		itself := m.ID == d.member.ID
+		if itself {
+			m.Client, m.Peer, m.Gossip = c.node.own.Client, c.node.own.Peer, c.node.own.Gossip
+		} else {
+			m = d.where(m)
+		}
 		status := wire.MemberStatus{Member: server.MemberOf(m), State: wire.StateDown}
-		if m.ID == d.member.ID {
+		if itself {
 			own := d.replica.Status()
 			status.State, status.Ready, status.Confirmed = wire.StateUp, own.Ready, own.Confirmed
 			status.Reason, status.RingVersion = own.Reason, current.Version()

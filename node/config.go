@@ -17,6 +17,7 @@ import (
 	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/meta"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/server"
@@ -40,6 +41,9 @@ type Group interface {
 	// Watch returns a channel of capacity 1 that is poked when Ring or Buckets changed, until
 	// stop is called.
 	Watch() (changed <-chan struct{}, stop func())
+	// Accepted is the newest opening of a member's store that the group has accepted, as
+	// far as this node has heard; the zero Open where it knows none.
+	Accepted(node kv.NodeID) kv.Open
 	// Missing says, for people, what formation waits for.
 	Missing() string
 }
@@ -50,7 +54,12 @@ type Config struct {
 	Name string
 	// Dir is the data directory.
 	Dir string
-	// Group is the metadata group, as this node reaches it.
+	// Form says how the node comes into its cluster, whose metadata group it is a part of,
+	// and Meta how it behaves there; who it is and what it stands on is filled in.
+	Form Formation
+	Meta meta.Config
+	// Group stands in for the metadata group, in tests of what stands on it; Form and Meta
+	// are not read then. nil in a product build.
 	Group Group
 	// Control stops and starts nodes of a `dyno dev` cluster; nil elsewhere.
 	Control server.Control
@@ -78,6 +87,10 @@ type Config struct {
 	// ConfirmTimeout bounds each attempt. A store that was not new serves meanwhile only
 	// once the first attempt is over.
 	ConfirmTimeout time.Duration
+
+	// RefuseLost ends a node whose directory is empty where its name has stored data. Else
+	// it stays, with a store that is not ready, and serves what needs no store.
+	RefuseLost bool
 
 	// Points and Trace are for tests and checkers, and go to every part; nil in a product
 	// build. Trace is of this member's number.
@@ -111,7 +124,7 @@ func DefaultConfig() Config {
 		ConfirmEvery: time.Second, ConfirmTimeout: 2 * time.Second,
 		Storage: storage.DefaultConfig(), Gossip: gossip.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
-		Server: server.DefaultConfig(),
+		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
 	}
 }
 
@@ -122,8 +135,11 @@ func (c Config) Validate() error {
 	if c.Name == "" || c.Dir == "" {
 		faults = append(faults, errors.New("node: name and directory are needed"))
 	}
-	if c.Group == nil || c.Listen == nil || c.Dial == nil || c.OpenStores == nil {
-		faults = append(faults, errors.New("node: group, sockets and engines are needed"))
+	if c.Listen == nil || c.Dial == nil || c.OpenStores == nil {
+		faults = append(faults, errors.New("node: sockets and engines are needed"))
+	}
+	if c.Group == nil {
+		faults = append(faults, c.Form.validate(c.Name))
 	}
 	if c.Now == nil || c.Rand == nil || c.Random48 == nil {
 		faults = append(faults, errors.New("node: clock and chance are needed"))

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/dyno-kv/dyno/coordinator"
@@ -27,6 +28,9 @@ type data struct {
 	gossip      *gossip.Gossip
 	peers       *peers
 	coordinator *coordinator.Coordinator
+
+	mu    sync.Mutex                   // guards found
+	found map[kv.NodeID]wire.Addresses // replaced, never changed; nil: nobody was looked for
 }
 
 // openData opens what serves keys, if the node is in a ring by now.
@@ -51,9 +55,19 @@ func (n *Node) openData(context.Context) error {
 			return err
 		}
 	}
-	n.data.Store(d)
+	n.adopt(d)
 	n.server.ServeData(server.Data{Coordinator: d.coordinator, Replica: d.replica})
 	return nil
+}
+
+// adopt makes d what serves data, standing as the group has said by now.
+func (n *Node) adopt(d *data) {
+	n.judging.Lock()
+	defer n.judging.Unlock()
+	if n.verdict != 0 {
+		d.replica.Confirm(n.verdict)
+	}
+	n.data.Store(d)
 }
 
 // openReplica puts the rules on top of the store.
@@ -75,22 +89,23 @@ func (n *Node) openReplica(m *membership, d *data) error {
 
 // openGossip joins the members' gossip.
 func (n *Node) openGossip(m *membership, d *data) error {
-	host, port, err := net.SplitHostPort(n.own.Gossip)
-	if err != nil {
-		return fmt.Errorf("node: gossip address %q: %w", n.own.Gossip, err)
-	}
 	cfg := n.cfg.Gossip
+	var err error
+	if cfg.BindAddr, cfg.BindPort, err = splitIP(n.listen.Gossip); err != nil {
+		return fmt.Errorf("node: gossip address %q: %w", n.listen.Gossip, err)
+	}
 	cfg.Name, cfg.NodeID, cfg.Instance = d.member.Name, d.member.ID, d.member.Instance
 	cfg.ClusterID = m.group.Ring().Cluster().String()
-	cfg.BindAddr = host
-	if cfg.BindPort, err = strconv.Atoi(port); err != nil {
-		return fmt.Errorf("node: gossip address %q: %w", n.own.Gossip, err)
+	if n.own.Gossip != n.listen.Gossip {
+		if cfg.AdvertiseAddr, cfg.AdvertisePort, err = splitIP(n.own.Gossip); err != nil {
+			return fmt.Errorf("node: gossip address %q: %w", n.own.Gossip, err)
+		}
 	}
 	cfg.ClientAddr, cfg.PeerAddr = n.own.Client, n.own.Peer
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
 	if n.cfg.GossipTransport != nil {
-		if cfg.Transport, err = n.cfg.GossipTransport(n.own.Gossip); err != nil {
-			return fmt.Errorf("node: gossip at %s: %w", n.own.Gossip, err)
+		if cfg.Transport, err = n.cfg.GossipTransport(n.listen.Gossip); err != nil {
+			return fmt.Errorf("node: gossip at %s: %w", n.listen.Gossip, err)
 		}
 	}
 	d.gossip, err = gossip.Open(cfg, n.log.Named("gossip"))
@@ -99,6 +114,20 @@ func (n *Node) openGossip(m *membership, d *data) error {
 	}
 	n.closers = append(n.closers, d.gossip.Close)
 	return nil
+}
+
+// splitIP takes an address apart. Gossip is told to others as an IP, so that it is the
+// same for all of them.
+func splitIP(addr string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	if net.ParseIP(host) == nil {
+		return "", 0, fmt.Errorf("%q is no IP address", host)
+	}
+	port, err = strconv.Atoi(text)
+	return host, port, err
 }
 
 // openRequests connects what carries requests.
@@ -122,17 +151,28 @@ func (d *data) alive(node kv.NodeID) bool {
 	return d.peers.up(node) && d.peers.liveness.Alive(node, time.Now())
 }
 
-// follow tells gossip and the connections whom the ring has, and the others which ring
-// this is.
-func (d *data) follow(current *ring.Ring) error {
-	if err := d.peers.follow(current); err != nil {
-		return err
-	}
+// follow tells the connections where the members are now, and, of a newer ring, gossip whom
+// it has and the others which it is.
+func (d *data) follow(current *ring.Ring, newer bool) error {
+	var members []ring.Member
 	var registered []gossip.Peer
 	for _, m := range current.Members() {
+		m = d.where(m)
+		members = append(members, m)
 		registered = append(registered, gossip.Peer{ID: m.ID, Name: m.Name, GossipAddr: m.Gossip})
 	}
-	d.gossip.SetMembers(registered)
-	d.gossip.SetRingVersion(current.Version())
+	if err := d.peers.follow(members); err != nil {
+		return err
+	}
+	if newer {
+		d.gossip.SetMembers(registered)
+		d.gossip.SetRingVersion(current.Version())
+	}
 	return nil
+}
+
+// addressOf is where a member's peers reach it, where that is known better than from the
+// ring; else it is empty.
+func (d *data) addressOf(node kv.NodeID) string {
+	return d.where(ring.Member{ID: node}).Peer
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // Node is one member, opened. Open it, then either Run it, which closes it, or Close it.
@@ -29,6 +30,7 @@ type Node struct {
 	cfg        Config
 	log        *zap.Logger
 	own        ring.Member // name and addresses; number and instance are the group's to say
+	listen     wire.Addresses
 	cluster    *cluster
 	stores     *Stores
 	store      *storage.Store
@@ -47,6 +49,8 @@ type Node struct {
 
 	judging sync.Mutex // guards verdict; never held over a wait
 	verdict kv.Verdict // the newest on this opening; 0: none yet
+
+	joining atomic.Pointer[error] // why it has not joined yet
 }
 
 // Open opens a node: directory, stores, ports, and as much of the rest as its directory
@@ -100,20 +104,30 @@ func (n *Node) openServer(context.Context) error {
 	n.cluster = &cluster{node: n, control: n.cfg.Control}
 	var err error
 	n.server, err = server.New(n.cfg.Server, server.Parts{
-		Cluster: n.cluster, Control: n.cfg.Control, Now: n.cfg.Now,
+		Cluster: n.cluster, Control: n.cfg.Control, Now: n.cfg.Now, Grouped: n.cfg.Group == nil,
 	}, n.log.Named("server"))
+	if err == nil {
+		n.serveGroup()
+	}
 	return err
+}
+
+// serveGroup has the group's methods served, where there is a server and a group.
+func (n *Node) serveGroup() {
+	if m := n.membership.Load(); m != nil && m.meta != nil && n.server != nil {
+		n.server.ServeGroup(m.meta)
+	}
 }
 
 // openPorts binds the listeners, last, so that nobody can come before all is there that
 // can be.
 func (n *Node) openPorts(ctx context.Context) error {
 	var err error
-	if n.peerPort, err = n.cfg.Listen(ctx, n.own.Peer); err != nil {
+	if n.peerPort, err = n.cfg.Listen(ctx, n.listen.Peer); err != nil {
 		return fmt.Errorf("node: peer port: %w", err)
 	}
 	n.closers = append(n.closers, closeOnce(n.peerPort))
-	if n.clientPort, err = n.cfg.Listen(ctx, n.own.Client); err != nil {
+	if n.clientPort, err = n.cfg.Listen(ctx, n.listen.Client); err != nil {
 		return fmt.Errorf("node: client port: %w", err)
 	}
 	n.closers = append(n.closers, closeOnce(n.clientPort))
@@ -136,6 +150,22 @@ func (n *Node) Status() replica.Status {
 		return d.replica.Status()
 	}
 	return replica.Status{Reason: n.cluster.Missing()}
+}
+
+// ID is the node's number, 0 before it is a member.
+func (n *Node) ID() kv.NodeID {
+	if m := n.membership.Load(); m != nil {
+		return m.identity.Node
+	}
+	return 0
+}
+
+// Cluster is the id of the node's cluster, empty before it is a member.
+func (n *Node) Cluster() string {
+	if m := n.membership.Load(); m != nil {
+		return ring.ClusterID(m.identity.Cluster).String()
+	}
+	return ""
 }
 
 // Connected reports whether this node is connected to each of these members, and gossip

@@ -119,13 +119,28 @@ func (o *opening) readPast() error {
 
 // write makes this opening durable. Once it is confirmed, those before it are forgotten.
 func (o *opening) write(confirmed bool) error {
+	point := PointOpening
+	if confirmed {
+		point = PointConfirmed
+	}
+	err := o.points.Hit(point)
+	if err == nil {
+		err = o.control.Apply(o.records(confirmed)...)
+	}
+	if err != nil {
+		return fmt.Errorf("node: write opening: %w", err)
+	}
+	o.written = true
+	return nil
+}
+
+// records are what the directory keeps of this opening.
+func (o *opening) records(confirmed bool) []storage.ControlRecord {
 	opens := wire.Opens{
 		List: o.past.Opens, Confirmed: -1, BootID: o.boot, Refused: o.refused && !confirmed,
 	}
-	point := PointOpening
 	if confirmed {
 		opens.List, opens.Confirmed = []kv.Open{o.past.Present()}, 0
-		point = PointConfirmed
 	}
 	records := []storage.ControlRecord{
 		{Key: wire.KeyIdentity, Record: wire.AppendIdentityRecord(nil, &o.identity)},
@@ -135,15 +150,7 @@ func (o *opening) write(confirmed bool) error {
 	if mutant.On(mutant.CleanMarkStays) {
 		records = records[:2]
 	}
-	err := o.points.Hit(point)
-	if err == nil {
-		err = o.control.Apply(records...)
-	}
-	if err != nil {
-		return fmt.Errorf("node: write opening: %w", err)
-	}
-	o.written = true
-	return nil
+	return records
 }
 
 // confirm asks the group about this opening. The verdict is unknown where it could not
@@ -176,11 +183,16 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 	case verdict == kv.VerdictConfirmed:
 		return verdict, o.write(true)
 	case verdict != kv.VerdictUnknown && !o.refused:
-		// The next process may not reach the group, and must not serve what this one may not.
-		o.refused = true
-		return verdict, o.write(false)
+		return verdict, o.refuse()
 	}
 	return verdict, nil
+}
+
+// refuse makes it durable that the group does not accept this store: the next process may
+// not reach the group, and must not serve what this one may not.
+func (o *opening) refuse() error {
+	o.refused = true
+	return o.write(false)
 }
 
 // warnOf tells that the group was not reached, unless it was this node that gave up since

@@ -65,12 +65,14 @@ func newPeers(
 	}
 }
 
-// follow makes the set of peers that of a ring; run then connects to them. A member
-// whose address changed gets new connections.
-func (p *peers) follow(r *ring.Ring) error {
+// follow makes the set of peers that of a ring's members; run then connects to them. A
+// member whose address changed gets new connections.
+func (p *peers) follow(members []ring.Member) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, m := range r.Members() {
+	present := make(map[kv.NodeID]bool, len(members))
+	for _, m := range members {
+		present[m.ID] = true
 		if m.ID == p.self.Node {
 			continue
 		}
@@ -92,7 +94,7 @@ func (p *peers) follow(r *ring.Ring) error {
 		p.byNode[m.ID] = &peer{addr: m.Peer, rpc: connections}
 	}
 	for id, known := range p.byNode {
-		if _, member := r.Member(id); !member {
+		if !present[id] {
 			if known.stop != nil {
 				known.stop()
 			}

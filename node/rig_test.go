@@ -270,85 +270,6 @@ func codeOf(err error) wire.Code {
 	return code
 }
 
-// groupInMemory is a metadata group that remembers openings, and can be out of reach.
-type groupInMemory struct {
-	ring    *ring.Ring
-	buckets []kv.Bucket
-
-	mu    sync.Mutex
-	opens map[kv.NodeID]kv.Open
-	mood  groupMood
-	asked int
-}
-
-type groupMood uint8
-
-const (
-	groupAnswers groupMood = iota
-	groupFails             // at once
-	groupHangs             // until whoever asks gives up
-	groupMute              // remembers what it is told, and its answer is lost
-)
-
-var (
-	_ Group = (*groupInMemory)(nil)
-
-	errNoGroup = errors.New("the group is out of reach")
-)
-
-func (g *groupInMemory) Ring() *ring.Ring     { return g.ring }
-func (g *groupInMemory) Buckets() []kv.Bucket { return g.buckets }
-
-func (g *groupInMemory) become(m groupMood) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.mood = m
-}
-
-// reach fails in the group's present mood.
-func (g *groupInMemory) reach(ctx context.Context) error {
-	g.mu.Lock()
-	g.asked++
-	mood := g.mood
-	g.mu.Unlock()
-	switch mood {
-	case groupFails:
-		return errNoGroup
-	case groupHangs:
-		<-ctx.Done()
-		return context.Cause(ctx)
-	default:
-		return nil
-	}
-}
-
-func (g *groupInMemory) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error) {
-	if err := g.reach(ctx); err != nil {
-		return kv.Open{}, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.opens[id], nil
-}
-
-func (g *groupInMemory) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
-	kv.Verdict, error,
-) {
-	if err := g.reach(ctx); err != nil {
-		return kv.VerdictUnknown, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	verdict := kv.JudgeOpens(g.opens[id], opens)
-	if verdict == kv.VerdictConfirmed {
-		g.opens[id] = opens[len(opens)-1]
-	}
-	if g.mood == groupMute {
-		return kv.VerdictUnknown, errNoGroup
-	}
-	return verdict, nil
-}
-
 // sharedRandom is a source of chance for all goroutines of a rig.
 type sharedRandom struct {
 	mu   sync.Mutex
@@ -386,9 +307,3 @@ func eventually(t *testing.T, limit time.Duration, what string, is func() bool) 
 		time.Sleep(10 * time.Millisecond)
 	}
 }
-
-// Watch implements node.Group: nothing ever changes.
-func (g *groupInMemory) Watch() (<-chan struct{}, func()) { return nil, func() {} }
-
-// Missing implements node.Group: nothing is.
-func (g *groupInMemory) Missing() string { return "" }

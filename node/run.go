@@ -36,9 +36,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	l.group = group
-	if err := n.runMember(&l); err != nil {
-		return errors.Join(err, n.closeAll())
-	}
+	group.Go(func() error { return n.grow(&l) })
 	group.Go(func() error { return n.tendControl(l.disk) })
 	group.Go(func() error { return n.server.ServePeers(l.ports, n.peerPort) })
 	group.Go(func() error { return n.server.ServeClients(l.ports, n.clientPort) })
@@ -72,23 +70,70 @@ type lifetimes struct {
 	ports, links, disk context.Context
 }
 
-// runMember runs what a member does, and what serves data if it is in a ring.
-func (n *Node) runMember(l *lifetimes) error {
+// grow makes the node a member and then one that serves data, as far as it is not yet,
+// and runs what belongs to each step.
+func (n *Node) grow(l *lifetimes) error {
+	known := n.membership.Load() != nil
+	if !known {
+		done, err := n.become(l.links)
+		if err != nil || !done {
+			return err
+		}
+	}
+	m := n.membership.Load()
+	if m.meta != nil {
+		l.group.Go(func() error { return m.meta.Run(l.links) })
+	}
+	if known && m.meta != nil {
+		if err := errors.Join(n.checkJoin(l.links, m), n.checkTwin(l.links, m)); err != nil {
+			return err
+		}
+	}
 	l.group.Go(func() error { return n.confirm(l.links) })
+	if n.data.Load() == nil {
+		done, err := n.awaitData(l.links, m)
+		if err != nil || !done {
+			return err
+		}
+	}
 	return n.runData(l)
+}
+
+// awaitData waits until this node is in a ring, and opens what serves data. It reports
+// false where ctx ended before.
+func (n *Node) awaitData(ctx context.Context, m *membership) (bool, error) {
+	changed, stop := m.group.Watch()
+	defer stop()
+	for {
+		if err := n.openData(ctx); err != nil {
+			return false, err
+		}
+		if n.data.Load() != nil {
+			return true, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false, nil
+		}
+	}
 }
 
 // runData runs what serves data.
 func (n *Node) runData(l *lifetimes) error {
 	d, current := n.data.Load(), n.ringOf()
-	if err := d.follow(current); err != nil {
+	if err := d.follow(current, true); err != nil {
 		return err
 	}
+	n.tellState(d)
 	l.group.Go(func() error { return n.store.Run(l.disk) })
 	l.group.Go(func() error { return d.gossip.Run(l.links) })
 	l.group.Go(func() error { return d.peers.run(l.links) })
 	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
+	if len(n.cfg.Form.Join) > 0 {
+		l.group.Go(func() error { return n.askAround(l.links, d) })
+	}
 	return nil
 }
 
@@ -157,6 +202,12 @@ func (n *Node) confirm(ctx context.Context) error {
 			n.judge(verdict)
 			last = verdict
 		}
+		if verdict == kv.VerdictLost && n.cfg.RefuseLost {
+			return n.nameTaken(m.identity.Cluster)
+		}
+		if verdict == kv.VerdictConfirmed {
+			return n.guard(ctx, m)
+		}
 		if verdict != kv.VerdictUnknown {
 			return nil
 		}
@@ -165,6 +216,32 @@ func (n *Node) confirm(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// guard looks whether the group has accepted another opening than this one: then a copy
+// of this directory runs elsewhere, and of the two this one is it no more.
+func (n *Node) guard(ctx context.Context, m *membership) error {
+	present := m.opening.past.Present()
+	every := time.NewTicker(n.cfg.ConfirmEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return nil
+		}
+		accepted := m.group.Accepted(m.identity.Node)
+		if accepted.Seq < present.Seq || accepted == present {
+			continue // the group's state here may be behind
+		}
+		n.log.Error("another process was accepted as this node",
+			zap.Uint64("opening", accepted.Seq), zap.Uint64("this-opening", present.Seq))
+		if err := m.opening.refuse(); err != nil {
+			return err
+		}
+		n.judge(kv.VerdictForked)
+		return nil
 	}
 }
 
@@ -218,18 +295,32 @@ func (n *Node) watch(ctx context.Context, d *data, version uint64) error {
 	changed, stop := n.membership.Load().group.Watch()
 	defer stop()
 	for {
-		if current := n.ringOf(); current.Version() > version {
-			version = current.Version()
-			if err := d.follow(current); err != nil {
-				return err
-			}
+		current := n.ringOf()
+		newer := current.Version() > version
+		version = max(version, current.Version())
+		if err := d.follow(current, newer); err != nil {
+			return err
 		}
+		n.hear(d)
 		d.peers.kick(d.gossip.Alive)
 		select {
 		case <-seen:
 		case <-changed:
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// hear tells the group of newer rings that others say they have.
+func (n *Node) hear(d *data) {
+	g := n.membership.Load().meta
+	if g == nil {
+		return
+	}
+	for _, other := range d.gossip.View().Members {
+		if other.Status == gossip.StatusAlive && other.Meta.NodeID != d.member.ID {
+			g.Hear(other.Meta.RingVersion, other.Meta.NodeID)
 		}
 	}
 }

@@ -21,7 +21,9 @@ type undo struct {
 // remember reads what an opening will change.
 func remember(control *storage.Control) (*undo, error) {
 	u := &undo{control: control}
-	for _, key := range []string{wire.KeyIdentity, wire.KeyOpens, wire.KeyCleanMark} {
+	for _, key := range []string{
+		wire.KeyIdentity, wire.KeyOpens, wire.KeyCleanMark, wire.KeyRaftOpens,
+	} {
 		record, found, err := control.Get(key)
 		if err != nil {
 			return nil, fmt.Errorf("node: read %s: %w", key, err)

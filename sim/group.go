@@ -126,3 +126,10 @@ func (r *reach) Watch() (<-chan struct{}, func()) { return nil, func() {} }
 
 // Missing implements node.Group: nothing is.
 func (r *reach) Missing() string { return "" }
+
+// Accepted implements node.Group.
+func (r *reach) Accepted(id kv.NodeID) kv.Open {
+	r.group.mu.Lock()
+	defer r.group.mu.Unlock()
+	return r.group.opens[id]
+}

@@ -3,6 +3,8 @@
 package dev
 
 import (
+	crand "crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -96,4 +98,10 @@ func tryPorts(host string, base, n int) error {
 		}
 	}
 	return nil
+}
+
+func random64() uint64 {
+	var b [8]byte
+	_, _ = crand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint64(b[:])
 }

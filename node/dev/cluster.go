@@ -3,22 +3,14 @@
 package dev
 
 import (
-	"context"
-	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 
-	"go.uber.org/zap"
-
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/storage"
-	"github.com/dyno-kv/dyno/vclock"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // Config says what cluster to run.
@@ -37,7 +29,7 @@ type Config struct {
 	Replicas, Partitions int
 	// Store is how directories are opened.
 	Store storage.DirConfig
-	// Node is how each node behaves; what names it is filled in.
+	// Node is how each node behaves; who it is and what it stands on is filled in.
 	Node node.Config
 }
 
@@ -53,11 +45,13 @@ func DefaultConfig() Config {
 }
 
 const (
-	defaultNodes      = 3
-	defaultReplicas   = 3
-	defaultPartitions = 128
-	maxNodes          = 16
+	defaultNodes    = 3
+	defaultReplicas = 3
+	maxNodes        = 16
 )
+
+// Member is a node of the cluster, and where it listens.
+type Member struct{ Name, Client, Peer, Gossip string }
 
 // Validate returns every fault of c, joined.
 func (c Config) Validate() error {
@@ -79,70 +73,35 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// openFile loads the cluster of a directory, or forms one there (I1).
+// openFile loads the cluster of a directory, or begins one there (I1).
 func openFile(c Config) (*file, error) {
 	f, found, err := load(c.Dir)
 	if err != nil {
 		return nil, err
 	}
-	if !found {
-		if err := checkEmpty(c.Dir); err != nil {
-			return nil, err
-		}
-		if f, err = form(c); err != nil {
-			return nil, err
-		}
-	} else if err := errors.Join(f.check(), f.matches(c)); err != nil {
+	if found {
+		return f, f.matches(c)
+	}
+	if err := checkEmpty(c.Dir); err != nil {
 		return nil, err
 	}
-	where, err := addresses(c.Listen, len(f.Members))
-	if err != nil {
-		return nil, err
+	f = &file{
+		Version: fileVersion, Nodes: c.Nodes, Replicas: c.Replicas, Partitions: c.Partitions,
 	}
-	if f.move(where) || !found {
-		return f, f.save(c.Dir)
+	if f.Nodes == 0 {
+		f.Nodes = defaultNodes
 	}
-	return f, nil
-}
-
-// form makes the first ring of a new cluster.
-func form(c Config) (*file, error) {
-	nodes, replicas, partitions := c.Nodes, c.Replicas, c.Partitions
-	if nodes == 0 {
-		nodes = defaultNodes
+	if f.Replicas == 0 {
+		f.Replicas = min(defaultReplicas, f.Nodes)
 	}
-	if replicas == 0 {
-		replicas = min(defaultReplicas, nodes)
-	}
-	if replicas > nodes {
+	if f.Replicas > f.Nodes {
 		return nil, fmt.Errorf("dev: %d replicas on %d nodes: each must be on a node of its own",
-			replicas, nodes)
+			f.Replicas, f.Nodes)
 	}
-	if partitions == 0 {
-		partitions = defaultPartitions
+	if f.Partitions == 0 {
+		f.Partitions = ring.DefaultPartitions
 	}
-	where, err := addresses("127.0.0.1:1", nodes) // valid ones, until move
-	if err != nil {
-		return nil, err
-	}
-	var members []ring.Member
-	for i := range nodes {
-		instance, err := kv.MakeID[kv.Instance](0, uint64(i+1))
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, ring.Member{
-			ID: kv.NodeID(i + 1), Name: fmt.Sprintf("n%d", i+1), Weight: 1, Instance: instance,
-			Client: where[i].client, Peer: where[i].peer, Gossip: where[i].gossip,
-		})
-	}
-	var id ring.ClusterID
-	_, _ = crand.Read(id[:]) // never fails
-	state, err := ring.Form(id, replicas, partitions, members, 1)
-	if err != nil {
-		return nil, fmt.Errorf("dev: form the cluster: %w", err)
-	}
-	return fileOf(state), nil
+	return f, f.save(c.Dir)
 }
 
 // matches refuses options that the cluster in the directory was not formed with.
@@ -151,9 +110,9 @@ func (f *file) matches(c Config) error {
 		name      string
 		want, has int
 	}{
-		{"nodes", c.Nodes, len(f.Members)},
+		{"nodes", c.Nodes, f.Nodes},
 		{"replicas", c.Replicas, f.Replicas},
-		{"partitions", c.Partitions, len(f.Placements)},
+		{"partitions", c.Partitions, f.Partitions},
 	} {
 		if option.want != 0 && option.want != option.has {
 			return fmt.Errorf("dev: the cluster in %s has %d %s, not %d: that is fixed when it is "+
@@ -163,70 +122,37 @@ func (f *file) matches(c Config) error {
 	return nil
 }
 
-// nodeConfig fills in who a node is.
-func (c *Cluster) nodeConfig(name string) node.Config {
-	cfg := c.cfg.Node
-	cfg.Name, cfg.Dir, cfg.Group = name, filepath.Join(c.cfg.Dir, name), c.group
-	cfg.Control = &control{cluster: c, self: name}
-	var listen net.ListenConfig
-	var dial net.Dialer
-	cfg.Listen = func(ctx context.Context, addr string) (net.Listener, error) {
-		return listen.Listen(ctx, "tcp", addr)
-	}
-	cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
-		return dial.DialContext(ctx, "tcp", addr)
-	}
-	cfg.OpenStores = c.openStores
-	cfg.Rand = rand.New(rand.NewPCG(random64(), random64()))
-	cfg.Random48 = random48
-	return cfg
-}
-
-// openStores opens a node's directory on Badger.
-func (c *Cluster) openStores(dir string, log *zap.Logger) (*node.Stores, error) {
-	d, err := storage.OpenDir(dir, c.cfg.Store)
+// layout are the members of a cluster with the addresses of this start.
+func layout(c Config, f *file) ([]Member, error) {
+	where, err := addresses(c.Listen, f.Nodes)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkRoom(d); err != nil {
-		return nil, errors.Join(err, d.Close())
+	var members []Member
+	for i, a := range where {
+		members = append(members, Member{
+			Name: fmt.Sprintf("n%d", i+1), Client: a.client, Peer: a.peer, Gossip: a.gossip,
+		})
 	}
-	boot, err := d.BootID()
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	data, err := d.OpenData(log)
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	control, err := d.OpenControl(log.Named("control"))
-	if err != nil {
-		return nil, errors.Join(err, data.Close(), d.Close())
-	}
-	return &node.Stores{
-		Data: data, Control: control, Boot: boot, FreeBytes: d.FreeBytes, Release: d.Close,
-	}, nil
+	return members, nil
 }
 
-// checkRoom refuses to open engines on a disk below its reserve. They write when they are
-// opened, and one that writes to a full disk takes the process with it.
-func (c *Cluster) checkRoom(d *storage.Dir) error {
-	free, err := d.FreeBytes()
-	if err != nil {
-		return err
+// nodeConfig says who a node is. All of them join all others; while the cluster has not
+// been formed the first founds it, unless its directory says that it did.
+func (c *Cluster) nodeConfig(name string) node.Config {
+	cfg := c.cfg.Node
+	cfg.Name, cfg.Dir = name, filepath.Join(c.cfg.Dir, name)
+	cfg.Form.Expect, cfg.Form.Replicas = c.file.Nodes, c.file.Replicas
+	cfg.Form.Partitions = c.file.Partitions
+	for i, m := range c.members {
+		if m.Name != name {
+			cfg.Form.Join = append(cfg.Form.Join, m.Client)
+			continue
+		}
+		cfg.Form.Addresses = wire.Addresses{Client: m.Client, Peer: m.Peer, Gossip: m.Gossip}
+		cfg.Form.Bootstrap = i == 0 && !c.formed()
 	}
-	if reserve := c.cfg.Node.Storage.LowWater; free < reserve {
-		return fmt.Errorf("%w: %d bytes are free, and a reserve of %d is kept",
-			storage.ErrDiskFull, free, reserve)
-	}
-	return nil
-}
-
-// random48 returns 48 cryptographic random bits, never 0.
-func random48() uint64 { return max(1, random64()&vclock.MaxIncarnation) }
-
-func random64() uint64 {
-	var b [8]byte
-	_, _ = crand.Read(b[:]) // never fails
-	return binary.BigEndian.Uint64(b[:])
+	cfg.Control = &control{cluster: c, self: name}
+	cfg.OnMachine(c.cfg.Store)
+	return cfg
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package dev runs a whole cluster in one process: real nodes with real sockets and
-// stores, and a file in the place of the metadata group. It is what `dyno dev` shows,
+// stores, that form a cluster as those of `dyno serve` do. It is what `dyno dev` shows,
 // and what tests of the client side run against.
 //
-// The file, cluster.json in the cluster's directory, holds what the group would: cluster
-// id, members with their numbers and instances, the ring, and the newest opening of each
-// store. It is replaced as a whole, synced, at formation and at each opening.
+// The file cluster.json in the cluster's directory holds what was asked for when it was
+// made, and whether it has been formed. What the cluster is its nodes know.
 //
 // # Invariants
 //
-//   - I1 The cluster is formed once: the file is durable before any node opens.
-//   - I2 An opening is durable in the file before the node hears that it is confirmed.
-//   - I3 Identity comes from the file only; addresses may change between starts.
+//   - I1 The cluster is formed once: from then on no node founds one in an empty directory.
+//   - I2 What is fixed at formation is in the file, durably, before any node opens.
+//   - I3 Addresses may change between starts; who a node is, its directory says.
 //   - I4 A node that stops by itself (a failed disk) takes the process with it: the
 //     operator must see it.
 //

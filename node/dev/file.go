@@ -9,15 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 )
 
 const (
 	fileName    = "cluster.json"
-	fileVersion = 1
+	fileVersion = 2
 )
 
 var (
@@ -27,137 +25,43 @@ var (
 	ErrDamaged = errors.New("dev: the cluster file is damaged")
 )
 
-// file is the content of cluster.json.
+// file is the content of cluster.json: what was asked for when the cluster was made. What
+// it is, its nodes know.
 type file struct {
-	Version int    `json:"version"`
-	Cluster string `json:"cluster"`
-	// RingVersion and Replicas are the ring's.
-	RingVersion uint64       `json:"ring_version"`
-	Replicas    int          `json:"replicas"`
-	Members     []fileMember `json:"members"`
-	// Placements[p] are the slots of partition p. None moves: this version has no moves.
-	Placements []filePlacement `json:"placements"`
+	Version    int `json:"version"`
+	Nodes      int `json:"nodes"`
+	Replicas   int `json:"replicas"`
+	Partitions int `json:"partitions"`
+	// Cluster is the id of the cluster once it is formed: from then on no node may found one
+	// in an empty directory.
+	Cluster string `json:"cluster,omitempty"`
 }
 
-type fileMember struct {
-	Number   kv.NodeID   `json:"number"`
-	Name     string      `json:"name"`
-	Zone     string      `json:"zone,omitempty"`
-	Weight   uint32      `json:"weight"`
-	Instance kv.Instance `json:"instance"`
-	Client   string      `json:"client"`
-	Peer     string      `json:"peer"`
-	Gossip   string      `json:"gossip"`
-	// Opening is the newest that was confirmed; nonces are strings, since JSON readers
-	// lose digits of large numbers.
-	Opening uint64 `json:"opening,omitempty"`
-	Nonce   string `json:"nonce,omitempty"`
-}
-
-type filePlacement struct {
-	Version kv.PlacementVersion `json:"version"`
-	Owners  []kv.NodeID         `json:"owners"`
-}
-
-// state rebuilds the ring's state.
-func (f *file) state() (ring.State, error) {
-	cluster, err := ring.ParseClusterID(f.Cluster)
-	if err != nil {
-		return ring.State{}, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	s := ring.State{Cluster: cluster, Version: f.RingVersion, Replicas: f.Replicas}
-	for _, m := range f.Members {
-		if _, err := m.open(); err != nil {
-			return ring.State{}, err
-		}
-		s.Members = append(s.Members, ring.Member{
-			ID: m.Number, Name: m.Name, Zone: m.Zone, Weight: m.Weight, Instance: m.Instance,
-			Client: m.Client, Peer: m.Peer, Gossip: m.Gossip,
-		})
-	}
-	for _, p := range f.Placements {
-		placement := ring.Placement{Version: p.Version}
-		for _, owner := range p.Owners {
-			placement.Slots = append(placement.Slots, kv.Stable(owner))
-		}
-		s.Placements = append(s.Placements, placement)
-	}
-	return s, nil
-}
-
-// ring is the ring that the file describes.
-func (f *file) ring() (*ring.Ring, error) {
-	state, err := f.state()
-	if err != nil {
-		return nil, err
-	}
-	r, err := ring.New(state)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return r, nil
-}
-
-// check refuses a file that describes no ring, before anything is made of it.
+// check returns every fault of a file that was read, in one error.
 func (f *file) check() error {
-	_, err := f.ring()
-	return err
-}
-
-// fileOf is the file of a newly formed cluster.
-func fileOf(s ring.State) *file {
-	f := &file{
-		Version: fileVersion, Cluster: s.Cluster.String(), RingVersion: s.Version,
-		Replicas: s.Replicas,
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if f.Version != fileVersion {
+		bad("it has version %d, this build knows %d", f.Version, fileVersion)
 	}
-	for _, m := range s.Members {
-		f.Members = append(f.Members, fileMember{
-			Number: m.ID, Name: m.Name, Zone: m.Zone, Weight: m.Weight, Instance: m.Instance,
-			Client: m.Client, Peer: m.Peer, Gossip: m.Gossip,
-		})
+	if f.Nodes < 1 || f.Nodes > maxNodes {
+		bad("%d nodes, must be 1 to %d", f.Nodes, maxNodes)
 	}
-	for _, p := range s.Placements {
-		placement := filePlacement{Version: p.Version}
-		for _, slot := range p.Slots {
-			placement.Owners = append(placement.Owners, slot.Owner)
-		}
-		f.Placements = append(f.Placements, placement)
+	if f.Replicas < 1 || f.Replicas > f.Nodes {
+		bad("%d replicas on %d nodes", f.Replicas, f.Nodes)
 	}
-	return f
-}
-
-// move gives the members their addresses of this start, and reports whether any changed:
-// then the ring has a newer version (I3).
-func (f *file) move(to []address) bool {
-	changed := false
-	for i := range f.Members {
-		m := &f.Members[i]
-		now := address{client: m.Client, peer: m.Peer, gossip: m.Gossip}
-		if now != to[i] {
-			m.Client, m.Peer, m.Gossip = to[i].client, to[i].peer, to[i].gossip
-			changed = true
+	if q := f.Partitions; q < 1 || q > ring.MaxPartitions || q&(q-1) != 0 {
+		bad("%d partitions, must be a power of two", q)
+	}
+	if f.Cluster != "" {
+		if _, err := ring.ParseClusterID(f.Cluster); err != nil {
+			bad("%w", err)
 		}
 	}
-	if changed {
-		f.RingVersion++
+	if len(faults) == 0 {
+		return nil
 	}
-	return changed
-}
-
-func (m *fileMember) open() (kv.Open, error) {
-	if m.Opening == 0 && m.Nonce == "" {
-		return kv.Open{}, nil
-	}
-	nonce, err := strconv.ParseUint(m.Nonce, 16, 64)
-	if err != nil || m.Opening == 0 {
-		return kv.Open{}, fmt.Errorf("%w: opening %d of %s with nonce %q", ErrDamaged, m.Opening,
-			m.Name, m.Nonce)
-	}
-	return kv.Open{Seq: m.Opening, Nonce: nonce}, nil
-}
-
-func (m *fileMember) setOpen(o kv.Open) {
-	m.Opening, m.Nonce = o.Seq, fmt.Sprintf("%016x", o.Nonce)
+	return fmt.Errorf("%w: %w", ErrDamaged, errors.Join(faults...))
 }
 
 // load reads the file of a directory; found is false where there is none.
@@ -173,11 +77,7 @@ func load(dir string) (f *file, found bool, err error) {
 	if err := json.Unmarshal(content, f); err != nil {
 		return nil, true, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if f.Version != fileVersion {
-		return nil, true, fmt.Errorf("%w: it has version %d, this build knows %d",
-			ErrDamaged, f.Version, fileVersion)
-	}
-	return f, true, nil
+	return f, true, f.check()
 }
 
 // save replaces the file, durably: complete, or not at all.

@@ -212,19 +212,13 @@ func TestDamagedClusterFileIsRefusedAndLeftAlone(t *testing.T) {
 		damage func(*file)
 	}{
 		{"another version", func(f *file) { f.Version = 9 }},
-		{"no cluster id", func(f *file) { f.Cluster = "" }},
-		{"no members", func(f *file) { f.Members = nil }},
-		{"a member twice", func(f *file) { f.Members[1] = f.Members[0] }},
-		{"a member without number", func(f *file) { f.Members[1].Number = 0 }},
-		{"no placements", func(f *file) { f.Placements = nil }},
-		{"a placement less", func(f *file) { f.Placements = f.Placements[1:] }},
-		{"an owner that is no member", func(f *file) { f.Placements[3].Owners[0] = 9 }},
-		{"an owner twice", func(f *file) { f.Placements[3].Owners[0] = f.Placements[3].Owners[1] }},
-		{"a nonce that is none", func(f *file) { f.Members[2].Nonce = "zz" }},
-		{"a nonce with a tail", func(f *file) { f.Members[2].Nonce += " 1" }},
-		{"an opening without nonce", func(f *file) { f.Members[2].Nonce = "" }},
-		{"a nonce without opening", func(f *file) { f.Members[2].Opening = 0 }},
-		{"more replicas than owners", func(f *file) { f.Replicas = 4 }},
+		{"a cluster id that is none", func(f *file) { f.Cluster = "abc" }},
+		{"no nodes", func(f *file) { f.Nodes = 0 }},
+		{"too many nodes", func(f *file) { f.Nodes = 17 }},
+		{"no replicas", func(f *file) { f.Replicas = 0 }},
+		{"more replicas than nodes", func(f *file) { f.Replicas = 4 }},
+		{"no partitions", func(f *file) { f.Partitions = 0 }},
+		{"partitions that are no power of two", func(f *file) { f.Partitions = 100 }},
 	}
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
@@ -263,18 +257,32 @@ func refuses(t *testing.T, cfg Config, path string, content []byte) {
 	}
 }
 
-func TestClusterThatWasFormedAndNeverOpenedIsOpened(t *testing.T) {
+func TestClusterThatWasBegunAndNeverOpenedIsOpened(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	formed, err := openFile(cfg)
-	if err != nil {
+	if _, err := openFile(cfg); err != nil {
 		t.Fatal(err)
 	}
 	l := start(t, cfg) // as after a crash between the file and the nodes
-	if got := l.cluster.group.ring.Cluster().String(); got != formed.Cluster {
-		t.Errorf("cluster %s became %s", formed.Cluster, got)
-	}
 	l.at(1).put("k", "v", nil)
 	l.at(2).has("k", kv.LevelAll, "v")
+}
+
+// A first node whose directory is gone must not found a second cluster (I1).
+func TestFirstNodeWithAnEmptyDirectoryFoundsNoSecondCluster(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	l := start(t, cfg)
+	cluster := status(t, l.at(2)).Cluster
+	l.at(1).put("k", "v", nil)
+	l.stop()
+	if err := os.RemoveAll(filepath.Join(cfg.Dir, "n1")); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, cfg)
+	refused(t, l, "n1", "directory is empty")
+	if got := status(t, l.at(1)).Cluster; got != cluster {
+		t.Errorf("n1 is of cluster %s, the others are of %s", got, cluster)
+	}
+	l.at(2).has("k", kv.LevelQuorum, "v")
 }
 
 func TestReadyDoesNotWaitForNodesThatAreStopped(t *testing.T) {

@@ -10,13 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/node"
-	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
 )
 
@@ -34,10 +31,10 @@ func (r refusal) Is(target error) bool { return target == server.ErrRefused }
 // Cluster is a cluster in one process.
 type Cluster struct {
 	// Immutable after Open.
-	cfg   Config
-	log   *zap.Logger
-	lock  *os.File
-	group *group
+	cfg     Config
+	log     *zap.Logger
+	lock    *os.File
+	members []Member // in order of their names
 
 	// ended receives why nodes ended that nobody asked to stop, or that failed. Size: as
 	// many as can run at a time; one that finds it full changes nothing, for the cluster
@@ -45,7 +42,10 @@ type Cluster struct {
 	ended chan error
 	over  chan struct{} // closed when the cluster begins to end
 
+	filing chan struct{} // holds a token; who has it may write file
+
 	mu      sync.Mutex // guards what follows; never held over a wait
+	file    *file
 	running map[string]*running
 	base    context.Context // of Run; nil before and after
 	waiting sync.WaitGroup  // nodes that run, and those that are being opened
@@ -53,7 +53,6 @@ type Cluster struct {
 
 // running is one node that runs, is about to, or has not yet ended.
 type running struct {
-	id   kv.NodeID
 	node *node.Node // nil while it is being opened
 	stop context.CancelFunc
 	done chan struct{} // closed when Run returned; nil before it
@@ -76,8 +75,9 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Cluster, error) {
 	}
 	c := &Cluster{
 		cfg: cfg, log: log, lock: lock, running: make(map[string]*running),
-		over: make(chan struct{}),
+		over: make(chan struct{}), filing: make(chan struct{}, 1),
 	}
+	c.filing <- struct{}{}
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, c.closeAll())
 	}
@@ -85,28 +85,58 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Cluster, error) {
 }
 
 func (c *Cluster) open(ctx context.Context) error {
-	f, err := openFile(c.cfg)
-	if err != nil {
+	var err error
+	if c.file, err = openFile(c.cfg); err != nil {
 		return err
 	}
-	current, err := f.ring()
-	if err != nil {
+	if c.members, err = layout(c.cfg, c.file); err != nil {
 		return err
 	}
-	c.group = newGroup(c.cfg.Dir, f, current)
-	c.ended = make(chan error, len(current.Members()))
-	for _, m := range current.Members() {
+	c.ended = make(chan error, len(c.members))
+	for _, m := range c.members {
 		n, err := node.Open(ctx, c.nodeConfig(m.Name), c.log.Named(m.Name))
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
-		c.running[m.Name] = &running{id: m.ID, node: n}
+		c.running[m.Name] = &running{node: n}
 	}
 	return nil
 }
 
 // Members are the cluster's, with their addresses.
-func (c *Cluster) Members() []ring.Member { return c.group.ring.Members() }
+func (c *Cluster) Members() []Member { return c.members }
+
+// member finds a member by its name.
+func (c *Cluster) member(name string) bool {
+	return slices.ContainsFunc(c.members, func(m Member) bool { return m.Name == name })
+}
+
+// formed reports whether the file says that the cluster has been formed.
+func (c *Cluster) formed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file.Cluster != ""
+}
+
+// noteFormed writes down that the cluster has been formed, once.
+func (c *Cluster) noteFormed(id string) error {
+	<-c.filing
+	defer func() { c.filing <- struct{}{} }()
+	if c.formed() {
+		return nil
+	}
+	c.mu.Lock()
+	f := *c.file
+	c.mu.Unlock()
+	f.Cluster = id
+	if err := f.save(c.cfg.Dir); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.file = &f
+	c.mu.Unlock()
+	return nil
+}
 
 // Run runs every node until ctx ends, and returns nil; or until one fails, and returns
 // why (I4). Then all have been stopped and closed.
@@ -194,7 +224,7 @@ func (c *Cluster) StopNode(ctx context.Context, name string) error {
 
 // beginStop tells a node to stop.
 func (c *Cluster) beginStop(name string) (*running, error) {
-	if _, known := c.group.ring.MemberByName(name); !known {
+	if !c.member(name) {
 		return nil, c.unknown(name)
 	}
 	c.mu.Lock()
@@ -226,8 +256,7 @@ func (c *Cluster) serving() int {
 // StartNode starts a node that was stopped. Where it is still stopping, as one does that
 // was asked to stop itself, that is waited for.
 func (c *Cluster) StartNode(ctx context.Context, name string) error {
-	member, known := c.group.ring.MemberByName(name)
-	if !known {
+	if !c.member(name) {
 		return c.unknown(name)
 	}
 	for {
@@ -250,7 +279,7 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	case err != nil:
 		c.adopt(name, nil)
 		return fmt.Errorf("dev: start %s: %w", name, err)
-	case !c.adopt(name, &running{id: member.ID, node: n}):
+	case !c.adopt(name, &running{node: n}):
 		return errors.Join(errEnding, n.Close())
 	default:
 		return nil
@@ -304,79 +333,4 @@ func (c *Cluster) unknown(name string) error {
 		all = append(all, m.Name)
 	}
 	return refuse("dev: no node %q; there are %s", name, strings.Join(all, ", "))
-}
-
-// NotReady is a node whose store is refused.
-type NotReady struct{ Name, Reason string }
-
-// Ready waits until every node that runs serves, or has been refused and will not: those
-// are returned. The others know each other by then. It fails where the cluster ends.
-func (c *Cluster) Ready(ctx context.Context) ([]NotReady, error) {
-	const look = 10 * time.Millisecond
-	every := time.NewTicker(look)
-	defer every.Stop()
-	for {
-		if refused, all := c.ready(); all {
-			return refused, nil
-		}
-		select {
-		case <-every.C:
-		case <-c.over:
-			return nil, fmt.Errorf("dev: not ready: %w", errEnding)
-		case <-ctx.Done():
-			return nil, fmt.Errorf("dev: the cluster is not ready: %w%s", context.Cause(ctx),
-				c.laggards())
-		}
-	}
-}
-
-// laggards says of each node that does not serve yet what it waits for.
-func (c *Cluster) laggards() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []string
-	for name, r := range c.running {
-		if r.node == nil {
-			all = append(all, "; "+name+": it is being opened")
-			continue
-		}
-		switch status := r.node.Status(); {
-		case !status.Ready:
-			all = append(all, "; "+name+": "+status.Reason)
-		case !status.Confirmed:
-			all = append(all, "; "+name+": its start could not be written to the cluster file")
-		}
-	}
-	slices.Sort(all)
-	return strings.Join(all, "")
-}
-
-func (c *Cluster) ready() (refused []NotReady, all bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.base == nil {
-		return nil, false
-	}
-	var serving []kv.NodeID
-	for _, r := range c.running {
-		if !r.asked {
-			serving = append(serving, r.id)
-		}
-	}
-	for name, r := range c.running {
-		switch {
-		case r.node == nil:
-			return nil, false // it is being opened
-		case r.asked:
-			continue
-		}
-		switch status := r.node.Status(); {
-		case status.Refused:
-			refused = append(refused, NotReady{Name: name, Reason: status.Reason})
-		case !status.Ready || !status.Confirmed || !r.node.Connected(serving):
-			return nil, false
-		}
-	}
-	slices.SortFunc(refused, func(a, b NotReady) int { return strings.Compare(a.Name, b.Name) })
-	return refused, true
 }

@@ -27,11 +27,11 @@ func TestStopAndStartKeepsEverything(t *testing.T) {
 		key := fmt.Sprintf("k%d", i)
 		contexts[key] = l.at(1+i%3).put(key, "v"+key, nil)
 	}
-	cluster := l.cluster.group.ring.Cluster()
+	cluster := status(t, l.at(1)).Cluster
 	l.stop()
 
 	l = start(t, cfg)
-	if got := l.cluster.group.ring.Cluster(); got != cluster {
+	if got := status(t, l.at(1)).Cluster; got != cluster {
 		t.Errorf("cluster %v became %v", cluster, got)
 	}
 	for key, context := range contexts {
