@@ -98,8 +98,9 @@ func (a *app) root() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(
-		a.devCommand(), a.kvCommand(), a.bucketCommand(), a.ringCommand(), a.clusterCommand(),
-		a.nodeCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(),
+		a.devCommand(), a.serveCommand(), a.kvCommand(), a.bucketCommand(), a.ringCommand(),
+		a.clusterCommand(), a.nodeCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(),
+		a.lockCommand(), a.metaCommand(),
 		a.versionCommand(), a.completionCommand(), a.manCommand(),
 	)
 	return root

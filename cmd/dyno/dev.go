@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -61,7 +59,7 @@ Every flag can be set in a file ('dyno config print' writes a sample) and by a v
   dyno dev --listen 127.0.0.1:0 -o json`,
 		Args: takes(0, 0),
 	}
-	flags.flags(c.Flags())
+	flags.devFlags(c.Flags())
 	c.Flags().StringVar(&config, "config", "", "read a configuration file (TOML)")
 	a.complete(c, "log-level", "debug", "info", "warn", "error")
 	a.complete(c, "log-format", "json", "console", "auto")
@@ -185,26 +183,7 @@ func (a *app) devConfig(s settings) (dev.Config, *zap.Logger, error) {
 	cfg := dev.DefaultConfig()
 	cfg.Dir, cfg.Listen = s.Dir, s.Listen
 	cfg.Nodes, cfg.Replicas, cfg.Partitions = s.Nodes, s.Replicas, s.Partitions
-	cfg.Node.DrainTimeout = s.DrainTimeout
-	cfg.Node.Server.Version = version
-	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
-		return cfg, nil, fmt.Errorf("listen address %q: must be HOST:PORT", s.Listen)
-	}
-	reserve, err := parseSize(s.DiskReserve)
-	if err != nil {
-		return cfg, nil, fmt.Errorf("disk reserve: %w", err)
-	}
-	// Writes come back only when a quarter more is free, so that a disk at its limit does
-	// not take and refuse them in turn.
-	cfg.Node.Storage.LowWater, cfg.Node.Storage.HighWater = reserve, reserve+reserve/4
-	if s.DrainTimeout <= 0 {
-		return cfg, nil, fmt.Errorf("drain timeout %v: must be above 0", s.DrainTimeout)
-	}
-	level, err := s.level()
-	if err != nil {
-		return cfg, nil, err
-	}
-	log, err := newLogger(a.errs, level, s.LogFormat)
+	log, err := a.nodeSettings(&cfg.Node, s)
 	if err != nil {
 		return cfg, nil, err
 	}

@@ -143,7 +143,7 @@ func TestSettingsGoFlagsBeforeEnvironmentBeforeFile(t *testing.T) {
 	}
 	given := defaultSettings()
 	flags := pflag.NewFlagSet("dev", pflag.ContinueOnError)
-	given.flags(flags)
+	given.devFlags(flags)
 	if err := flags.Parse([]string{"--nodes", "7", "--log-level", "debug"}); err != nil {
 		t.Fatal(err)
 	}
@@ -181,14 +181,17 @@ func TestSampleFileHasEverySettingAtItsDefault(t *testing.T) {
 	if diff := cmp.Diff(defaultSettings(), got); diff != "" {
 		t.Error(diff)
 	}
-	flags := pflag.NewFlagSet("dev", pflag.ContinueOnError)
+	dev := pflag.NewFlagSet("dev", pflag.ContinueOnError)
+	serve := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	s := defaultSettings()
-	s.flags(flags)
+	s.devFlags(dev)
+	s.serveFlags(serve)
 	for _, key := range knownKeys() {
 		if !strings.Contains(sample, "\n"+key+" = ") {
 			t.Errorf("%s is not in the sample", key)
 		}
-		if flags.Lookup(strings.ReplaceAll(key, "_", "-")) == nil {
+		flag := strings.ReplaceAll(key, "_", "-")
+		if dev.Lookup(flag) == nil && serve.Lookup(flag) == nil {
 			t.Errorf("%s has no flag", key)
 		}
 	}

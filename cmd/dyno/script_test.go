@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -50,6 +51,24 @@ const (
 )
 
 func TestScripts(t *testing.T) {
+	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"dev":        cmdDev,
+		"devend":     cmdDevEnd,
+		"code":       cmdCode,
+		"eventually": cmdEventually,
+		"capture":    cmdCapture,
+		"mktree":     cmdMakeTree,
+		"sametree":   cmdSameTree,
+		"occupy":     cmdOccupy,
+		"freeport":   cmdFreePort,
+		"dynoin":     cmdDynoIn,
+		"readme":     cmdReadme,
+		"bigfile":    cmdBigFile,
+		"oddtree":    cmdOddTree,
+		"oddbig":     cmdOddBig,
+		"badlines":   cmdBadLines,
+	}
+	maps.Copy(commands, serveCommands())
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
@@ -60,23 +79,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return copyReadme(env)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"dev":        cmdDev,
-			"devend":     cmdDevEnd,
-			"code":       cmdCode,
-			"eventually": cmdEventually,
-			"capture":    cmdCapture,
-			"mktree":     cmdMakeTree,
-			"sametree":   cmdSameTree,
-			"occupy":     cmdOccupy,
-			"freeport":   cmdFreePort,
-			"dynoin":     cmdDynoIn,
-			"readme":     cmdReadme,
-			"bigfile":    cmdBigFile,
-			"oddtree":    cmdOddTree,
-			"oddbig":     cmdOddBig,
-			"badlines":   cmdBadLines,
-		},
+		Cmds:               commands,
 		RequireUniqueNames: true,
 	})
 }
@@ -91,6 +94,7 @@ type clusters struct {
 
 type devProcess struct {
 	cmd   *exec.Cmd
+	ready chan struct{} // closed when a single node serves; nil for a whole cluster
 	ended chan struct{} // closed when it has ended
 	errs  bytes.Buffer  // to be read once it has ended
 }

@@ -23,12 +23,23 @@ import (
 // envPrefix begins the variables that set what a configuration file can set.
 const envPrefix = "DYNO_SERVER_"
 
-// settings is what `dyno dev` can be told: by a flag, by the environment, by a file, in
-// this order. Keys of the file are the flags' names with underscores.
+// settings is what `dyno dev` and `dyno serve` can be told: by a flag, by the environment,
+// by a file, in this order. Keys of the file are the flags' names with underscores.
 type settings struct {
 	Nodes        int           `koanf:"nodes"`
 	Dir          string        `koanf:"dir"`
+	Name         string        `koanf:"name"`
+	DataDir      string        `koanf:"data_dir"`
 	Listen       string        `koanf:"listen"`
+	PeerListen   string        `koanf:"peer_listen"`
+	GossipListen string        `koanf:"gossip_listen"`
+	Advertise    string        `koanf:"advertise"`
+	Insecure     bool          `koanf:"insecure"`
+	Join         []string      `koanf:"join"`
+	Bootstrap    bool          `koanf:"bootstrap"`
+	Expect       int           `koanf:"expect"`
+	Zone         string        `koanf:"zone"`
+	Weight       uint          `koanf:"weight"`
 	Replicas     int           `koanf:"replicas"`
 	Partitions   int           `koanf:"partitions"`
 	DiskReserve  string        `koanf:"disk_reserve"`
@@ -40,21 +51,33 @@ type settings struct {
 
 func defaultSettings() settings {
 	return settings{
-		Listen: defaultEndpoint, DiskReserve: "512MiB", MemoryTarget: "512MiB",
-		DrainTimeout: 10 * time.Second,
-		LogLevel:     "warn", LogFormat: "auto",
+		Listen: defaultEndpoint, Join: []string{}, Weight: 1,
+		DiskReserve: "512MiB", MemoryTarget: "512MiB", DrainTimeout: 10 * time.Second,
+		LogLevel: "warn", LogFormat: "auto",
 	}
 }
 
 // settingTexts documents each key, for the sample file.
 var settingTexts = []struct{ key, text string }{
-	{"nodes", "How many nodes a new cluster has, 1 to 16; 0: 3, or as many as the\n" +
+	{"nodes", "dev: how many nodes a new cluster has, 1 to 16; 0: 3, or as many as the\n" +
 		"cluster in dir has."},
-	{"dir", "Where the cluster is kept. Empty: a temporary directory that is\n" +
+	{"dir", "dev: where the cluster is kept. Empty: a temporary directory that is\n" +
 		"removed at the end."},
-	{"listen", "Where the first node listens for clients. The next ports follow 10\n" +
-		"apart; within a node peers are one port above, gossip two. Port 0 takes\n" +
-		"free ports."},
+	{"name", "serve: the node's name, the same for ever; needed."},
+	{"data_dir", "serve: the node's directory; needed."},
+	{"listen", "Where clients are answered: of this node, or of the first node of dev,\n" +
+		"whose others follow 10 ports apart (port 0 there: free ports). Peers are\n" +
+		"one port above, gossip two."},
+	{"peer_listen", "serve: where other nodes are answered. Empty: one port above listen."},
+	{"gossip_listen", "serve: where gossip is answered. Empty: two ports above listen."},
+	{"advertise", "serve: the IP address that others are told. Empty: that of listen."},
+	{"insecure", "serve: listen beyond this machine, although nobody is asked who they are."},
+	{"join", "serve: client addresses of members. A node with an empty directory joins\n" +
+		"their cluster; without any it founds one."},
+	{"bootstrap", "serve: found a cluster in an empty directory although join is set."},
+	{"expect", "serve: how many nodes make up the first ring. 0 on the first node: 3."},
+	{"zone", "serve: what fails together with this node, such as a rack."},
+	{"weight", "serve: the node's share of the data beside the others'."},
 	{"replicas", "How many nodes hold each key of a new cluster; 0: 3, or fewer where\n" +
 		"there are fewer nodes."},
 	{"partitions", "Into how many partitions a new cluster divides its keys: a power of\n" +
@@ -68,12 +91,37 @@ var settingTexts = []struct{ key, text string }{
 	{"log_format", "json, console, or auto: console where standard error is a terminal."},
 }
 
-// flags adds a flag for each setting.
-func (s *settings) flags(f *pflag.FlagSet) {
+// devFlags adds the flags of dev.
+func (s *settings) devFlags(f *pflag.FlagSet) {
 	f.IntVar(&s.Nodes, "nodes", s.Nodes, "nodes of a new cluster (default 3)")
 	f.StringVar(&s.Dir, "dir", s.Dir, "keep the cluster here (default: a temporary directory)")
 	f.StringVar(&s.Listen, "listen", s.Listen,
 		"client address of the first node; the others follow, 10 ports apart; port 0: free ports")
+	s.commonFlags(f)
+}
+
+// serveFlags adds the flags of serve.
+func (s *settings) serveFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.Name, "name", s.Name, "the node's name (needed)")
+	f.StringVar(&s.DataDir, "data-dir", s.DataDir, "the node's directory (needed)")
+	f.StringVar(&s.Listen, "listen", s.Listen,
+		"client address; peers are one port above, gossip two")
+	f.StringVar(&s.PeerListen, "peer-listen", s.PeerListen, "address for other nodes")
+	f.StringVar(&s.GossipListen, "gossip-listen", s.GossipListen, "address for gossip")
+	f.StringVar(&s.Advertise, "advertise", s.Advertise,
+		"the IP address that others are told (default: that of --listen)")
+	f.BoolVar(&s.Insecure, "insecure", s.Insecure,
+		"listen beyond this machine, although nobody is asked who they are")
+	f.StringSliceVar(&s.Join, "join", s.Join,
+		"client addresses of members, HOST:PORT,...; without any an empty node founds a cluster")
+	f.BoolVar(&s.Bootstrap, "bootstrap", s.Bootstrap, "found a cluster although --join is given")
+	f.IntVar(&s.Expect, "expect", s.Expect, "nodes that make up the first ring (default 3)")
+	f.StringVar(&s.Zone, "zone", s.Zone, "what fails together with this node, such as a rack")
+	f.UintVar(&s.Weight, "weight", s.Weight, "share of the data beside the others'")
+	s.commonFlags(f)
+}
+
+func (s *settings) commonFlags(f *pflag.FlagSet) {
 	f.IntVar(&s.Replicas, "replicas", s.Replicas, "replicas of a new cluster (default 3)")
 	f.IntVar(&s.Partitions, "partitions", s.Partitions,
 		"partitions of a new cluster, a power of two (default 128)")
@@ -113,7 +161,11 @@ func loadSettings(path string, environ []string, flags *pflag.FlagSet) (settings
 	variables := env.Provider(".", env.Opt{
 		Prefix: envPrefix, EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
-			return strings.ToLower(strings.TrimPrefix(name, envPrefix)), value
+			key := strings.ToLower(strings.TrimPrefix(name, envPrefix))
+			if key == "join" {
+				return key, strings.Split(strings.ReplaceAll(value, " ", ""), ",")
+			}
+			return key, value
 		},
 	})
 	if err := k.Load(variables, nil); err != nil {
@@ -156,8 +208,8 @@ func sampleFile() (string, error) {
 		return "", fmt.Errorf("defaults: %w", err)
 	}
 	var b strings.Builder
-	b.WriteString("# What 'dyno dev' can be told. Flags go before the environment (" + envPrefix +
-		"NODES\n# and so on), which goes before this file.\n")
+	b.WriteString("# What 'dyno dev' and 'dyno serve' can be told. Flags go before the environment\n" +
+		"# (" + envPrefix + "LISTEN and so on), which goes before this file.\n")
 	for _, s := range settingTexts {
 		b.WriteString("\n")
 		for line := range strings.Lines(s.text) {
@@ -169,6 +221,8 @@ func sampleFile() (string, error) {
 			value = strconv.Quote(v)
 		case time.Duration:
 			value = strconv.Quote(v.String())
+		case []string:
+			value = "[" + strings.Join(v, ", ") + "]" // the default is empty
 		}
 		fmt.Fprintf(&b, "%s = %v\n", s.key, value)
 	}
