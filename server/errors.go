@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -41,11 +42,9 @@ func (s *Server) errorText(req *request, err error) string {
 	case errors.Is(err, errGateClosed):
 		return wire.FormatError(wire.CodeShuttingDown, "this node is draining")
 	case errors.Is(err, meta.ErrUnknown): // before ErrNoLeader: no such error says both
-		return wire.FormatError(wire.CodeTimeout, "the metadata group did not answer in time; "+
-			"what was asked may have been done: ask again, in the same words")
+		return wire.FormatError(wire.CodeTimeout, said(err)+"; ask again, in the same words")
 	case errors.Is(err, meta.ErrNoLeader):
-		return wire.FormatError(wire.CodeNoLeader, "the metadata group has no leader that "+
-			"answers; nothing was done")
+		return wire.FormatError(wire.CodeNoLeader, said(err))
 	case errors.Is(err, meta.ErrOverloaded):
 		return wire.FormatError(wire.CodeOverloaded,
 			"as many calls to the metadata group wait here as may; "+tryAgain)
@@ -58,6 +57,9 @@ func (s *Server) errorText(req *request, err error) string {
 		return wire.FormatError(wire.CodeInternal, err.Error())
 	}
 }
+
+// said is what package meta says, for people.
+func said(err error) string { return strings.TrimPrefix(err.Error(), "meta: ") }
 
 // logFault tells the operator of a fault of our own.
 func (s *Server) logFault(req *request, err error) {

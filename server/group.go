@@ -96,6 +96,9 @@ func refusal(r state.Result) error {
 	told := &coordinator.Error{Text: r.Detail}
 	switch r.Code {
 	case state.CodeOK:
+		if r.Lock.Code == 0 { // of no command of locks
+			return nil
+		}
 		return lockRefusal(r.Lock)
 	case state.CodeInvalid, state.CodeNotSupported, state.CodeRefused:
 		told.Code = wire.CodeInvalid
@@ -120,7 +123,7 @@ func lockRefusal(r locks.Result) error {
 	told := &coordinator.Error{Text: r.Detail}
 	otherwise := ""
 	switch r.Code {
-	case 0, locks.CodeOK, locks.CodeQueued: // 0: no command of locks
+	case locks.CodeOK, locks.CodeQueued:
 		return nil
 	case locks.CodeHeld:
 		told.Code, otherwise = wire.CodeLockHeld, "somebody else holds the lock"
