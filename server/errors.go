@@ -29,6 +29,17 @@ func (s *Server) errorText(req *request, err error) string {
 			s.logFault(req, err)
 		}
 		return told.Error()
+	// Errors of the group come before those that they may wrap: of another member's answer
+	// that can not be read, and ErrUnknown before ErrNoLeader.
+	case errors.Is(err, meta.ErrUnknown):
+		return wire.FormatError(wire.CodeTimeout, said(err)+"; ask again, in the same words")
+	case errors.Is(err, meta.ErrNoLeader):
+		return wire.FormatError(wire.CodeNoLeader, said(err))
+	case errors.Is(err, meta.ErrOverloaded):
+		return wire.FormatError(wire.CodeOverloaded,
+			"as many calls to the metadata group wait here as may; "+tryAgain)
+	case errors.Is(err, meta.ErrSessionExpired):
+		return wire.FormatError(wire.CodeSessionExpired, "there is no such session; open another")
 	case errors.As(err, &malformed):
 		return wire.FormatError(malformed.Code, malformed.Text())
 	case errors.Is(err, wire.ErrCursor):
@@ -41,15 +52,6 @@ func (s *Server) errorText(req *request, err error) string {
 			"outside of its window as may; "+tryAgain+", or open another connection")
 	case errors.Is(err, errGateClosed):
 		return wire.FormatError(wire.CodeShuttingDown, "this node is draining")
-	case errors.Is(err, meta.ErrUnknown): // before ErrNoLeader: no such error says both
-		return wire.FormatError(wire.CodeTimeout, said(err)+"; ask again, in the same words")
-	case errors.Is(err, meta.ErrNoLeader):
-		return wire.FormatError(wire.CodeNoLeader, said(err))
-	case errors.Is(err, meta.ErrOverloaded):
-		return wire.FormatError(wire.CodeOverloaded,
-			"as many calls to the metadata group wait here as may; "+tryAgain)
-	case errors.Is(err, meta.ErrSessionExpired):
-		return wire.FormatError(wire.CodeSessionExpired, "there is no such session; open another")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return wire.FormatError(wire.CodeTimeout, "the deadline passed")
 	default:

@@ -125,6 +125,7 @@ func TestNodeThatHasNoPartInTheGroupYetSaysSo(t *testing.T) {
 }
 
 func TestEveryFailureOfTheGroupHasItsCode(t *testing.T) {
+	garbled := wire.DecodeMetaViewReply([]byte{0xc1}, new(wire.MetaViewReply)) // of a member
 	cases := []struct {
 		err  error
 		code wire.Code
@@ -133,6 +134,8 @@ func TestEveryFailureOfTheGroupHasItsCode(t *testing.T) {
 		{fmt.Errorf("%w: %w", meta.ErrNoLeader, context.DeadlineExceeded), wire.CodeNoLeader},
 		{fmt.Errorf("%w: %w", meta.ErrUnknown, context.DeadlineExceeded), wire.CodeTimeout},
 		{fmt.Errorf("%w: %w", meta.ErrUnknown, meta.ErrNoLeader), wire.CodeTimeout},
+		{fmt.Errorf("%w: %w", meta.ErrUnknown, garbled), wire.CodeTimeout},
+		{fmt.Errorf("%w: %w", meta.ErrNoLeader, garbled), wire.CodeNoLeader},
 		{meta.ErrOverloaded, wire.CodeOverloaded},
 		{fmt.Errorf("renew: %w", meta.ErrSessionExpired), wire.CodeSessionExpired},
 		{context.DeadlineExceeded, wire.CodeTimeout},
