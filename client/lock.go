@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -130,7 +131,7 @@ func (h *Held) Unlock(ctx context.Context) error {
 func (h *Held) release(ctx context.Context) error {
 	s := h.session
 	if err := s.Err(); err != nil {
-		return h.fault(wire.CodeLockLost, "its session is over", err)
+		return h.over(err)
 	}
 	q := s.call(wire.MethodLockRelease, wire.OpWrite)
 	q.name = h.name
@@ -148,7 +149,7 @@ func (h *Held) release(ctx context.Context) error {
 	switch {
 	case code == wire.CodeSessionExpired:
 		s.expired(err)
-		return h.fault(wire.CodeLockLost, "its session is over", s.Err())
+		return h.over(s.Err())
 	case err == nil, code == wire.CodeLockLost:
 		s.finished(h.holder)
 		if got.Released || q.unknown {
@@ -158,9 +159,19 @@ func (h *Held) release(ctx context.Context) error {
 	}
 	s.cancel(h.name, h.holder)
 	if over := s.Err(); over != nil {
-		return h.fault(wire.CodeLockLost, "its session is over", over)
+		return h.over(over)
 	}
 	return err
+}
+
+// over is the error of a lock whose session is over.
+func (h *Held) over(why error) *Error {
+	text := "its session is over"
+	var e *Error
+	if errors.As(why, &e) {
+		text += ": " + e.Text
+	}
+	return h.fault(wire.CodeLockLost, text, why)
 }
 
 func (h *Held) fault(code Code, text string, cause error) *Error {

@@ -36,7 +36,7 @@ func (c *Client) WithLock(
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(s.over, func() {
-		cancel(held.fault(wire.CodeLockLost, "its session is over", s.Err()))
+		cancel(held.over(s.Err()))
 	})
 	defer stop()
 	err = fn(inner, held.Fence())

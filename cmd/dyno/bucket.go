@@ -68,7 +68,8 @@ func (a *app) bucketCommand() *cobra.Command {
 			return a.printBuckets([]client.BucketInfo{b})
 		})),
 	}
-	return a.parent("bucket", "Named spaces of keys", list, show)
+	return a.parent("bucket", "Named spaces of keys", a.bucketCreateCommand(), list, show,
+		a.bucketUpdateCommand(), a.bucketDeleteCommand())
 }
 
 func (a *app) printBuckets(all []client.BucketInfo) error {

@@ -24,8 +24,8 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitNotFound    = 3
-	exitConflict    = 4  // siblings where one value was asked for
-	exitUnavailable = 5  // quorum, unavailable, not ready, overloaded
+	exitConflict    = 4  // siblings where one value was asked for, a lock held or lost
+	exitUnavailable = 5  // quorum, unavailable, not ready, overloaded, no leader
 	exitTimeout     = 6  //
 	exitConnect     = 7  // no node could be reached
 	exitPermission  = 8  //
@@ -84,6 +84,8 @@ var codeExits = map[client.Code]int{
 	wire.CodeLockLost:         exitConflict,
 	wire.CodeLockConflict:     exitConflict,
 	wire.CodeSessionExpired:   exitConflict,
+	client.CodeSessionLost:    exitConflict,
+	client.CodeSessionClosed:  exitConflict,
 	wire.CodeCorrupt:          exitStorage,
 	client.CodeConnect:        exitConnect,
 	client.CodeLost:           exitConnect,
