@@ -110,6 +110,7 @@ func TestWritesGoOnWhileANodeStopsAndStarts(t *testing.T) {
 		if err := c.NodeStart(ctx, name, other, client.WithTimeout(20*time.Second)); err != nil {
 			t.Error(err)
 		}
+		awaitReady(ctx, t, c, name, other)
 	}
 	close(stop)
 	wg.Wait()
@@ -126,6 +127,31 @@ func TestWritesGoOnWhileANodeStopsAndStarts(t *testing.T) {
 			t.Errorf("writer %d: the last acknowledged value is %q, found %v", w, want, r.Siblings)
 		}
 	}
+}
+
+// awaitReady waits until a node that was started serves: it has asked the group, and holds
+// what it should.
+func awaitReady(
+	ctx context.Context, t *testing.T, c *client.Client, name string, other client.Option,
+) {
+	t.Helper()
+	for ctx.Err() == nil {
+		status, err := c.ClusterStatus(ctx, other)
+		for i := range status.Members {
+			m := &status.Members[i]
+			if err != nil || m.Name != name || m.State != client.StateUp {
+				continue
+			}
+			own, err := c.ClusterStatus(ctx, client.WithEndpoint(m.Addresses.Client))
+			if err == nil && slices.ContainsFunc(own.Members, func(o client.MemberStatus) bool {
+				return o.Name == name && o.Ready && o.Confirmed
+			}) {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%s is not ready", name)
 }
 
 func TestValuesOfEverySizeAndManySiblingsComeBack(t *testing.T) {

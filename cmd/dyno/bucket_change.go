@@ -44,12 +44,15 @@ func (a *app) bucketCreateCommand() *cobra.Command {
 		Long: `Makes a bucket, a space of keys with properties of its own. What is not said is as in the
 bucket "default". How siblings are resolved never changes again: siblings keeps the values
 of writers that did not know of each other, lww the one that was written last.`,
-		Example: "  dyno bucket create carts\n  dyno bucket create sessions --ttl 24h --resolve lww --w all",
+		Example: "  dyno bucket create carts\n" +
+			"  dyno bucket create sessions --ttl 24h --resolve lww --w all",
 		Args:    takes(1, 1),
 	}
 	b.flags(a, c)
-	c.Flags().StringVar(&resolve, "resolve", "siblings", "what becomes of concurrent writes: siblings or lww")
-	c.Flags().IntVar(&n, "n", 0, "replicas of a key; 0: as many as the cluster has, and no others yet")
+	c.Flags().StringVar(&resolve, "resolve", "siblings",
+		"what becomes of concurrent writes: siblings or lww")
+	c.Flags().IntVar(&n, "n", 0,
+		"replicas of a key; 0: as many as the cluster has, and no others yet")
 	a.complete(c, "resolve", "siblings", "lww")
 	c.RunE = a.does(a.asks(func(ctx context.Context, c *client.Client, args []string) error {
 		if resolve != "siblings" && resolve != "lww" {
@@ -106,8 +109,8 @@ func (a *app) bucketDeleteCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete NAME",
 		Short: "Delete a bucket with all its keys",
-		Long: `Deletes a bucket with all its keys, for good. At a terminal it asks first; elsewhere it needs
---yes. Another bucket of that name begins empty.`,
+		Long: `Deletes a bucket with all its keys, for good. At a terminal it asks first; elsewhere it
+needs --yes. Another bucket of that name begins empty.`,
 		Example: "  dyno bucket delete carts\n  dyno bucket delete carts --yes",
 		Args:    takes(1, 1),
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/dyno-kv/dyno/client"
 )
 
-const lockLong = `A lock is held in a session, which the holder keeps alive; when the holder has gone for
-longer than the session's time to live (--ttl) the lock is free. Waiters get it in their
-order.
+const lockLong = `A lock is held in a session, which the holder keeps alive; when the holder has
+gone for longer than the session's time to live (--ttl) the lock is free. Waiters get it in
+their order.
 
 A holder that is paused for longer may go on for a moment after another has the lock. Each
 grant has a fence, a number that only grows: let what the holders work on refuse any that is

@@ -90,9 +90,9 @@ func (m *groupOutput) state() string {
 	}
 }
 
-const metaLong = `The metadata group knows who the members are, how the ring is laid out, which buckets exist,
-and who holds which lock. Its voters agree on that by majority; requests for keys never wait
-for it.`
+const metaLong = `The metadata group knows who the members are, how the ring is laid out, which
+buckets exist, and who holds which lock. Its voters agree on that by majority; requests for
+keys never wait for it.`
 
 func (a *app) metaCommand() *cobra.Command {
 	status := &cobra.Command{
