@@ -242,6 +242,7 @@ type Status struct {
 	Role       Role
 	Raft       state.RaftID // 0 without a seat
 	Refused    string       // why the group does not take this member's seat; "" where it does
+	Leads      bool         // this member does, as far as it knows
 	Leader     kv.NodeID    // as far as this member knows; 0: none
 	Term       uint64
 	Applied    uint64 // the index that this member has applied
@@ -271,7 +272,7 @@ func (g *Group) Status() Status {
 	engine := g.engine.standing()
 	s := Status{
 		Node: g.cfg.Node, Role: Role(engine.Role), Raft: engine.Raft, Refused: engine.Refused,
-		Leader: engine.Leader, Term: engine.Term, Committed: engine.Commit,
+		Leads: engine.Leads, Leader: engine.Leader, Term: engine.Term, Committed: engine.Commit,
 		Source: g.tail.current(), Parked: g.desk.count(),
 	}
 	if s.Leader == 0 {

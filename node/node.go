@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/meta"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
@@ -150,6 +151,15 @@ func (n *Node) Status() replica.Status {
 		return d.replica.Status()
 	}
 	return replica.Status{Reason: n.cluster.Missing()}
+}
+
+// Group is the node's part in the metadata group; nil before it is a member, and where
+// something stands in for the group.
+func (n *Node) Group() *meta.Group {
+	if m := n.membership.Load(); m != nil {
+		return m.meta
+	}
+	return nil
 }
 
 // ID is the node's number, 0 before it is a member.

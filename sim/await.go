@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
 )
 
 // AwaitReady waits until every process that runs is confirmed and connected to all that
@@ -30,6 +31,12 @@ func Await(ctx context.Context, hosts []*Host) error {
 	return await(ctx, func() *Host { return Unready(hosts) })
 }
 
+// AwaitServing waits until each of these hosts serves and is connected to all others of
+// them, which needs no metadata group, or until ctx ends.
+func AwaitServing(ctx context.Context, hosts []*Host) error {
+	return await(ctx, func() *Host { return Unserving(hosts) })
+}
+
 func await(ctx context.Context, unready func() *Host) error {
 	const every = 10 * time.Millisecond
 	for {
@@ -47,12 +54,24 @@ func await(ctx context.Context, unready func() *Host) error {
 
 // Unready is one of the hosts for which Await waits; nil where there is none.
 func Unready(hosts []*Host) *Host {
+	return lacking(hosts, func(s replica.Status) bool { return s.Confirmed })
+}
+
+// Unserving is one of the hosts for which AwaitServing waits; nil where there is none.
+func Unserving(hosts []*Host) *Host {
+	return lacking(hosts, func(s replica.Status) bool { return s.Ready })
+}
+
+// lacking is a host whose store does not stand like that, or which is not connected to all
+// others.
+func lacking(hosts []*Host, stands func(replica.Status) bool) *Host {
 	var ids []kv.NodeID
 	for _, h := range hosts {
 		ids = append(ids, h.ID)
 	}
 	for _, h := range hosts {
-		if !h.ready(ids) {
+		status, up := h.Status()
+		if !up || !stands(status) || !h.process.node.Connected(ids) {
 			return h
 		}
 	}

@@ -26,6 +26,9 @@ type Config struct {
 	Nodes, Replicas, Partitions int
 	// Engine is what stands for every host's disk.
 	Engine EngineKind
+	// Grouped has the nodes run their metadata group: the first host founds it, the others
+	// join. Without it one that never loses anything stands in for it: see [Mood].
+	Grouped bool
 	// Dir is where EngineBadgerTmpfs keeps the disks: a directory that is there, and in
 	// which nothing has the name of a host. It should be on a tmpfs, and have a name of the
 	// same length in all runs of one seed.
@@ -51,8 +54,9 @@ type Cluster struct {
 	Hosts []*Host // in order of their numbers, which begin at 1
 
 	cfg     Config
-	group   *group
+	group   *group // stands in for the metadata group; nil where the nodes run it
 	running sync.WaitGroup
+	formed  bool // the nodes have been registered, in order of their numbers
 }
 
 // mostNodes bounds a cluster: their addresses are 10.0.0.1 and so on.
@@ -72,6 +76,25 @@ func New(cfg Config) (*Cluster, error) {
 			Client: addr + ":4610", Peer: addr + ":4611", Gossip: addr + ":4612",
 		})
 	}
+	if !cfg.Grouped {
+		formed, err := formRing(cfg, members)
+		if err != nil {
+			return nil, err
+		}
+		c.group = newGroup(formed)
+	}
+	for i, m := range members {
+		h, err := newHost(c, m, address(i+1))
+		if err != nil {
+			return nil, errors.Join(err, c.closeDisks())
+		}
+		c.Hosts = append(c.Hosts, h)
+	}
+	return c, nil
+}
+
+// formRing makes the ring that does not change.
+func formRing(cfg Config, members []ring.Member) (*ring.Ring, error) {
 	const hashSeed = 1 // of the ring; which keys meet where is up to the keys
 	state, err := ring.Form(ring.ClusterID{1}, cfg.Replicas, cfg.Partitions, members, hashSeed)
 	if err != nil {
@@ -81,15 +104,7 @@ func New(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sim: form the ring: %w", err)
 	}
-	c.group = newGroup(formed)
-	for i, m := range members {
-		h, err := newHost(c, m, address(i+1))
-		if err != nil {
-			return nil, errors.Join(err, c.closeDisks())
-		}
-		c.Hosts = append(c.Hosts, h)
-	}
-	return c, nil
+	return formed, nil
 }
 
 func (c *Cluster) closeDisks() (err error) {
@@ -112,7 +127,11 @@ func (c *Cluster) Start(ctx context.Context) error {
 		if err := h.Start(ctx); err != nil {
 			return err
 		}
+		if err := c.register(ctx, h); err != nil {
+			return err
+		}
 	}
+	c.formed = true
 	return c.AwaitReady(ctx)
 }
 

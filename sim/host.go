@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 )
@@ -155,7 +154,7 @@ func (h *Host) Resume() error {
 	return nil
 }
 
-// SetGroup is how the metadata group meets this host from now on.
+// SetGroup is how what stands in for the metadata group meets this host from now on.
 func (h *Host) SetGroup(m Mood) { h.reach.become(m) }
 
 // Status is that of the process's replica.
@@ -164,12 +163,6 @@ func (h *Host) Status() (replica.Status, bool) {
 		return replica.Status{}, false
 	}
 	return h.process.node.Status(), true
-}
-
-// ready reports whether the process is confirmed and connected to all of ids.
-func (h *Host) ready(ids []kv.NodeID) bool {
-	status, up := h.Status()
-	return up && status.Confirmed && h.process.node.Connected(ids)
 }
 
 func newHost(c *Cluster, m ring.Member, addr string) (*Host, error) {

@@ -39,7 +39,12 @@ func (p *process) config(number int) node.Config {
 	name := fmt.Sprintf("%s process %d", h.Name, number)
 	incarnations := &shared{rand: source(c.cfg.Seed, name+" incarnations")}
 	cfg := node.DefaultConfig()
-	cfg.Name, cfg.Dir, cfg.Group = h.Name, h.Name, &gatedGroup{Group: &h.reach, process: p}
+	cfg.Name, cfg.Dir = h.Name, h.Name
+	if c.cfg.Grouped {
+		cfg.Form = h.form()
+	} else {
+		cfg.Group = &gatedGroup{Group: &h.reach, process: p}
+	}
 	cfg.Now = h.Clock.Now
 	cfg.Rand = source(c.cfg.Seed, name)
 	cfg.Random48 = func() uint64 { return incarnations.below(vclock.MaxIncarnation) }

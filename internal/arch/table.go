@@ -88,7 +88,8 @@ func sideRooms() []Room {
 			Path: "sim", Row: side, TestImports: []string{"storage/enginetest"},
 			Imports: []string{
 				"node", "client", "gossip", "storage", "storage/versions", "rpc/memnet", "kv", "vclock",
-				"ring", "replica", "wire", "jepsen/history", "jepsen/workload", "jepsen/checker",
+				"ring", "replica", "wire", "meta", "meta/state", "locks",
+				"jepsen/history", "jepsen/workload", "jepsen/checker",
 				"sim/overlay", "sim/whitebox", "internal/trace", "internal/fail",
 			},
 		},
@@ -101,7 +102,8 @@ func sideRooms() []Room {
 			Imports: []string{
 				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "internal/trace",
 				"internal/fail", "internal/mutant", "jepsen/history", "jepsen/workload",
-				"jepsen/checker", "node", "client", "storage", "kv", "rpc/memnet",
+				"jepsen/checker", "node", "client", "storage", "kv", "rpc/memnet", "meta",
+				"meta/state",
 			},
 		},
 		{
