@@ -21,7 +21,8 @@ type asking struct {
 
 	events  chan readEvent
 	replies []readEvent // those that count
-	whole   bool        // somebody who may still answer has been asked for values
+	say     verdicts
+	whole   bool // somebody who may still answer has been asked for values
 	try     time.Duration
 }
 
@@ -64,7 +65,7 @@ func (g *asking) collect(ctx context.Context) error {
 			case quorum.Reached:
 				return nil
 			case quorum.Unreachable:
-				return g.plan.shortOf(g.round.Tally(), g.round.Entries())
+				return g.say.shortOf(g.plan, g.round.Tally(), g.round.Entries())
 			}
 		case <-late:
 			g.late()
@@ -136,6 +137,7 @@ func (g *asking) send(target quorum.Target, mode wire.ReadMode) {
 
 // add takes one answer.
 func (g *asking) add(e readEvent) quorum.Decision {
+	g.say.add(e.reply.Code, e.err)
 	if e.err != nil {
 		g.whole = false
 		return g.round.Add(unanswered(e.target, e.err))

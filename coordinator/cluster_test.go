@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,9 @@ type cluster struct {
 	hosts map[kv.NodeID]*host
 	fate  func(rng *rand.Rand) fate
 	bases map[vclock.Dot]vclock.Context // what each write was based on
+	cut   map[kv.NodeID]bool            // whom nobody reaches, and who reaches nobody
+
+	gone atomic.Uint32 // a bucket that the group has deleted
 }
 
 // fate is what becomes of one message and of its answer.
@@ -45,6 +49,7 @@ type host struct {
 	*cluster
 	node  kv.NodeID
 	coord *Coordinator
+	skew  atomic.Int64 // of its clock
 
 	// Guarded by the cluster's mu.
 	life   *replica.Replica // nil while it is down
@@ -56,13 +61,13 @@ func newCluster(t testing.TB, seed uint64) *cluster {
 	c := &cluster{
 		t: t, ring: newRing(t, 3), rng: rand.New(rand.NewPCG(seed, 3)),
 		hosts: make(map[kv.NodeID]*host), bases: make(map[vclock.Dot]vclock.Context),
-		fate: func(*rand.Rand) fate { return fate{} },
+		fate: func(*rand.Rand) fate { return fate{} }, cut: make(map[kv.NodeID]bool),
 	}
 	for _, node := range []kv.NodeID{nodeA, nodeB, nodeC} {
 		h := &host{cluster: c, node: node, engine: storage.NewMemory()}
 		c.hosts[node] = h
 		cfg := DefaultConfig()
-		cfg.Node, cfg.Now, cfg.SendTimeout = node, time.Now, time.Second
+		cfg.Node, cfg.Now, cfg.SendTimeout = node, h.now, time.Second
 		cfg.Ring = func() *ring.Ring { return c.ring }
 		cfg.Alive = func(kv.NodeID) bool { return true }
 		var err error
@@ -91,7 +96,8 @@ func (h *host) start(past replica.Past) {
 	}
 	life, err := replica.New(replica.Config{
 		Node: h.node, Instance: instanceOf(h.node), Partitions: h.ring.Partitions(),
-		Ring: func() *ring.Ring { return h.ring }, Now: time.Now, Incarnation: h.incarnation,
+		Ring: func() *ring.Ring { return h.ring }, Now: h.now, Incarnation: h.incarnation,
+		Deleted: func(b kv.BucketID) bool { return uint32(b) == h.gone.Load() },
 	}, store, past, zap.NewNop())
 	if err != nil {
 		h.t.Fatal(err)
@@ -113,6 +119,8 @@ func (h *host) start(past replica.Past) {
 		return errors.Join(<-ended, store.Close())
 	}
 }
+
+func (h *host) now() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) }
 
 func (h *host) incarnation() uint64 {
 	h.mu.Lock()
@@ -146,8 +154,8 @@ func (h *host) present() *replica.Replica {
 	return h.life
 }
 
-// gone is what a host states whose store is closed.
-func (h *host) gone() wire.Standing {
+// absent is what a host states whose store is closed.
+func (h *host) absent() wire.Standing {
 	return wire.Standing{Role: kv.RoleNotReady, Instance: instanceOf(h.node)}
 }
 
@@ -156,7 +164,7 @@ func (h *host) gone() wire.Standing {
 func (h *host) Mint(req *replica.MintRequest) {
 	life := h.present()
 	if life == nil {
-		req.Done(replica.MintReply{Standing: h.gone(), Code: wire.ReplicaShuttingDown})
+		req.Done(replica.MintReply{Standing: h.absent(), Code: wire.ReplicaShuttingDown})
 		return
 	}
 	watched, minted := *req, req.Minted
@@ -176,21 +184,21 @@ func (h *host) Store(req replica.StoreRequest) {
 		life.Store(req)
 		return
 	}
-	req.Done(wire.StoreReply{Standing: h.gone(), Code: wire.ReplicaShuttingDown})
+	req.Done(wire.StoreReply{Standing: h.absent(), Code: wire.ReplicaShuttingDown})
 }
 
 func (h *host) Read(req *wire.ReadRequest) wire.ReadReply {
 	if life := h.present(); life != nil {
 		return life.Read(req)
 	}
-	return wire.ReadReply{Standing: h.gone(), Code: wire.ReplicaShuttingDown}
+	return wire.ReadReply{Standing: h.absent(), Code: wire.ReplicaShuttingDown}
 }
 
 func (h *host) Scan(req *wire.ScanRequest) wire.ScanReply {
 	if life := h.present(); life != nil {
 		return life.Scan(req)
 	}
-	return wire.ScanReply{Standing: h.gone(), Code: wire.ReplicaShuttingDown}
+	return wire.ScanReply{Standing: h.absent(), Code: wire.ReplicaShuttingDown}
 }
 
 func (h *host) Status() replica.Status {
@@ -210,6 +218,7 @@ func carry[Q, A any](
 ) {
 	h.mu.Lock()
 	f, target := h.cluster.fate(h.rng), h.hosts[to]
+	f.notSent = f.notSent || h.cut[h.node] || h.cut[to]
 	h.mu.Unlock()
 	var none A
 	if f.notSent || target.present() == nil {

@@ -7,35 +7,36 @@ import (
 
 	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
-	"github.com/dyno-kv/dyno/vclock"
 )
 
 // Delete writes a tombstone over what req.Seen covers. Without a context it deletes what a
 // quorum read finds, and writes nothing where that finds nothing; with one that covers
 // nothing it deletes nothing, for the writer has not seen what is there now (TRAPS C13).
-// It returns the context that covers the deletion.
-func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Context, error) {
+// It returns the context that covers the deletion, and the stamp; where there was nothing
+// to write the rest of the result is zero.
+func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (PutResult, error) {
 	del := *req
 	del.Kind, del.Value = kv.KindTombstone, nil
 	if del.Seen.IsEmpty() && req.Informed && !mutant.On(mutant.BlindDelete) {
 		_, err := c.planFor(req.Bucket, req.Key, req.W.Or(req.Bucket.W), req.PW.Or(req.Bucket.PW))
-		return req.Seen, err // the levels must make sense; nothing has to be stored
+		// The levels must make sense; nothing has to be stored.
+		return PutResult{Context: req.Seen, Stamp: req.After}, err
 	}
 	if del.Seen.IsEmpty() {
 		r, pr, err := c.levelsForDelete(req)
 		if err != nil {
-			return vclock.Context{}, err
+			return PutResult{}, err
 		}
 		got, err := c.read(ctx, &GetRequest{
 			Bucket: req.Bucket, Key: req.Key, R: r, PR: pr, MetaOnly: true,
 		})
 		if err != nil {
-			return vclock.Context{}, err
+			return PutResult{}, err
 		}
-		if !c.worthDeleting(&got, req.Request) {
-			return got.object.Context, nil
+		del.Seen, del.After = got.object.Context, got.object.LatestStamp()
+		if !c.worthDeleting(&got, req) {
+			return PutResult{Context: del.Seen, Stamp: del.After}, nil
 		}
-		del.Seen = got.object.Context
 	}
 	done, err := c.Put(ctx, &del)
 	if mutant.On(mutant.RetriedDeleteCovers) && done.Repeat {
@@ -45,22 +46,21 @@ func (c *Coordinator) Delete(ctx context.Context, req *PutRequest) (vclock.Conte
 		// The tombstone is an earlier try's. What was written since then stands beside it, and
 		// this try has read it: a context that covered it would let the client's next write
 		// drop what neither was deleted nor ever shown to anybody.
-		return req.Seen.Add(done.Dot), nil
+		done.Context = req.Seen.Add(done.Dot)
 	}
-	return done.Context, err
+	return done, err
 }
 
 // worthDeleting reports whether a tombstone is to be written over what a read found. It
 // is also where nothing is left to see, as long as the copies differ, or this very
 // request wrote that before: an earlier try may have reached fewer owners than a delete
 // that is acknowledged must have.
-func (c *Coordinator) worthDeleting(got *found, id kv.RequestID) bool {
-	if !got.agreed {
+func (c *Coordinator) worthDeleting(got *found, req *PutRequest) bool {
+	if !got.agreed || len(req.Bucket.Shown(got.object, c.cfg.Now().UnixMilli())) > 0 {
 		return true
 	}
-	now := c.cfg.Now().UnixMilli()
 	for _, v := range got.object.Versions {
-		if v.Live(now) || (!id.IsZero() && v.Request == id) {
+		if !req.Request.IsZero() && v.Request == req.Request {
 			return true
 		}
 	}

@@ -15,7 +15,10 @@ import (
 
 func (s *stage) delete(req *PutRequest) (vclock.Context, error) {
 	ctx := within(s.t)
-	return begin(func() (vclock.Context, error) { return s.c.Delete(ctx, req) }).wait()
+	return begin(func() (vclock.Context, error) {
+		done, err := s.c.Delete(ctx, req)
+		return done.Context, err
+	}).wait()
 }
 
 func expired(node kv.NodeID, counter uint64) kv.Object {
@@ -181,11 +184,11 @@ func TestARetriedDeleteCoversNothingThatCameInBetween(t *testing.T) {
 			t.Fatal(err)
 		}
 		write("in between", vclock.Context{})
-		covers, err := at.Delete(within(t), del)
+		done, err := at.Delete(within(t), del)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write("next", covers)
+		write("next", done.Context)
 		got, err := at.Get(within(t), getting())
 		if want := []string{"in between", "next"}; err != nil || !cmp.Equal(values(got), want) {
 			t.Errorf("%q, %v, want %q", values(got), err, want)

@@ -47,6 +47,8 @@ func refusal(reply replica.MintReply) error {
 		e.Code = wire.CodeTooLarge
 	case errors.Is(reply.Err, kv.ErrFenced):
 		e.Code = wire.CodeFenced
+	case reply.Code == wire.ReplicaNoBucket:
+		e.Code = wire.CodeNoSuchBucket
 	case errors.Is(reply.Err, replica.ErrContext):
 		e.Code = wire.CodeInvalid
 	case errors.Is(reply.Err, replica.ErrMayNotMint):
@@ -76,6 +78,33 @@ func (p *plan) shortOf(tally quorum.Tally, entries iter.Seq[quorum.Entry]) error
 	return e
 }
 
+// verdicts counts what the replicas of a read say of the bucket itself.
+type verdicts struct {
+	gone  int // that the group has deleted it
+	other int // anything else, also nothing at all
+}
+
+func (v *verdicts) add(code wire.ReplicaCode, err error) {
+	if err == nil && code == wire.ReplicaNoBucket {
+		v.gone++
+	} else {
+		v.other++
+	}
+}
+
+// shortOf is that of the plan; but where all who answered say that the bucket has been
+// deleted under the request, there is no such bucket.
+func (v *verdicts) shortOf(
+	p *plan, tally quorum.Tally, entries iter.Seq[quorum.Entry],
+) error {
+	if v.gone > 0 && v.other == 0 {
+		return &Error{
+			Code: wire.CodeNoSuchBucket, Text: "it has been deleted", Err: replica.ErrNoBucket,
+		}
+	}
+	return p.shortOf(tally, entries)
+}
+
 // overdue is the error of a request whose time is up.
 func overdue(ctx context.Context, text string) error {
 	return &Error{Code: wire.CodeTimeout, Text: text, Err: context.Cause(ctx)}
@@ -87,7 +116,8 @@ func resultOf(code wire.ReplicaCode, success quorum.Result) quorum.Result {
 	case wire.ReplicaOK:
 		return success
 	case wire.ReplicaRefused, wire.ReplicaExpired, wire.ReplicaOverloaded,
-		wire.ReplicaStaleEpoch, wire.ReplicaShuttingDown, wire.ReplicaUnreadable:
+		wire.ReplicaStaleEpoch, wire.ReplicaShuttingDown, wire.ReplicaUnreadable,
+		wire.ReplicaNoBucket:
 		return quorum.ResultRefused
 	case wire.ReplicaFenced:
 		return quorum.ResultFenced

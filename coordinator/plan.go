@@ -56,7 +56,8 @@ func (c *Coordinator) planAt(
 	p.spec = quorum.Spec{
 		Slots: p.preference.Slots, Version: p.preference.Version,
 		Instances: current, Self: c.cfg.Node,
-		Need: needed, NeedConfirmed: confirmed,
+		// Fallbacks are named by nobody yet; where they are, they may count only if it says so.
+		Need: needed, NeedConfirmed: confirmed, Sloppy: bucket.Sloppy,
 	}
 	for _, slot := range p.preference.Slots {
 		for _, node := range [2]kv.NodeID{slot.Owner, slot.Next} {

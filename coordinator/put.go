@@ -22,6 +22,7 @@ type PutRequest struct {
 	Kind   kv.Kind
 	Value  []byte
 	Seen   vclock.Context // what the writer read; empty for a blind put
+	After  kv.Stamp       // the highest stamp that the writer was shown, in an lww bucket
 	// Informed: a context was sent, if one that covers nothing. A delete deletes what it
 	// covers then, and a blind one what a quorum read finds.
 	Informed bool
@@ -33,8 +34,10 @@ type PutRequest struct {
 
 // PutResult is an acknowledged put.
 type PutResult struct {
-	// Context is what the writer may base its next write on.
+	// Context is what the writer may base its next write on, Stamp the highest stamp of what
+	// it covers.
 	Context vclock.Context
+	Stamp   kv.Stamp
 	// Object is the key at the coordinating owner right after the write.
 	Object kv.Object
 	// Dot is the write's. Repeat says that an earlier try of the same request was given it.
@@ -111,6 +114,7 @@ func (w *put) startMint(deadline time.Time) {
 	w.c.local.Mint(&replica.MintRequest{
 		Target: w.plan.target(w.self, time.Until(deadline).Milliseconds()),
 		Kind:   req.Kind, Value: req.Value, ExpiresAt: w.c.expiry(req), Seen: req.Seen,
+		LWW: req.Bucket.LWW, After: req.After,
 		Fence: req.Fence, Request: req.Request, Deadline: deadline,
 		Minted: func(m replica.MintReply) {
 			w.mint = m
@@ -249,7 +253,7 @@ func (w *put) answer(err error) (PutResult, error) {
 	m := &w.mint
 	result := PutResult{
 		Context: m.Object.WriterContext(w.req.Seen, m.Dot), Object: m.Object, Dot: m.Dot,
-		Repeat: m.Repeat,
+		Repeat: m.Repeat, Stamp: max(w.req.After, m.Object.LatestStamp()),
 	}
 	if w.mint.Repeat {
 		result.Context = w.req.Seen.Add(m.Dot) // the object may have gone on since

@@ -96,7 +96,8 @@ func (c *Coordinator) Scan(ctx context.Context, req *ScanRequest) (ScanPage, err
 // isFault tells a request that is wrong from a partition that can not be read now.
 func isFault(err error) bool {
 	e, ok := err.(*Error)
-	return ok && (e.Code == wire.CodeInvalid || e.Code == wire.CodeNotReady)
+	return ok && (e.Code == wire.CodeInvalid || e.Code == wire.CodeNotReady ||
+		e.Code == wire.CodeNoSuchBucket)
 }
 
 // partPage is a merged page of one partition.
@@ -135,7 +136,7 @@ func (c *Coordinator) scanPartition(
 			}
 		}
 	}
-	return mergePages(pages, limit, c.cfg.Now().UnixMilli()), nil
+	return mergePages(req.Bucket, pages, limit, c.cfg.Now().UnixMilli()), nil
 }
 
 // scanEvent is one replica's page.
@@ -159,10 +160,12 @@ func (c *Coordinator) collectPages(
 	late := time.NewTimer(c.cfg.ScanTime / scanTries)
 	defer late.Stop()
 	pages := make([]wire.ScanReply, 0, p.spec.Need)
+	var say verdicts
 	for {
 		c.askPages(p, round, req, limit, deadline, events)
 		select {
 		case e := <-events:
+			say.add(e.reply.Code, e.err)
 			before := round.Tally().Got
 			decision := round.Add(pageOf(&e))
 			if round.Tally().Got > before {
@@ -172,7 +175,7 @@ func (c *Coordinator) collectPages(
 			case quorum.Reached:
 				return pages, nil
 			case quorum.Unreachable:
-				return nil, p.shortOf(round.Tally(), round.Entries())
+				return nil, say.shortOf(p, round.Tally(), round.Entries())
 			}
 		case <-late.C:
 			for e := range round.Entries() {
@@ -242,7 +245,7 @@ func (c *Coordinator) askPages(
 // mergePages merges the replicas' pages up to the smallest last key among those that
 // have more: beyond it, a page that ended may lack keys that others show. It ends at
 // limit live keys, for pages of different keys are more than one together.
-func mergePages(pages []wire.ScanReply, limit int, now int64) partPage {
+func mergePages(bucket kv.Bucket, pages []wire.ScanReply, limit int, now int64) partPage {
 	var out partPage
 	objects := make(map[string]kv.Object)
 	for _, page := range pages {
@@ -258,7 +261,7 @@ func mergePages(pages []wire.ScanReply, limit int, now int64) partPage {
 	}
 	for key, object := range objects {
 		beyond := out.more && bytes.Compare([]byte(key), out.last) > 0
-		if object = object.Collapse(); beyond || len(object.Live(now)) == 0 {
+		if object = object.Collapse(); beyond || len(bucket.Shown(object, now)) == 0 {
 			continue
 		}
 		out.entries = append(out.entries, wire.ScanEntry{Key: []byte(key), Object: object})

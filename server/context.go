@@ -10,29 +10,54 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
-// binding ties contexts to a key of this cluster (I5).
-func (s *Server) binding(bucket kv.Bucket, key []byte) (vclock.Binding, *ring.Ring, error) {
+// seal makes contexts of one key opaque for clients, and opens them (I5). Those of an lww
+// bucket carry the highest stamp of what they cover.
+type seal struct {
+	bucket  kv.Bucket
+	binding vclock.Binding
+}
+
+// sealOf ties contexts to a key of this cluster.
+func (s *Server) sealOf(bucket kv.Bucket, key []byte) (seal, *ring.Ring, error) {
 	current := s.parts.Cluster.Ring()
 	if current == nil {
-		return 0, nil, &coordinator.Error{
+		return seal{}, nil, &coordinator.Error{
 			Code: wire.CodeNotReady, Text: "the cluster has not been formed yet",
 		}
 	}
-	return vclock.Bind(current.Cluster(), uint32(bucket.ID), key), current, nil
+	return seal{bucket, vclock.Bind(current.Cluster(), uint32(bucket.ID), key)}, current, nil
 }
 
-// openContext reads a context that a client sends. The decoder has bounded its size.
-func openContext(token []byte, b vclock.Binding) (vclock.Context, error) {
-	c, err := vclock.OpenToken(token, b)
+// open reads a context that a client sends. The decoder has bounded its size.
+func (b seal) open(token []byte) (c vclock.Context, stamp kv.Stamp, err error) {
+	if b.bucket.LWW {
+		var highest uint64
+		c, highest, err = vclock.OpenStampedToken(token, b.binding)
+		stamp = kv.Stamp(highest)
+	} else {
+		c, err = vclock.OpenToken(token, b.binding)
+	}
 	if err != nil {
-		return vclock.Context{}, &coordinator.Error{
+		return vclock.Context{}, 0, &coordinator.Error{
 			Code: wire.CodeInvalid, Text: "context: " + err.Error() + "; read the key again", Err: err,
 		}
 	}
-	return c, nil
+	return c, stamp, nil
 }
 
-// sealContext makes a context opaque for a client.
-func sealContext(c vclock.Context, b vclock.Binding) []byte {
-	return vclock.AppendToken(make([]byte, 0, vclock.TokenSize(c)), b, c)
+// of is a context as a client gets it.
+func (b seal) of(c vclock.Context, stamp kv.Stamp) []byte {
+	dst := make([]byte, 0, b.size(c))
+	if b.bucket.LWW {
+		return vclock.AppendStampedToken(dst, b.binding, c, uint64(stamp))
+	}
+	return vclock.AppendToken(dst, b.binding, c)
+}
+
+// size is how many bytes that takes.
+func (b seal) size(c vclock.Context) int {
+	if b.bucket.LWW {
+		return vclock.StampedTokenSize(c)
+	}
+	return vclock.TokenSize(c)
 }

@@ -40,7 +40,7 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 		return nil, err
 	}
 	key := bytes.Clone(q.Key)
-	binding, current, err := s.binding(bucket, key)
+	b, current, err := s.sealOf(bucket, key)
 	if err != nil {
 		return nil, err
 	}
@@ -57,18 +57,18 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 			return nil, err
 		}
 	}
-	result, _ := s.getResult(object, binding, after, q.MetaOnly, s.room())
+	result, _ := s.getResult(object, b, after, q.MetaOnly, s.room())
 	result.RingVersion = current.Version()
 	return func(dst []byte) []byte { return wire.AppendGetResult(dst, &result) }, nil
 }
 
-// getResult shows an object's live versions after a dot, and then its context, as far as
+// getResult shows what the bucket shows of an object after a dot, and then its context, as far as
 // there is room; what comes first is there always. size is about how many bytes the
 // result takes, and never less.
 func (s *Server) getResult(
-	object kv.Object, b vclock.Binding, after vclock.Dot, metaOnly bool, room int,
+	object kv.Object, b seal, after vclock.Dot, metaOnly bool, room int,
 ) (result wire.GetResult, size int) {
-	live := object.Live(s.parts.Now().UnixMilli())
+	live := b.bucket.Shown(object, s.parts.Now().UnixMilli())
 	result.Found, size = len(live) > 0, siblingOverhead
 	for _, v := range live {
 		if v.Dot.Compare(after) <= 0 {
@@ -86,13 +86,13 @@ func (s *Server) getResult(
 		result.Siblings = append(result.Siblings, siblingOf(v, metaOnly))
 		after = v.Dot
 	}
-	takes := vclock.TokenSize(object.Context)
+	takes := b.size(object.Context)
 	if size+takes > room && len(result.Siblings) > 0 {
 		// The last page has the context alone.
 		result.More, result.Skip = true, wire.AppendSkip(nil, after, object.Context)
 		return result, size
 	}
-	result.Context = sealContext(object.Context, b)
+	result.Context = b.of(object.Context, object.LatestStamp())
 	return result, size + takes
 }
 
@@ -156,12 +156,12 @@ func (s *Server) getManyEntry(
 		text := s.errorText(req, got.Err)
 		return wire.GetManyEntry{Error: text}, len(text)
 	}
-	binding, current, err := s.binding(many.Bucket, many.Keys[i])
+	b, current, err := s.sealOf(many.Bucket, many.Keys[i])
 	if err != nil {
 		text := s.errorText(req, err)
 		return wire.GetManyEntry{Error: text}, len(text)
 	}
-	result, size := s.getResult(got.Object, binding, vclock.Dot{}, many.MetaOnly, room)
+	result, size := s.getResult(got.Object, b, vclock.Dot{}, many.MetaOnly, room)
 	result.RingVersion = current.Version()
 	return wire.GetManyEntry{GetResult: result}, size
 }

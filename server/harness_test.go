@@ -66,7 +66,7 @@ func (c *copyOfKeys) Mint(req *replica.MintRequest) {
 	c.counter++
 	version := kv.Version{
 		Dot: dotOf(c.counter), Kind: req.Kind, Value: req.Value, ExpiresAt: req.ExpiresAt,
-		Stamp: kv.Stamp(0).Next(time.Now().UnixMilli()),
+		Stamp: req.After.Next(time.Now().UnixMilli()),
 	}
 	object, err := c.objects[string(req.Key)].Put(version.Sealed(), req.Seen)
 	if err != nil {

@@ -23,7 +23,7 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 		return nil, err
 	}
 	defer cancel()
-	write, binding, err := s.writeOf(ctx, q.Bucket, q.Key, q.WriteOptions)
+	write, b, err := s.writeOf(ctx, q.Bucket, q.Key, q.WriteOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := s.putResult(done, binding, q.ReturnSiblings)
+	result := s.putResult(done, b, q.ReturnSiblings)
 	return func(dst []byte) []byte { return wire.AppendPutResult(dst, &result) }, nil
 }
 
@@ -51,10 +51,10 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 // with them the context that would cover them, so that the writer reads the key. So is a
 // context that no message holds; the writer's next put without it leaves a sibling.
 func (s *Server) putResult(
-	done coordinator.PutResult, b vclock.Binding, siblings bool,
+	done coordinator.PutResult, b seal, siblings bool,
 ) wire.PutResult {
-	live := done.Object.Live(s.parts.Now().UnixMilli())
-	result := wire.PutResult{SiblingCount: len(live), Context: s.writersContext(done.Context, b)}
+	live := b.bucket.Shown(done.Object, s.parts.Now().UnixMilli())
+	result := wire.PutResult{SiblingCount: len(live), Context: s.writersContext(&done, b)}
 	if !siblings {
 		return result
 	}
@@ -66,11 +66,11 @@ func (s *Server) putResult(
 }
 
 // writersContext is what a writer may base its next write on, as long as it fits.
-func (s *Server) writersContext(c vclock.Context, b vclock.Binding) []byte {
-	if vclock.TokenSize(c) > s.room() {
+func (s *Server) writersContext(done *coordinator.PutResult, b seal) []byte {
+	if b.size(done.Context) > s.room() {
 		return nil
 	}
-	return sealContext(c, b)
+	return b.of(done.Context, done.Stamp)
 }
 
 // handleDelete answers kv.delete, here if this node owns the key, else at an owner.
@@ -84,7 +84,7 @@ func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error
 		return nil, err
 	}
 	defer cancel()
-	write, binding, err := s.writeOf(ctx, q.Bucket, q.Key, q.WriteOptions)
+	write, b, err := s.writeOf(ctx, q.Bucket, q.Key, q.WriteOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -95,40 +95,40 @@ func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error
 	if !route.Here {
 		return s.forward(ctx, route, req)
 	}
-	covers, err := s.data.Load().Coordinator.Delete(ctx, write)
+	done, err := s.data.Load().Coordinator.Delete(ctx, write)
 	if err != nil {
 		return nil, err
 	}
-	result := wire.DeleteResult{Context: s.writersContext(covers, binding)}
+	result := wire.DeleteResult{Context: s.writersContext(&done, b)}
 	return func(dst []byte) []byte { return wire.AppendDeleteResult(dst, &result) }, nil
 }
 
 // writeOf is what put and delete have in common.
 func (s *Server) writeOf(
 	ctx context.Context, name string, key []byte, o wire.WriteOptions,
-) (*coordinator.PutRequest, vclock.Binding, error) {
+) (*coordinator.PutRequest, seal, error) {
 	bucket, err := s.bucket(ctx, name)
 	if err != nil {
-		return nil, 0, err
+		return nil, seal{}, err
 	}
 	if o.Fence != 0 {
-		return nil, 0, &coordinator.Error{
+		return nil, seal{}, &coordinator.Error{
 			Code: wire.CodeInvalid, Text: "fence: fenced writes are not supported yet",
 		}
 	}
 	key = bytes.Clone(key)
-	binding, _, err := s.binding(bucket, key)
+	b, _, err := s.sealOf(bucket, key)
 	if err != nil {
-		return nil, 0, err
+		return nil, seal{}, err
 	}
-	seen, err := openContext(o.Context, binding)
+	seen, stamp, err := b.open(o.Context)
 	if err != nil {
-		return nil, 0, err
+		return nil, seal{}, err
 	}
 	return &coordinator.PutRequest{
-		Bucket: bucket, Key: key, Seen: seen, Informed: len(o.Context) > 0, W: o.W, PW: o.PW,
-		Request: o.RequestID,
-	}, binding, nil
+		Bucket: bucket, Key: key, Seen: seen, After: stamp, Informed: len(o.Context) > 0,
+		W: o.W, PW: o.PW, Request: o.RequestID,
+	}, b, nil
 }
 
 // forward hands a client's write to an owner. A write that was forwarded to this node,

@@ -86,11 +86,11 @@ func (s *Server) scanEntry(bucket kv.Bucket, e wire.ScanEntry, keysOnly bool) (
 	if keysOnly {
 		return shown, size, nil
 	}
-	binding, _, err := s.binding(bucket, e.Key)
+	b, _, err := s.sealOf(bucket, e.Key)
 	if err != nil {
 		return shown, 0, err
 	}
-	got, takes := s.getResult(e.Object, binding, vclock.Dot{}, false, s.room())
+	got, takes := s.getResult(e.Object, b, vclock.Dot{}, false, s.room())
 	if !got.More && size+takes <= s.room() {
 		shown.Siblings, shown.Context = got.Siblings, got.Context
 		size += takes
