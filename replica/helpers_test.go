@@ -101,6 +101,9 @@ type setup struct {
 	points  *fail.Set
 	rand    *rand.Rand // of incarnations
 	shards  int
+	clock   func() time.Time       // nil: the bubble's
+	deleted func(kv.BucketID) bool // nil: none
+	log     *zap.Logger            // nil: none
 }
 
 // begin starts a life. It ends by stopped or crashed, or with the test.
@@ -111,6 +114,12 @@ func begin(t testing.TB, s setup) *life {
 	}
 	if s.past.Stop == 0 {
 		s.past.Stop = StopNone
+	}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if s.log == nil {
+		s.log = zap.NewNop()
 	}
 	if s.rand == nil {
 		s.rand = rand.New(rand.NewPCG(rand.Uint64(), 0)) // no two lives alike
@@ -124,14 +133,14 @@ func begin(t testing.TB, s setup) *life {
 	l := &life{t: t, engine: s.engine, store: store, ended: make(chan error, 1)}
 	l.ring.Store(newRing(t))
 	l.Replica, err = New(Config{
-		Node: self, Instance: instance, Partitions: partitions, Ring: l.ring.Load, Now: time.Now,
+		Node: self, Instance: instance, Partitions: partitions, Ring: l.ring.Load, Now: s.clock,
 		Incarnation: func() uint64 { // in any shard
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			return s.rand.Uint64N(vclock.MaxIncarnation) + 1
 		},
-		Points: s.points, Trace: trace.New(uint16(self), s.sink),
-	}, store, s.past, zap.NewNop())
+		Points: s.points, Trace: trace.New(uint16(self), s.sink), Deleted: s.deleted,
+	}, store, s.past, s.log)
 	if err != nil {
 		t.Fatal(err)
 	}
