@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,20 +16,50 @@ import (
 )
 
 // aroundEvery is how often a node that misses members asks around where they are.
-const aroundEvery = 2 * time.Second
+const aroundEvery = time.Second
+
+// finds are members that were found elsewhere than the ring has them.
+type finds struct {
+	mu sync.Mutex
+	// at is replaced, never changed; nil: nobody was found. Guarded by mu.
+	at map[kv.NodeID]wire.Addresses
+}
+
+// add reports whether any of more is news.
+func (f *finds) add(more map[kv.NodeID]wire.Addresses) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := maps.Clone(f.at)
+	if all == nil {
+		all = make(map[kv.NodeID]wire.Addresses)
+	}
+	maps.Copy(all, more)
+	if maps.Equal(all, f.at) {
+		return false
+	}
+	f.at = all
+	return true
+}
+
+func (f *finds) of(node kv.NodeID) (wire.Addresses, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, found := f.at[node]
+	return at, found
+}
 
 // askAround finds members that have moved while this node did not run. The ring tells
 // where they were, and it is the group that changes the ring: where all of its seats have
 // moved at once nobody could find anybody. So whoever was started with addresses to join
 // asks there, until gossip sees every member.
-func (n *Node) askAround(ctx context.Context, d *data) error {
+func (n *Node) askAround(ctx context.Context) error {
 	for {
 		select {
 		case <-time.After(aroundEvery):
 		case <-ctx.Done():
 			return nil
 		}
-		if n.missesNobody(d) {
+		if n.missesNobody() {
 			continue
 		}
 		found := make(map[kv.NodeID]wire.Addresses)
@@ -36,18 +67,31 @@ func (n *Node) askAround(ctx context.Context, d *data) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			if id, at, ok := n.askWhere(ctx, d, addr); ok {
+			if id, at, ok := n.askWhere(ctx, addr); ok {
 				found[id] = at
 			}
 		}
-		if err := n.noteFound(d, found); err != nil {
-			return err
+		if !n.finds.add(found) {
+			continue
+		}
+		for id, at := range found {
+			n.log.Info("member found at an address to join", zap.Uint16("node", uint16(id)),
+				zap.String("peer", at.Peer))
+		}
+		if d := n.data.Load(); d != nil {
+			if err := d.follow(n.ringOf(), true); err != nil {
+				return err
+			}
 		}
 	}
 }
 
 // missesNobody reports whether gossip sees every member.
-func (n *Node) missesNobody(d *data) bool {
+func (n *Node) missesNobody() bool {
+	d := n.data.Load()
+	if d == nil {
+		return false
+	}
 	for _, m := range n.ringOf().Members() {
 		if m.ID != d.member.ID && !d.gossip.Alive(m.ID) {
 			return false
@@ -56,8 +100,9 @@ func (n *Node) missesNobody(d *data) bool {
 	return true
 }
 
-// askWhere asks the node at a client address who it is and where it listens.
-func (n *Node) askWhere(ctx context.Context, d *data, addr string) (
+// askWhere asks the node at a client address who it is and where it listens. It reports
+// false where that is what the ring says, too.
+func (n *Node) askWhere(ctx context.Context, addr string) (
 	id kv.NodeID, at wire.Addresses, ok bool,
 ) {
 	var told wire.ClusterStatusResult
@@ -70,47 +115,22 @@ func (n *Node) askWhere(ctx context.Context, d *data, addr string) (
 	if err != nil || told.Cluster != n.Cluster() {
 		return 0, wire.Addresses{}, false
 	}
+	var known ring.Member
 	for _, m := range told.Members {
-		if m.Name == told.Node && m.ID != d.member.ID {
+		if current := n.ringOf(); current != nil {
+			known, _ = current.Member(m.ID)
+		}
+		if m.Name == told.Node && m.ID != n.ID() && m.Addresses != addressesOf(known) {
 			return m.ID, m.Addresses, true
 		}
 	}
 	return 0, wire.Addresses{}, false
 }
 
-// noteFound has members looked for where they were found.
-func (n *Node) noteFound(d *data, found map[kv.NodeID]wire.Addresses) error {
-	d.mu.Lock()
-	changed := false
-	for id, at := range found {
-		if d.found[id] != at {
-			changed = true
-			n.log.Info("member found at the address to join", zap.Uint16("node", uint16(id)),
-				zap.String("peer", at.Peer))
-		}
-	}
-	if changed {
-		all := maps.Clone(d.found)
-		if all == nil {
-			all = make(map[kv.NodeID]wire.Addresses)
-		}
-		maps.Copy(all, found)
-		d.found = all
-	}
-	d.mu.Unlock()
-	if !changed {
-		return nil
-	}
-	return d.follow(n.ringOf(), true)
-}
-
 // where is the newest that this node knows of where a member listens: what gossip hears
 // goes before what was found, and that before the ring.
 func (d *data) where(m ring.Member) ring.Member {
-	d.mu.Lock()
-	at, found := d.found[m.ID]
-	d.mu.Unlock()
-	if found {
+	if at, found := d.finds.of(m.ID); found {
 		m.Client, m.Peer, m.Gossip = at.Client, at.Peer, at.Gossip
 	}
 	if heard, alive := d.gossip.View().Find(m.ID); alive {

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/dyno-kv/dyno/coordinator"
@@ -28,9 +27,7 @@ type data struct {
 	gossip      *gossip.Gossip
 	peers       *peers
 	coordinator *coordinator.Coordinator
-
-	mu    sync.Mutex                   // guards found
-	found map[kv.NodeID]wire.Addresses // replaced, never changed; nil: nobody was looked for
+	finds       *finds
 }
 
 // openData opens what serves keys, if the node is in a ring by now.
@@ -47,7 +44,7 @@ func (n *Node) openData(context.Context) error {
 	if !found {
 		return nil
 	}
-	d := &data{member: member}
+	d := &data{member: member, finds: &n.finds}
 	for _, step := range []func(*membership, *data) error{
 		n.openReplica, n.openGossip, n.openRequests,
 	} {
@@ -76,7 +73,7 @@ func (n *Node) openReplica(m *membership, d *data) error {
 	d.replica, err = replica.New(replica.Config{
 		Node: d.member.ID, Instance: d.member.Instance, Partitions: m.group.Ring().Partitions(),
 		Ring: m.group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
-		Points: n.cfg.Points, Trace: n.cfg.Trace,
+		Points: n.cfg.Points, Trace: n.cfg.Trace, Deleted: m.deleted,
 	}, n.store, m.opening.past, n.log.Named("replica"))
 	if err != nil {
 		return err
@@ -169,10 +166,4 @@ func (d *data) follow(current *ring.Ring, newer bool) error {
 		d.gossip.SetRingVersion(current.Version())
 	}
 	return nil
-}
-
-// addressOf is where a member's peers reach it, where that is known better than from the
-// ring; else it is empty.
-func (d *data) addressOf(node kv.NodeID) string {
-	return d.where(ring.Member{ID: node}).Peer
 }

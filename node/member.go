@@ -35,6 +35,15 @@ func (m *membership) hello(instance kv.Instance) wire.PeerHello {
 	}
 }
 
+// deleted reports whether the group has deleted a bucket, as far as this node has heard.
+func (m *membership) deleted(id kv.BucketID) bool {
+	if m.meta == nil {
+		return false
+	}
+	v := m.meta.View()
+	return v != nil && v.Ring != nil && v.Deleted(id)
+}
+
 // findOwn finds out where this node listens.
 func (n *Node) findOwn(context.Context) error {
 	if n.cfg.Group == nil {
@@ -123,13 +132,14 @@ func (n *Node) metaConfig(m *membership, seats []meta.Seat) meta.Config {
 	return cfg
 }
 
-// addressOf is where gossip hears that a member's peers reach it: it knows of a restart
-// elsewhere before the ring does. Empty where it knows nothing.
+// addressOf is where a member's peers reach it, where this node knows of a restart
+// elsewhere before the ring does; else it is empty.
 func (n *Node) addressOf(node kv.NodeID) string {
 	if d := n.data.Load(); d != nil {
-		return d.addressOf(node)
+		return d.where(ring.Member{ID: node}).Peer
 	}
-	return ""
+	at, _ := n.finds.of(node)
+	return at.Peer
 }
 
 // seemsAlive reports whether a member seems to run. Before there is gossip all may.

@@ -52,6 +52,7 @@ type Node struct {
 	verdict kv.Verdict // the newest on this opening; 0: none yet
 
 	joining atomic.Pointer[error] // why it has not joined yet
+	finds   finds
 }
 
 // Open opens a node: directory, stores, ports, and as much of the rest as its directory

@@ -90,6 +90,9 @@ func (n *Node) grow(l *lifetimes) error {
 		}
 	}
 	l.group.Go(func() error { return n.confirm(l.links) })
+	if len(n.cfg.Form.Join) > 0 {
+		l.group.Go(func() error { return n.askAround(l.links) })
+	}
 	if n.data.Load() == nil {
 		done, err := n.awaitData(l.links, m)
 		if err != nil || !done {
@@ -131,9 +134,6 @@ func (n *Node) runData(l *lifetimes) error {
 	l.group.Go(func() error { return d.peers.run(l.links) })
 	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
-	if len(n.cfg.Form.Join) > 0 {
-		l.group.Go(func() error { return n.askAround(l.links, d) })
-	}
 	return nil
 }
 
