@@ -199,10 +199,15 @@ func TestASnapshotAnswersWaitsWhoseEventsItSkipped(t *testing.T) {
 		}
 		got := map[string]locks.Result{}
 		var mu sync.Mutex
+		var healed time.Time // written once, while all of them wait
 		var waits sync.WaitGroup
 		wait := func(id locks.SessionID, holder uint64, name string, span time.Duration) {
 			waits.Go(func() {
 				answer := n.acquire(wants(id, holder, name, span), 20*time.Second)
+				if late := !healed.IsZero() && time.Since(healed) > 5*time.Second; late &&
+					answer.Code != locks.CodeQueued {
+					t.Errorf("%s: told %v after the snapshot came", name, time.Since(healed))
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				got[name] = answer
@@ -225,6 +230,7 @@ func TestASnapshotAnswersWaitsWhoseEventsItSkipped(t *testing.T) {
 			s.machine.recent.reset(s.machine.state.Index() + 1)
 			s.machine.mu.Unlock()
 		}
+		healed = time.Now()
 		r.net.Heal()
 		waits.Wait()
 		for name, want := range map[string]locks.Code{

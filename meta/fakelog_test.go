@@ -16,9 +16,9 @@ import (
 // fakeLog is the log of a group in memory, in the place of raft: who leads is what a test
 // says, and what a leader proposes is committed after a delay, unless it was deposed.
 type fakeLog struct {
-	delay time.Duration
-
 	mu      sync.Mutex
+	delay   time.Duration // of a commit, and of a confirmation
+	stall   time.Duration // of a commit, beside that
 	term    uint64
 	leader  *fakeSeat
 	first   uint64 // index of entries[0]
@@ -232,8 +232,9 @@ func (s *fakeSeat) propose(ctx context.Context, commands [][]byte) ([]state.Resu
 	s.seq++
 	token := state.Token{Raft: state.RaftID(uint64(s.node) << 48), Seq: s.seq}
 	s.proposed = append(s.proposed, commands...)
+	stall := s.log.stall
 	s.log.mu.Unlock()
-	sleep(ctx, s.log.commitTime())
+	sleep(ctx, stall+s.log.commitTime())
 
 	s.log.mu.Lock()
 	if s.log.leader != s || s.log.term != term {
@@ -323,6 +324,12 @@ func (l *fakeLog) setDelay(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.delay = d
+}
+
+func (l *fakeLog) setStall(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stall = d
 }
 
 func (l *fakeLog) commitTime() time.Duration {

@@ -139,6 +139,17 @@ func TestARenewalSurvivesBatchesThatWereLost(t *testing.T) {
 		if c := calls.count(wire.MethodMetaRenew); c < 6 || c > 9 {
 			t.Errorf("it took %d batches", c)
 		}
+		// Nor is it lost where none is answered for longer than a call takes.
+		healed := time.Now().Add(7 * time.Second)
+		calls.failing(func(method string) error {
+			if method == wire.MethodMetaRenew && time.Now().Before(healed) {
+				return rpc.ErrUnanswered
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(r.ctx, 11*time.Second)
+		defer cancel()
+		must(t, n.Renew(ctx, id))
 		if err := n.Renew(r.ctx, locks.SessionID{7}); !errors.Is(err, ErrSessionExpired) {
 			t.Errorf("a session that never was: %v", err)
 		}
