@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -143,4 +144,54 @@ func ExampleError() {
 	_, err := c.Bucket("no-such").Put(context.Background(), []byte("k"), nil)
 	fmt.Println(errors.Is(err, client.ErrNoSuchBucket), client.OutcomeOf(err))
 	// Output: true none
+}
+
+// One of several processes does the work; the next one does it when that one has gone.
+// The context ends when the lock is lost, and the fence lets what is worked on refuse a
+// holder that has not noticed.
+func ExampleClient_WithLock() {
+	c, end := connect()
+	defer end()
+	err := c.WithLock(context.Background(), "jobs/compact",
+		func(ctx context.Context, fence uint64) error {
+			fmt.Println("working with a fence:", fence > 0)
+			return ctx.Err()
+		})
+	fmt.Println(err)
+	// Output:
+	// working with a fence: true
+	// <nil>
+}
+
+// A session holds any number of locks, until each is given back or the session is over.
+func ExampleSession() {
+	c, end := connect()
+	defer end()
+	ctx := context.Background()
+	s, err := c.NewSession(ctx, client.WithTTL(30*time.Second))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = s.Close(ctx) }()
+
+	first, err := s.Mutex("disk").Lock(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = s.Mutex("disk").TryLock(ctx)
+	fmt.Println("another goroutine:", errors.Is(err, client.ErrLocked))
+	if err := first.Unlock(ctx); err != nil {
+		fmt.Println(err)
+	}
+	second, err := s.Mutex("disk").TryLock(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the fence has grown:", second.Fence() > first.Fence())
+	// Output:
+	// another goroutine: true
+	// the fence has grown: true
 }
