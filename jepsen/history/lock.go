@@ -13,8 +13,8 @@ import (
 //
 // An Acquire that is OK was answered by the group: with a Fence it was granted, without one
 // it was refused, because the lock is held, or still was at the end of the wait. Fail says
-// that it was not granted and never will be; Info that it may be, at any time until its
-// number is cancelled or its session ends.
+// that it was never granted and never will be; Info that it may have been, or may be, at any
+// time until its number is cancelled or its session ends.
 type Lock struct {
 	// Session names the session, unique in the run.
 	Session string `json:"session,omitempty"`
@@ -29,8 +29,8 @@ type Lock struct {
 	Fence uint64 `json:"fence,omitempty"`
 	// Released says that the release found the grant in place, and ended it.
 	Released bool `json:"released,omitempty"`
-	// Expired says that the operation failed because the group knows of no such session
-	// any more.
+	// Expired says that the client was told, by the group, that there is no such session any
+	// more. Of an Acquire whose outcome is Info: it may have been granted before that.
 	Expired bool `json:"expired,omitempty"`
 	// Lost says that the client had told of the session's loss, or had left it, before the
 	// operation began. Where it is false the client claims to have had the session then.
@@ -68,8 +68,8 @@ func (o *Op) lockFault() string {
 		return "the key of an operation on a session is the session"
 	case o.Kind == SessionOpen && o.TTL == 0 && o.Outcome == OK:
 		return "an open session has a time to live"
-	case l.Expired && o.Outcome != Fail:
-		return "only what failed was told that its session is over"
+	case l.Expired && o.Outcome == OK:
+		return "what is ok was not told that its session is over"
 	case l.Wait < 0 || l.Wait > MaxTime || l.Renewed < 0 || l.Renewed > o.Completed:
 		return "wait or renewal is out of bounds"
 	}

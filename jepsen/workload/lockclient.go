@@ -159,6 +159,7 @@ func (h *LockHolder) cancel(
 ) error {
 	canceller, ok := s.LockSession.(LockCanceller)
 	if !ok {
+		h.client.names.doubt(slot)
 		return nil
 	}
 	op := h.begin(history.Cancel, s, r)
@@ -186,14 +187,14 @@ func (h *LockHolder) begin(k history.Kind, s *lockSession, r *LockRequest) *hist
 func (h *LockHolder) end(op *history.Op, got LockAnswer, slot int) error {
 	op.Completed, op.Outcome = h.client.now(), got.Outcome
 	op.Node, op.Error, op.Again = got.Node, got.Error, got.Again
-	op.Lock.Expired = got.Expired && got.Outcome == history.Fail
+	op.Lock.Expired = got.Expired && got.Outcome != history.OK
 	if got.Outcome == history.OK {
 		op.Lock.Released = got.Released && op.Kind != history.Cancel && op.Kind != history.Acquire
 		if op.Kind == history.Acquire {
 			op.Lock.Fence = got.Fence
 		}
 	}
-	if op.Outcome == history.Info {
+	if op.Outcome == history.Info && op.Kind != history.Acquire { // which is cancelled next
 		h.client.names.doubt(slot)
 	}
 	return h.client.save(op)

@@ -19,7 +19,9 @@ type LockService interface {
 // LockSession is a session. Several goroutines call it.
 type LockSession interface {
 	// Acquire asks for a lock, and waits for it as long as the request says. An answer whose
-	// outcome is Fail says that the attempt was not granted and never will be.
+	// outcome is Fail says that the attempt was never granted and never will be. Where it
+	// may have been granted for a while the outcome is Info, and a Cancel that is OK says
+	// that it is over.
 	Acquire(ctx context.Context, r *LockRequest) LockAnswer
 	// Release gives back what the attempt of that number was granted.
 	Release(ctx context.Context, r *LockRequest) LockAnswer
@@ -67,7 +69,7 @@ type LockAnswer struct {
 	Fence uint64
 	// Released says that a release found the grant in place.
 	Released bool
-	// Expired says that the request failed because the session is over.
+	// Expired says that the group has told that the session is over.
 	Expired bool
 	// Again says that it was sent more than once.
 	Again bool

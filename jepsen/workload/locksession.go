@@ -79,7 +79,7 @@ func (h *LockHolder) Close(ctx context.Context) error {
 	s.leave()
 	got := s.Close(ctx)
 	op.Completed, op.Outcome, op.Node, op.Error = h.client.now(), got.Outcome, got.Node, got.Error
-	op.Lock.Expired = got.Expired && got.Outcome == history.Fail
+	op.Lock.Expired = got.Expired && got.Outcome != history.OK
 	op.Lock.Renewed = s.Renewed()
 	return h.client.save(op)
 }
