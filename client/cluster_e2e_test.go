@@ -26,6 +26,7 @@ func devConfig(dir string, nodes int) dev.Config {
 	cfg := dev.DefaultConfig()
 	cfg.Dir, cfg.Listen, cfg.Nodes = dir, "127.0.0.1:0", nodes
 	cfg.Node.Storage.LowWater, cfg.Node.Storage.HighWater = 0, 0 // test disks may be small
+	cfg.Node.Meta.Engine.Tick = 30 * time.Millisecond            // elections take ten of them
 	cfg.Node.Gossip.GossipInterval = 20 * time.Millisecond       // farewells take three of them
 	return cfg
 }

@@ -29,6 +29,7 @@ func startCluster(t *testing.T, nodes int) *dev.Cluster {
 	cfg := dev.DefaultConfig()
 	cfg.Dir, cfg.Nodes, cfg.Listen = t.TempDir(), nodes, "127.0.0.1:0"
 	cfg.Node.Storage.LowWater, cfg.Node.Storage.HighWater = 0, 0 // test disks may be small
+	cfg.Node.Meta.Engine.Tick = 30 * time.Millisecond            // elections take ten of them
 	cluster, err := dev.Open(t.Context(), cfg, zaptest.NewLogger(t))
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func testConfig(dir string) Config {
 	cfg.Dir, cfg.Listen = dir, "127.0.0.1:0"
 	cfg.Node.Storage.LowWater, cfg.Node.Storage.HighWater = 0, 0 // test disks may be small
 	cfg.Node.Gossip.GossipInterval = 20 * time.Millisecond       // farewells take three of them
+	cfg.Node.Meta.Engine.Tick = 30 * time.Millisecond            // elections take ten of them
 	return cfg
 }
 

@@ -303,10 +303,20 @@ func TestOthersSeeThatAStoreIsRefused(t *testing.T) {
 	}
 	l := start(t, cfg)
 	eventually(t, "n1 shows n2 as up and not ready, and n3 as ready", func() bool {
-		m := status(t, l.at(1)).Members
-		return m[1].State == wire.StateUp && !m[1].Ready && !m[1].Confirmed && m[1].Reason != "" &&
-			m[2].Ready && m[2].Confirmed
+		m := statusByName(t, l.at(1))
+		return m["n2"].State == wire.StateUp && !m["n2"].Ready && !m["n2"].Confirmed &&
+			m["n2"].Reason != "" && m["n3"].Ready && m["n3"].Confirmed
 	})
+}
+
+// statusByName are the members as a node sees them.
+func statusByName(t *testing.T, s *session) map[string]wire.MemberStatus {
+	t.Helper()
+	members := make(map[string]wire.MemberStatus)
+	for _, m := range status(t, s).Members {
+		members[m.Name] = m
+	}
+	return members
 }
 
 // status is cluster.status as a node answers it.

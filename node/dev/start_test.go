@@ -219,7 +219,7 @@ func TestNodeThatIsAskedToStopItselfAnswersFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "n1 is seen as stopped", func() bool {
-		return status(t, l.at(2)).Members[0].State == wire.StateStopped
+		return statusByName(t, l.at(2))["n1"].State == wire.StateStopped
 	})
 }
 
