@@ -244,7 +244,7 @@ func (a *acquisition) giveUp(ctx context.Context, err error) error {
 	case s.Err() != nil:
 		return a.overError() // the number ends with the session
 	case e.Code == wire.CodeLockHeld, e.Code == wire.CodeWaitTimeout,
-		e.Code == wire.CodeLockLost, !a.doubt:
+		e.Code == wire.CodeLockLost, !a.inDoubt(e.Code):
 		s.finished(number)
 		e.Outcome = OutcomeNone
 	case s.cancel(a.request.Name, number):
@@ -254,6 +254,18 @@ func (a *acquisition) giveUp(ctx context.Context, err error) error {
 	}
 	a.tellWait(ctx, e)
 	return e
+}
+
+// inDoubt reports whether the group may know of the number, after an error. A node that
+// waits for a lock may have had it queued, lost sight of it, and then found no leader to
+// ask again: of a wait that was sent only a final refusal says that there was nothing.
+func (a *acquisition) inDoubt(code Code) bool {
+	return a.doubt || a.waits && !a.call.sent.IsZero() && !refusedForGood(code)
+}
+
+// refusedForGood reports whether a node will not carry out the request, ever.
+func refusedForGood(code Code) bool {
+	return code.Retry(wire.OpWrite) == wire.RetryNo && code.Outcome(wire.OpWrite) == OutcomeNone
 }
 
 // tellWait makes an error that only means that the caller's time was over say so.
@@ -291,15 +303,19 @@ func (s *Session) finished(number uint64) {
 // reports false the client goes on, until the group has answered or the session is over.
 func (s *Session) cancel(name string, number uint64) bool {
 	err := s.askCancel(name, number, cancelWait)
-	if err == nil {
-		return true
+	if err == nil || refusedForGood(codeOf(err)) {
+		return err == nil
 	}
 	s.client.start(func() {
 		c := s.client
 		for pauses := 0; s.Err() == nil; pauses++ {
 			pause := c.pause(pauses, c.cfg.Retry.PauseMin, c.cfg.Retry.PauseMax)
 			woke, _ := c.sleep(s.over, pause, time.Now().Add(2*pause))
-			if !woke || s.askCancel(name, number, c.cfg.Timeout) == nil {
+			if !woke {
+				return
+			}
+			if err := s.askCancel(name, number, c.cfg.Timeout); err == nil ||
+				refusedForGood(codeOf(err)) {
 				return
 			}
 		}

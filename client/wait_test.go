@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -193,6 +194,55 @@ func TestANumberThatIsFinishedWithIsReplaced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAWaitThatANodeLostSightOfIsCancelled: the node had the number queued, and answers
+// NO_LEADER when it is asked again.
+func TestAWaitThatANodeLostSightOfIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, g, c, s := open(t, 1)
+		other, err := c.NewSession(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := mustLock(t, other.Mutex("m"))
+		f.onData(func(_ *fakeNode, call *rpc.Call, s seen) bool {
+			if s.method != wire.MethodLockAcquire {
+				return false
+			}
+			f.group.handle(call, &s, true)
+			call.ReplyError("NO_LEADER: scripted")
+			return true
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Mutex("m").Lock(ctx); !errors.Is(err, ErrNoLeader) ||
+			OutcomeOf(err) != OutcomeNone {
+			t.Errorf("%v, outcome %v", err, OutcomeOf(err))
+		}
+		if err := held.Unlock(t.Context()); err != nil {
+			t.Error(err)
+		}
+		g.isFree(t, "m")
+	})
+}
+
+// TestARefusalForGoodNeedsNoCancel: there is nothing of it anywhere.
+func TestARefusalForGoodNeedsNoCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, _, s := open(t, 1)
+		f.follow("PERMISSION_DENIED")
+		_, err := s.Mutex("m").Lock(t.Context())
+		if !errors.Is(err, ErrPermission) || len(f.requests(wire.MethodLockCancel)) != 0 {
+			t.Errorf("%v, %d cancels", err, len(f.requests(wire.MethodLockCancel)))
+		}
+		f.follow("LOCK_CONFLICT", "PERMISSION_DENIED") // a cancel that can not be, ever
+		_, err = s.Mutex("m").Lock(t.Context())
+		time.Sleep(time.Hour)
+		if n := len(f.requests(wire.MethodLockCancel)); !errors.Is(err, ErrLockConflict) || n != 1 {
+			t.Errorf("%v, %d cancels", err, n)
+		}
+	})
 }
 
 func TestALockOutlastsAGroupWithoutLeader(t *testing.T) {
