@@ -111,7 +111,7 @@ func TestANewLearnerBeginsWithASnapshot(t *testing.T) {
 		for i := 2; i <= 3; i++ {
 			m := &engineMember{
 				rig: r, id: kv.NodeID(i), host: "n" + string(rune('0'+i)), deaf: true,
-				disk: disk{engine: storage.NewMemory()},
+				disk: newDisk(),
 			}
 			r.members = append(r.members, m)
 			r.do(m.registration())
@@ -184,9 +184,9 @@ func TestAGroupIsFoundedOnceAndWithWhatIsGivenOrNotAtAll(t *testing.T) {
 	}
 	identity := storage.ControlRecord{Key: wire.KeyIdentity, Record: wire.AppendIdentityRecord(
 		nil, &wire.Identity{Cluster: rigCluster(), Node: 1, Name: "n1"})}
-	engine := storage.NewMemory()
-	for write := 1; ; write++ { // every write of the founding may be the last
-		engine = storage.NewMemory()
+	var founded *storage.Memory
+	for write := 1; founded == nil; write++ { // every write of the founding may be the last
+		engine := storage.NewMemory()
 		engine.FailSync(write, errors.New("input/output error"))
 		_, err := Found(storage.OpenControl(engine, zap.NewNop()), founding, identity)
 		after := storage.OpenControl(engine.Crash(nil), zap.NewNop())
@@ -201,14 +201,14 @@ func TestAGroupIsFoundedOnceAndWithWhatIsGivenOrNotAtAll(t *testing.T) {
 			if write < 3 {
 				t.Errorf("founding took %d writes", write-1)
 			}
-			engine = engine.Crash(nil)
-			break
+			founded = engine.Crash(nil)
+			continue
 		}
 		if _, err := Found(after, founding, identity); err != nil {
 			t.Errorf("again after a failed founding: %v", err)
 		}
 	}
-	if _, err := Found(storage.OpenControl(engine, zap.NewNop()), founding); !errors.Is(err, ErrFounded) {
+	if _, err := Found(storage.OpenControl(founded, zap.NewNop()), founding); !errors.Is(err, ErrFounded) {
 		t.Errorf("%v, want ErrFounded", err)
 	}
 	bad := founding

@@ -163,7 +163,7 @@ func TestAWipedVoterComesBackUnderANewRaftID(t *testing.T) {
 		m := r.follower()
 		id := m.life.status.Load().Raft
 		must(t, m.stop())
-		m.disk = disk{engine: storage.NewMemory()}
+		m.disk = newDisk()
 		r.do(session(1))
 		m.start()
 		if s := m.life.status.Load(); s.Raft != 0 || s.Role != roleClient {

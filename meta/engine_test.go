@@ -237,10 +237,9 @@ func TestL5EachLeadershipIsToldWithItsFirstEntry(t *testing.T) {
 			r.do(session(1))
 		}
 		for _, m := range r.members {
-			m.life.mu.Lock()
-			for i, office := range m.life.leads {
+			for i, office := range m.offices() {
 				if office.Leads != (i%2 == 0) {
-					t.Errorf("%s was told %+v", m.host, m.life.leads)
+					t.Errorf("%s was told %+v", m.host, m.offices())
 				}
 				e, ok := r.log.entry(office.First)
 				if office.Leads && (!ok || e.term != office.Term || len(e.data) > 0) {
@@ -248,7 +247,6 @@ func TestL5EachLeadershipIsToldWithItsFirstEntry(t *testing.T) {
 						m.host, office.Term, office.First, e)
 				}
 			}
-			m.life.mu.Unlock()
 		}
 	})
 }
