@@ -20,6 +20,9 @@ const (
 	// Most pauses are those of an election, which takes one to two seconds.
 	retryFirst = 10 * time.Millisecond
 	retryMost  = 200 * time.Millisecond
+	// maxForwards bounds the commands that are forwarded at once, to half of what a
+	// connection carries: renewals and the tail travel over the same one.
+	maxForwards = 2048
 	// maxDetail bounds what is told of another member's words.
 	maxDetail = 256
 )
@@ -119,6 +122,12 @@ func (g *Group) bounded(ctx context.Context) (context.Context, context.CancelFun
 func (g *Group) proposeAt(ctx context.Context, leader kv.NodeID, commands [][]byte) (
 	results []state.Result, index uint64, err error,
 ) {
+	select {
+	case g.forwards <- struct{}{}:
+		defer func() { <-g.forwards }()
+	case <-ctx.Done():
+		return nil, 0, ctx.Err() // nothing was sent
+	}
 	request := wire.MetaProposeRequest{RemainingMS: remaining(ctx), Commands: commands}
 	answer, err := g.caller.call(ctx, leader, wire.MethodMetaPropose,
 		func(dst []byte, _ uint16) []byte { return wire.AppendMetaProposeRequest(dst, &request) })

@@ -44,6 +44,7 @@ type Group struct {
 	tail     *tail
 	shelf    *shelf
 	pulls    *pulls
+	forwards chan struct{}          // a token for each command that is forwarded now
 	offices  chan leadership        // size 1: only the newest counts
 	office   atomic.Pointer[office] // nil unless this member leads, and has armed
 
@@ -105,7 +106,7 @@ func (s seated) handle(call *rpc.Call) {
 func newGroup(cfg Config, log *zap.Logger) *Group {
 	g := &Group{
 		cfg: cfg, log: log, desk: newDesk(cfg.Parked), views: &views{},
-		offices: make(chan leadership, 1), rand: cfg.Rand,
+		forwards: make(chan struct{}, maxForwards), offices: make(chan leadership, 1), rand: cfg.Rand,
 	}
 	g.machine = newMachine(g.desk, g.views)
 	g.links = newLinks(cfg.Dial, cfg.Hello, g.address, g.fork(), log.Named("links"))
@@ -278,6 +279,10 @@ func (g *Group) Status() Status {
 	if s.Leader == 0 {
 		s.Leader = g.hints.get()
 	}
+	voters := engine.Voters
+	if engine.Role == roleClient {
+		voters = g.tail.voters()
+	}
 	g.machine.read(func(st *state.State) {
 		if st == nil {
 			return
@@ -289,7 +294,7 @@ func (g *Group) Status() Status {
 			}
 			s.Seats = append(s.Seats, SeatStatus{
 				Node: m.ID, Raft: m.Raft, Peer: m.Peer, Match: engine.Match[m.Raft],
-				Voter: slices.Contains(engine.Voters, m.Raft),
+				Voter: slices.Contains(voters, m.Raft),
 			})
 		}
 	})

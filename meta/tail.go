@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -33,6 +34,15 @@ const (
 type tail struct {
 	group  *Group
 	source atomic.Uint32 // whom it asks; 0: nobody
+	voting atomic.Pointer[[]state.RaftID]
+}
+
+// voters are the seats that vote, as the source last said.
+func (t *tail) voters() []state.RaftID {
+	if voting := t.voting.Load(); voting != nil {
+		return *voting
+	}
+	return nil
 }
 
 // current is whom the tail asks; 0: nobody.
@@ -133,6 +143,11 @@ func (t *tail) ask(
 		return nil, fmt.Errorf("meta: member %d can not be tailed: %s", source,
 			reply.Detail[:min(len(reply.Detail), maxDetail)])
 	}
+	voting := make([]state.RaftID, len(reply.Voters))
+	for i, id := range reply.Voters {
+		voting[i] = state.RaftID(id)
+	}
+	t.voting.Store(&voting)
 	return reply, nil
 }
 

@@ -52,6 +52,11 @@ func (g *Group) serveTail(ctx context.Context, q *wire.MetaTailRequest) wire.Met
 			wire.MetaEntry{Index: q.After + 1 + uint64(i), Term: e.Term, Data: e.Data})
 	}
 	reply.Committed = g.machine.applied()
+	for _, id := range g.engine.standing().Voters {
+		if len(reply.Voters) < wire.MaxMetaVoters {
+			reply.Voters = append(reply.Voters, uint64(id))
+		}
+	}
 	reply.MetaOutcome = g.outcome(wire.MetaOK, "")
 	return reply
 }

@@ -296,6 +296,11 @@ func TestAClientTakesTheSeatOfADeadVoter(t *testing.T) {
 		if role := client.Status().Role; role != RoleClient {
 			t.Fatalf("the fourth member is a %v", role)
 		}
+		for _, seat := range client.Status().Seats {
+			if !seat.Voter {
+				t.Errorf("the client takes node %d for a learner", seat.Node)
+			}
+		}
 		stop := make(chan struct{})
 		list, wait := r.compete(4, 10*time.Second, stop)
 		time.Sleep(time.Second)

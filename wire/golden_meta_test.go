@@ -87,6 +87,7 @@ func goldenMetaAsked(ok, elsewhere MetaOutcome) []golden {
 			MetaOutcome: ok, Generation: 1, Committed: 77, Entries: []MetaEntry{
 				{Index: 76, Term: 2}, {Index: 77, Term: 2, Data: []byte("entry")},
 			},
+			Voters: []uint64{1<<48 | 1, 2<<48 | 2},
 		}, AppendMetaTailReply, DecodeMetaTailReply),
 		of("meta.tail.result.piece", "", MetaTailReply{
 			MetaOutcome: ok, Generation: 1, Committed: 8200, Part: goldenPart(),

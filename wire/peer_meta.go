@@ -33,6 +33,8 @@ const (
 	MaxMetaRenewals = 8192
 	// MaxMetaEntries is how many entries a meta.tail answers with.
 	MaxMetaEntries = 4096
+	// MaxMetaVoters is how many seats a meta.tail names.
+	MaxMetaVoters = 64
 	// MaxMetaChunk is the longest piece of a snapshot that one message carries.
 	MaxMetaChunk = 1 << 20
 	// MaxMetaSnapshot is the longest snapshot: twice what the state is held to.
@@ -195,6 +197,7 @@ type MetaTailReply struct {
 	Committed  uint64      // the last that the answering member has applied
 	Entries    []MetaEntry // without gaps, the first of index After+1
 	Part       SnapshotPart
+	Voters     []uint64 // the raft ids of the seats that vote, in order; for people
 }
 
 // MetaViewRequest asks a member for its view of ring and buckets, where that is newer

@@ -145,7 +145,7 @@ func DecodeMetaTailRequest(b []byte, into *MetaTailRequest) error {
 
 // AppendMetaTailReply appends the result of meta.tail.
 func AppendMetaTailReply(dst []byte, a *MetaTailReply) []byte {
-	dst = appendOutcome(append(dst, 0x95), &a.MetaOutcome)
+	dst = appendOutcome(append(dst, 0x96), &a.MetaOutcome)
 	dst = appendUint(dst, uint64(a.Generation))
 	dst = appendUint(dst, a.Committed)
 	dst = appendArray(dst, len(a.Entries))
@@ -155,7 +155,12 @@ func AppendMetaTailReply(dst []byte, a *MetaTailReply) []byte {
 		dst = appendUint(dst, e.Term)
 		dst = appendBin(dst, e.Data)
 	}
-	return appendSnapshotPart(dst, &a.Part)
+	dst = appendSnapshotPart(dst, &a.Part)
+	dst = appendArray(dst, len(a.Voters))
+	for _, id := range a.Voters {
+		dst = appendUint(dst, id)
+	}
+	return dst
 }
 
 // minMetaEntry is the least that an encoded entry takes: its array and three fields.
@@ -165,7 +170,7 @@ const minMetaEntry = 4
 func DecodeMetaTailReply(b []byte, into *MetaTailReply) error {
 	*into = MetaTailReply{}
 	r := reader{b: b, field: "tail"}
-	extra := r.tuple(5)
+	extra := r.tuple(6)
 	r.outcome(&into.MetaOutcome)
 	into.Generation = r.generation()
 	into.Committed = r.uint64()
@@ -179,6 +184,11 @@ func DecodeMetaTailReply(b []byte, into *MetaTailReply) error {
 		r.extras(more)
 	}
 	r.snapshotPart(&into.Part)
+	n = r.atMost(MaxMetaVoters, 1)
+	into.Voters = make([]uint64, 0, n)
+	for ; n > 0 && r.err == nil; n-- {
+		into.Voters = append(into.Voters, r.uint64())
+	}
 	r.extras(extra)
 	return r.finish()
 }

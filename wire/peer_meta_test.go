@@ -150,6 +150,7 @@ func TestWhatIsAskedOfTheGroupComesBack(t *testing.T) {
 				MetaOutcome: drawOutcome(t), Generation: drawGeneration(t),
 				Committed: drawCount(t, "committed"),
 				Entries:   rapid.SliceOfN(entry, 0, 9).Draw(t, "entries"),
+				Voters:    rapid.SliceOfN(rapid.Uint64(), 0, 5).Draw(t, "voters"),
 			}
 			if drawFlag(t, "part") {
 				a.Part = drawPart(t)
@@ -301,9 +302,9 @@ func TestFieldsThatTheGroupGetsLaterAreSkipped(t *testing.T) {
 	}
 	inner := MetaTailReply{MetaOutcome: MetaOutcome{Code: MetaOK}}
 	entry := []byte{0x94, 1, 1, 0xc4, 1, 'd', 0xc0}
-	b := appendOutcome([]byte{0x95}, &inner.MetaOutcome)
+	b := appendOutcome([]byte{0x96}, &inner.MetaOutcome)
 	b = append(append(b, 0, 1, 0x91), entry...)
-	b = appendSnapshotPart(b, &inner.Part)
+	b = append(appendSnapshotPart(b, &inner.Part), 0x90)
 	var got MetaTailReply
 	if err := DecodeMetaTailReply(b, &got); err != nil {
 		t.Fatal(err)
