@@ -166,17 +166,17 @@ func TestL6ATableDependsOnItsCommandsAlone(t *testing.T) {
 	var first Data
 	var events []Event
 	for round := range 20 {
-		l := newLog(t)
-		l.open(40)
+		b := newBulk(t, 40)
 		for n := 40; n >= 1; n-- {
-			l.do(share(n, 1, "a"))
-			l.do(take(n, 2, "b"))
-			l.do(take(n, 3, "c"))
+			b.at.Index++
+			b.table.Acquire(b.at, share(n, 1, "a"))
+			b.table.Acquire(b.at, take(n, 2, "b"))
+			b.table.Acquire(b.at, take(n, 3, "c"))
 		}
-		l.want(CodeOK, SessionExpire{
-			IDs: []SessionID{sid(40), sid(1), sid(17), sid(3)}, Term: l.at.Term,
+		b.want(CodeOK, SessionExpire{
+			IDs: []SessionID{sid(40), sid(1), sid(17), sid(3)}, Term: b.at.Term,
 		})
-		data, told := l.table.Export(), l.table.TakeEvents()
+		data, told := b.table.Export(), b.table.TakeEvents()
 		if round == 0 {
 			first, events = data, told
 			continue
