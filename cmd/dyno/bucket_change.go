@@ -120,7 +120,7 @@ needs --yes. Another bucket of that name begins empty.`,
 			if !terminal(a.in) {
 				return usage("bucket delete: nobody can be asked here; --yes deletes without asking")
 			}
-			if err := a.confirm(args[0]); err != nil {
+			if err := a.confirm(ctx, args[0]); err != nil {
 				return err
 			}
 		}
@@ -130,18 +130,24 @@ needs --yes. Another bucket of that name begins empty.`,
 }
 
 // confirm has a person type the name of what is about to go.
-func (a *app) confirm(name string) error {
+func (a *app) confirm(ctx context.Context, name string) error {
 	const longest = 1024 // far above what a bucket's name can have
 	if _, err := fmt.Fprintf(a.errs, "This deletes bucket %s with all its keys, for good.\n"+
 		"Type its name to go on: ", shown([]byte(name))); err != nil {
 		return err
 	}
-	line, err := bufio.NewReader(io.LimitReader(a.in, longest)).ReadString('\n')
-	if strings.TrimSpace(line) != name {
-		return failWith(exitError, "not confirmed; nothing is deleted")
+	typed := make(chan string, 1)
+	go func() { // where nobody types any more it ends with the process
+		line, _ := bufio.NewReader(io.LimitReader(a.in, longest)).ReadString('\n')
+		typed <- line
+	}()
+	select {
+	case line := <-typed:
+		if strings.TrimSpace(line) != name {
+			return failWith(exitError, "not confirmed; nothing is deleted")
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if err == io.EOF {
-		return nil // without the end of a line
-	}
-	return err
 }

@@ -4,6 +4,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,8 +167,17 @@ func TestABucketIsDeletedOnlyByItsName(t *testing.T) {
 		strings.Repeat("carts", 1000): false,
 	} {
 		a, _, _ := newTestApp(answer)
-		if err := a.confirm("carts"); (err == nil) != ok {
+		if err := a.confirm(t.Context(), "carts"); (err == nil) != ok {
 			t.Errorf("%.20q: %v", answer, err)
 		}
+	}
+	a, _, _ := newTestApp("")
+	silent, mute := io.Pipe()
+	a.in = silent
+	defer func() { _ = mute.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.confirm(ctx, "carts"); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }
