@@ -46,7 +46,7 @@ bucket "default". How siblings are resolved never changes again: siblings keeps 
 of writers that did not know of each other, lww the one that was written last.`,
 		Example: "  dyno bucket create carts\n" +
 			"  dyno bucket create sessions --ttl 24h --resolve lww --w all",
-		Args:    takes(1, 1),
+		Args: takes(1, 1),
 	}
 	b.flags(a, c)
 	c.Flags().StringVar(&resolve, "resolve", "siblings",
