@@ -80,6 +80,60 @@ func TestUgorjiClientTalksToANode(t *testing.T) {
 			t.Errorf("an unknown method was answered with %v", err)
 		}
 		hundredInFlight(t, client, key)
+		lockIsTakenAndGiven(t, client, "lock of "+member.Name)
+	}
+}
+
+// lockIsTakenAndGiven has two sessions of one client hold a lock one after the other; the
+// second waits while the first releases over the same connection.
+func lockIsTakenAndGiven(t *testing.T, client *rpc.Client, name string) {
+	t.Helper()
+	must := func(method string, params options) map[string]any {
+		t.Helper()
+		result, err := call(client, method, params)
+		if err != nil {
+			t.Fatalf("%s: %v", method, err)
+		}
+		return result
+	}
+	first := must("session.open", options{"name": "ugorji", "ttl_ms": 5000})["session"]
+	second := must("session.open", options{})["session"]
+	held := must("lock.acquire", options{"session": first, "holder": 1, "name": name})
+	_, err := call(client, "lock.acquire", options{"session": second, "holder": 1, "name": name})
+	if err == nil || !strings.HasPrefix(err.Error(), "LOCK_HELD: ") {
+		t.Errorf("a lock that is held was answered with %v", err)
+	}
+	var next map[string]any
+	waiting := client.Go("lock.acquire", codec.MsgpackSpecRpcMultiArgs{options{
+		"session": second, "holder": 2, "name": name, "wait_ms": 60_000, "timeout_ms": 30_000,
+	}}, &next, nil)
+	must("session.keepalive", options{"session": first})
+	shown := must("lock.get", options{"name": name})
+	if holders := shown["holders"].([]any); len(holders) != 1 {
+		t.Errorf("the lock is shown as %v", shown)
+	}
+	freed := must("lock.release",
+		options{"session": first, "holder": 1, "name": name, "fence": held["fence"]})
+	if freed["released"] != true {
+		t.Errorf("released: %v", freed)
+	}
+	if done := <-waiting.Done; done.Error != nil || number(next["fence"]) <= number(held["fence"]) {
+		t.Errorf("after fence %v the next was granted %v, %v", held["fence"], next, done.Error)
+	}
+	for _, session := range []any{first, second} {
+		must("session.close", options{"session": session})
+	}
+}
+
+// number is an integer as a uint64, whichever type the library made of it.
+func number(v any) uint64 {
+	switch v := v.(type) {
+	case int64:
+		return uint64(v)
+	case uint64:
+		return v
+	default:
+		return 0
 	}
 }
 

@@ -295,8 +295,13 @@ func TestDrainTellsWaitersTheirPlaceAndKeepAlivesToGoElsewhere(t *testing.T) {
 			}
 		}
 		wantCode(t, "keepalive", <-kept, wire.CodeShuttingDown)
-		if f.server.Open() != 0 {
-			t.Errorf("%d requests are open", f.server.Open())
+		for name, g := range map[string]*gate{
+			"requests": f.server.requests, "decisions": f.server.decisions,
+			"attempts": f.server.attempts, "renewals": f.server.renewals,
+		} {
+			if open, _ := g.counts(); open != 0 || g.enter(1) == nil {
+				t.Errorf("%s: %d are open, or may begin", name, open)
+			}
 		}
 	})
 }

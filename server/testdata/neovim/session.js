@@ -42,6 +42,15 @@ async function session() {
   await call('kv.get', [{ key: 'js', no_such_option: 1 }]).catch((e) => (refused = e.message));
   check(refused.startsWith('INVALID: ') && refused.includes('no_such_option'), 'error: ' + refused);
 
+  const opened = await call('session.open', [{ name: 'neovim', ttl_ms: 5000 }]);
+  const attempt = { session: opened.session, holder: 1, name: 'lock of javascript' };
+  const held = await call('lock.acquire', [attempt]);
+  check(held.fence > 0, 'lock: ' + JSON.stringify(held));
+  await call('session.keepalive', [{ session: opened.session }]);
+  const freed = await call('lock.release', [{ ...attempt, fence: held.fence }]);
+  check(freed.released === true, 'release');
+  await call('session.close', [{ session: opened.session }]);
+
   const many = [];
   for (let i = 0; i < 100; i++) many.push(call('kv.get', [{ key: 'js' }]));
   for (const one of await Promise.all(many)) check(one.found, '100 in flight');
