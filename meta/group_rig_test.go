@@ -42,6 +42,7 @@ type groupMember struct {
 	rig      *groupRig
 	engine   *storage.Memory
 	opens    []kv.Open
+	starts   uint64 // how often it was restarted
 	address  *memnet.Host
 	stopping context.CancelFunc
 	ended    chan error
@@ -169,7 +170,9 @@ func (m *groupMember) kill() {
 // restart runs a process again, which opens the store once more.
 func (m *groupMember) restart() {
 	last := m.opens[len(m.opens)-1]
-	m.opens = append(m.opens, kv.Open{Seq: last.Seq + 1, Nonce: last.Nonce + 100})
+	m.starts++
+	m.opens = append(m.opens[:len(m.opens):len(m.opens)],
+		kv.Open{Seq: last.Seq + 1, Nonce: 1000*uint64(m.id) + m.starts})
 	m.begin()
 }
 

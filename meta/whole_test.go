@@ -228,6 +228,12 @@ func TestLocksGoOnThroughFaults(t *testing.T) {
 			time.Sleep(4 * time.Second)
 			r.net.Resume(m.host)
 		}},
+		{"leader's disk stalls", func(r *groupRig) {
+			m := r.leader()
+			m.engine.SetSyncTime(4 * time.Second)
+			time.Sleep(4 * time.Second)
+			m.engine.SetSyncTime(0)
+		}},
 		{"all restarted", func(r *groupRig) {
 			for _, m := range r.members {
 				m.kill()
