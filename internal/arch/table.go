@@ -80,6 +80,7 @@ func sideRooms() []Room {
 		{Path: "jepsen/history", Row: side, Imports: []string{"kv", "vclock"}},
 		{Path: "jepsen/workload", Row: side, Imports: pure},
 		{Path: "jepsen/checker", Row: side, Imports: pure},
+		{Path: "jepsen/clients", Row: side, Imports: append(blackBox, "jepsen/workload")},
 		{Path: "jepsen/nemesis", Row: side, Imports: blackBox},
 		{Path: "jepsen/real", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/report", Row: side, Imports: append(pure, "jepsen/checker")},
@@ -90,7 +91,7 @@ func sideRooms() []Room {
 				"node", "client", "gossip", "storage", "storage/versions", "rpc/memnet", "kv", "vclock",
 				"ring", "replica", "wire", "meta", "meta/state", "locks",
 				"jepsen/history", "jepsen/workload", "jepsen/checker",
-				"sim/overlay", "sim/whitebox", "internal/trace", "internal/fail",
+				"jepsen/clients", "sim/overlay", "sim/whitebox", "internal/trace", "internal/fail",
 			},
 		},
 		{Path: "sim/overlay", Row: side, Open: true},
@@ -100,10 +101,10 @@ func sideRooms() []Room {
 			// A bubble needs a *testing.T, also in the processes that run one plan each.
 			Path: "sim/trial", Row: side, Libraries: []string{"testing", "testing/synctest"},
 			Imports: []string{
-				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "internal/trace",
+				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "jepsen/clients", "internal/trace",
 				"internal/fail", "internal/mutant", "jepsen/history", "jepsen/workload",
-				"jepsen/checker", "node", "client", "storage", "kv", "rpc/memnet", "meta",
-				"meta/state",
+				"jepsen/checker", "jepsen/clients", "node", "client", "storage", "kv", "rpc/memnet",
+				"meta", "meta/state",
 			},
 		},
 		{

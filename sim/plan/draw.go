@@ -22,6 +22,10 @@ type Options struct {
 	Loads []string
 	// Points are the failpoints that there are.
 	Points []Point
+	// Locks says that there is a workload of locks, for clusters with a metadata group.
+	Locks bool
+	// Group fixes whether the nodes run their metadata group; nil: half of them do.
+	Group *bool
 	// Engine is the engine; empty: it is drawn.
 	Engine Engine
 	// Without leaves kinds of faults out.
@@ -50,11 +54,22 @@ const (
 func Draw(seed uint64, o Options) *Plan {
 	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
 	p := &Plan{Version: Version, Seed: seed, Chaos: Span(chaos)}
+	own := rand.New(rand.NewPCG(seed, 0x67726f7570)) // of what the group adds
+	if p.Grouped = own.IntN(2) == 0; o.Group != nil {
+		p.Grouped = *o.Group
+	}
 	p.drawCluster(rng)
 	p.drawEngine(rng, o.Engine)
 	p.drawConditions(rng)
 	p.drawKnobs(rng)
 	p.drawLoads(rng, o.Loads)
+	if p.Grouped {
+		p.drawGroup(own, o.Locks)
+		if p.gentle(own) {
+			p.drawGentle(own, &o)
+			return p
+		}
+	}
 	p.drawFaults(rng, o)
 	return p
 }
@@ -62,6 +77,9 @@ func Draw(seed uint64, o Options) *Plan {
 func (p *Plan) drawCluster(rng *rand.Rand) {
 	c := &p.Cluster
 	c.Nodes = pick(rng, 3, 3, 3, 4, 5, 5, 6, 7)
+	if p.Grouped {
+		c.Nodes = pick(rng, 1, 2, 3, 3, 3, 4, 5, 5, 6, 7)
+	}
 	c.Replicas = min(c.Nodes, pick(rng, 1, 2, 3, 3, 3, 3, 3, 3, 4, 5))
 	c.Partitions = pick(rng, 2, 4, 8, 16, 64)
 	if c.Replicas >= 3 && rng.IntN(3) == 0 {
@@ -168,7 +186,10 @@ func (p *Plan) allows(in *Info, o *Options) bool {
 	case slices.Contains(o.Without, in.Kind):
 		return false
 	case in.Needs&KeepsData != 0 && p.Engine == EngineMemory,
-		in.Needs&SpareHost != 0 && p.Spare == 0:
+		in.Needs&SpareHost != 0 && p.Spare == 0,
+		in.Needs&RealGroup != 0 && !p.Grouped,
+		in.Needs&StandIn != 0 && p.Grouped,
+		in.Needs&Several != 0 && p.Cluster.Nodes == 1:
 		return false
 	}
 	return true

@@ -48,6 +48,12 @@ const (
 	ClockDrift  Kind = "clock-drift"
 	ClockStrobe Kind = "clock-strobe"
 	Group       Kind = "group"
+	LeaderKill  Kind = "leader-kill"
+	LeaderPower Kind = "leader-power"
+	LeaderPause Kind = "leader-pause"
+	LeaderCut   Kind = "leader-cut"
+	LeaderDisk  Kind = "leader-disk"
+	SeatsPower  Kind = "seats-power"
 )
 
 // Needs is what a plan must have for a kind.
@@ -58,6 +64,12 @@ const (
 	KeepsData Needs = 1 << iota
 	// SpareHost is a host that may lose what it holds.
 	SpareHost
+	// Several is more than one node.
+	Several
+	// RealGroup is a metadata group that the nodes run themselves, StandIn one that does
+	// what it is told.
+	RealGroup
+	StandIn
 )
 
 // Info tells of one kind.
@@ -72,7 +84,8 @@ type Info struct {
 
 // Kinds lists all kinds.
 func Kinds() []Info {
-	return slices.Concat(processKinds(), networkKinds(), diskKinds(), clockKinds())
+	return slices.Concat(processKinds(), networkKinds(), diskKinds(), clockKinds(),
+		groupKinds())
 }
 
 func lookup(k Kind) (Info, bool) {
@@ -105,7 +118,7 @@ func processKinds() []Info {
 			What: "for For, each N-th time the process passes the failpoint takes By"},
 		{Kind: FailAt, Needs: KeepsData, draw: atPoint,
 			What: "the failpoint fails when it is passed for the N-th time from At on"},
-		{Kind: Group, Needs: KeepsData, draw: group,
+		{Kind: Group, Needs: KeepsData | StandIn, draw: group,
 			What: "the process is killed, and the next one starts while the metadata group " +
 				"fails (N 1), hangs (2), or loses its answers (3), for For"},
 	}
@@ -113,18 +126,18 @@ func processKinds() []Info {
 
 func networkKinds() []Info {
 	return []Info{
-		{Kind: Isolate, draw: victim(time.Second, 45*time.Second),
+		{Kind: Isolate, Needs: Several, draw: victim(time.Second, 45*time.Second),
 			What: "the host is cut off from all other hosts"},
-		{Kind: Halves, draw: side, What: "Hosts are cut off from all others"},
-		{Kind: Ring, everywhere: true, draw: lasts(time.Second, 15*time.Second),
+		{Kind: Halves, Needs: Several, draw: side, What: "Hosts are cut off from all others"},
+		{Kind: Ring, Needs: Several, everywhere: true, draw: lasts(time.Second, 15*time.Second),
 			What: "each host hears a majority, each another one"},
-		{Kind: Bridge, draw: victim(time.Second, 15*time.Second),
+		{Kind: Bridge, Needs: Several, draw: victim(time.Second, 15*time.Second),
 			What: "two halves that only one host hears, and is heard by"},
-		{Kind: OneWay, draw: oneWay,
+		{Kind: OneWay, Needs: Several, draw: oneWay,
 			What: "nothing that Hosts send reaches the others; with N 1 nothing reaches them"},
 		{Kind: Clients, draw: victim(time.Second, 15*time.Second),
 			What: "no client reaches the host"},
-		{Kind: Swizzle, draw: side,
+		{Kind: Swizzle, Needs: Several, draw: side,
 			What: "Hosts are cut off one after the other, and mended in another order"},
 		{Kind: Loss, everywhere: true, draw: share(0.3, 2*time.Second, 20*time.Second),
 			What: "Share of the packets, and of the segments of streams, is lost"},
@@ -165,5 +178,29 @@ func clockKinds() []Info {
 			What: "the host's clock goes N parts per million fast for For"},
 		{Kind: ClockStrobe, draw: clockStrobe,
 			What: "the host's clock jumps forth and back by By, N times"},
+	}
+}
+
+// groupKinds meet whoever leads the metadata group, or has a seat in it, when they begin.
+func groupKinds() []Info {
+	return []Info{
+		{Kind: LeaderKill, Needs: KeepsData | RealGroup, everywhere: true,
+			draw: lasts(10*time.Millisecond, 8*time.Second),
+			What: "the process that leads the metadata group is killed; its host starts another " +
+				"after For"},
+		{Kind: LeaderPower, Needs: KeepsData | RealGroup, everywhere: true,
+			draw: lasts(10*time.Millisecond, 8*time.Second),
+			What: "the host that leads the metadata group loses its power, for For"},
+		{Kind: LeaderPause, Needs: RealGroup, everywhere: true,
+			draw: lasts(500*time.Millisecond, 12*time.Second),
+			What: "the process that leads the metadata group stands still for For"},
+		{Kind: LeaderCut, Needs: RealGroup | Several, everywhere: true, draw: leaderCut,
+			What: "whoever leads the metadata group is cut off from all other hosts; with N 1 every " +
+				"other one of those who lock reaches it alone, and the rest the others alone"},
+		{Kind: LeaderDisk, Needs: RealGroup, everywhere: true, draw: leaderDisk,
+			What: "each sync of whoever leads the metadata group takes By for For"},
+		{Kind: SeatsPower, Needs: KeepsData | RealGroup, everywhere: true,
+			draw: lasts(10*time.Millisecond, 3*time.Second),
+			What: "all hosts with a seat in the metadata group lose their power at the same moment"},
 	}
 }

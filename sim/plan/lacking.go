@@ -20,8 +20,5 @@ func Lacking() []Lack {
 			"find before replicas are compared, and a record with a turned bit stays refused"},
 		{Room: "transfer", Out: "hosts that are filled again after they lost their data: only one may " +
 			"lose it, for good; and members that join, leave and change their weight"},
-		{Room: "meta", Out: "a metadata group that is simulated too: now it only fails, hangs, or " +
-			"loses its answers; and buckets other than the built-in one"},
-		{Room: "locks", Out: "sessions, locks, and writes that carry a fence"},
 	}
 }

@@ -25,6 +25,8 @@ type Plan struct {
 	Seed    uint64  `json:"seed"`
 	Cluster Cluster `json:"cluster"`
 	Engine  Engine  `json:"engine"`
+	// Grouped says that the nodes run their metadata group; else one stands in for it.
+	Grouped bool `json:"grouped,omitempty"`
 	// Link is what every link does all the time; Sync is what a sync takes.
 	Link Link `json:"link"`
 	Sync Span `json:"sync"`
@@ -88,6 +90,12 @@ type Knobs struct {
 	TryTimeout   Span `json:"try_timeout,omitempty"`
 	Attempts     int  `json:"attempts,omitempty"`
 	Probe        Span `json:"probe,omitempty"`
+	// Tick to DeadAfter are of the metadata group, SessionTTL of its sessions.
+	Tick            Span `json:"tick,omitempty"`
+	SnapshotEntries int  `json:"snapshot_entries,omitempty"`
+	HashEvery       int  `json:"hash_every,omitempty"`
+	DeadAfter       Span `json:"dead_after,omitempty"`
+	SessionTTL      Span `json:"session_ttl,omitempty"`
 	// SmallTables lets Badger flush and compact within a run.
 	SmallTables bool `json:"small_tables,omitempty"`
 }

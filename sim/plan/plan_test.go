@@ -15,7 +15,7 @@ import (
 func options() Options {
 	return Options{
 		Loads:  []string{"register", "set", "counter"},
-		Points: []Point{{Name: "a/sleeps"}, {Name: "a/fails", Fails: true}},
+		Points: []Point{{Name: "a/sleeps"}, {Name: "a/fails", Fails: true}}, Locks: true,
 	}
 }
 
@@ -23,6 +23,7 @@ func options() Options {
 func TestWhatIsDrawnIsValid(t *testing.T) {
 	drawn := make(map[Kind]int)
 	engines, spares, peace := make(map[Engine]int), 0, 0
+	grouped, locks, gentle := 0, 0, 0
 	for seed := range uint64(2000) {
 		p := Draw(seed, options())
 		if err := p.Validate(); err != nil {
@@ -46,6 +47,15 @@ func TestWhatIsDrawnIsValid(t *testing.T) {
 			}
 		}
 		engines[p.Engine]++
+		if p.Grouped {
+			grouped++
+		}
+		if p.HasLocks() {
+			locks++
+		}
+		if p.KeepsSessions() {
+			gentle++
+		}
 		if p.Spare > 0 {
 			spares++
 		}
@@ -57,6 +67,10 @@ func TestWhatIsDrawnIsValid(t *testing.T) {
 		if drawn[in.Kind] < 50 {
 			t.Errorf("%s was drawn %d times", in.Kind, drawn[in.Kind])
 		}
+	}
+	if grouped < 900 || grouped > 1100 || locks < 600 || locks > 900 || gentle < 100 {
+		t.Errorf("%d with a metadata group, %d with locks, %d that lose no session",
+			grouped, locks, gentle)
 	}
 	if len(engines) != 3 || spares < 200 || peace < 10 || peace > 200 {
 		t.Errorf("engines %v, %d with a spare host, %d without faults", engines, spares, peace)
@@ -74,7 +88,8 @@ func TestAnEngineAndKindsAreLeftToOptions(t *testing.T) {
 	}
 	o = Options{}
 	for seed := range uint64(200) {
-		if p := Draw(seed, o); p.Has(CrashAt) || p.Has(SlowAt) || p.Has(FailAt) || len(p.Loads) > 0 {
+		if p := Draw(seed, o); p.Has(CrashAt) || p.Has(SlowAt) || p.Has(FailAt) || len(p.Loads) > 0 ||
+			p.HasLocks() {
 			t.Fatalf("seed %d uses failpoints or loads that do not exist", seed)
 		}
 	}
@@ -117,8 +132,14 @@ func TestInvalidPlansAreRefused(t *testing.T) {
 		"clocks that are": func(p *Plan) {
 			p.Faults = slices.Repeat([]Fault{{Kind: ClockStep, Hosts: []int{1}, By: Span(maxShift)}}, 99)
 		},
-		"not the spare one": func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
-		"an engine in":      func(p *Plan) { p.Engine, p.Faults = EngineMemory, []Fault{{Kind: PowerAll}} },
+		"not the spare one":   func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
+		"locks without":       func(p *Plan) { p.Loads = []Load{{Kind: Locks, Sessions: 1}} },
+		"a group with":        func(p *Plan) { p.Knobs.Tick = Span(time.Minute) },
+		"leader-kill without": func(p *Plan) { p.Faults = []Fault{{Kind: LeaderKill}} },
+		"group with a metadata": func(p *Plan) {
+			p.Grouped, p.Faults = true, []Fault{{Kind: Group, Hosts: []int{1}, N: 1}}
+		},
+		"an engine in": func(p *Plan) { p.Engine, p.Faults = EngineMemory, []Fault{{Kind: PowerAll}} },
 	} {
 		p := sound()
 		change(p)
@@ -203,5 +224,41 @@ func TestACloneSharesNothing(t *testing.T) {
 	twin.Core[0], twin.Loads[0].Steps = 99, 99
 	if !reflect.DeepEqual(p, Draw(7, options())) {
 		t.Error("changing a clone changes the plan")
+	}
+}
+
+func TestSessionsAreKeptWhereFaultsAreShortAndApart(t *testing.T) {
+	quiet := func() *Plan {
+		p := sound()
+		p.Grouped, p.Loads = true, []Load{{Kind: Locks, Sessions: 1}}
+		p.Knobs.SessionTTL = Span(12 * time.Second)
+		return p
+	}
+	fault := func(k Kind, at, lasts time.Duration) Fault {
+		return Fault{Kind: k, At: Span(at), For: Span(lasts), Hosts: []int{1}}
+	}
+	for name, c := range map[string]struct {
+		change func(*Plan)
+		want   bool
+	}{
+		"in peace":     {func(*Plan) {}, true},
+		"a short TTL":  {func(p *Plan) { p.Knobs.SessionTTL = Span(9 * time.Second) }, false},
+		"nobody locks": {func(p *Plan) { p.Loads = nil }, false},
+		"slow ticks":   {func(p *Plan) { p.Knobs.Tick = Span(time.Second) }, false},
+		"one pause":    {func(p *Plan) { p.Faults = []Fault{fault(Pause, 0, time.Second)} }, true},
+		"a long one":   {func(p *Plan) { p.Faults = []Fault{fault(Pause, 0, 3*time.Second)} }, false},
+		"two apart": {func(p *Plan) {
+			p.Faults = []Fault{fault(Kill, 0, time.Second), fault(LeaderCut, 9*time.Second, time.Second)}
+		}, true},
+		"two in a row": {func(p *Plan) {
+			p.Faults = []Fault{fault(Kill, 0, time.Second), fault(Kill, 4*time.Second, time.Second)}
+		}, false},
+		"a full disk": {func(p *Plan) { p.Faults = []Fault{fault(DiskFull, 0, time.Second)} }, false},
+	} {
+		p := quiet()
+		c.change(p)
+		if got := p.KeepsSessions(); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }

@@ -112,6 +112,16 @@ func group(rng *rand.Rand, p *Plan, f *Fault) {
 	f.N = 1 + rng.IntN(3)
 }
 
+func leaderCut(rng *rand.Rand, _ *Plan, f *Fault) {
+	f.For = between(rng, time.Second, 30*time.Second)
+	f.N = rng.IntN(2)
+}
+
+func leaderDisk(rng *rand.Rand, _ *Plan, f *Fault) {
+	f.For = between(rng, time.Second, 10*time.Second)
+	f.By = between(rng, 200*time.Millisecond, 8*time.Second)
+}
+
 func clockStep(rng *rand.Rand, p *Plan, f *Fault) {
 	f.Hosts = []int{1 + rng.IntN(p.Cluster.Nodes)}
 	f.By = between(rng, time.Second, 24*time.Hour)

@@ -195,6 +195,11 @@ func knobs() []knob {
 		span("try_timeout", func(k *Knobs) *Span { return &k.TryTimeout }),
 		number("attempts", func(k *Knobs) *int { return &k.Attempts }),
 		span("probe", func(k *Knobs) *Span { return &k.Probe }),
+		span("tick", func(k *Knobs) *Span { return &k.Tick }),
+		number("snapshot_entries", func(k *Knobs) *int { return &k.SnapshotEntries }),
+		number("hash_every", func(k *Knobs) *int { return &k.HashEvery }),
+		span("dead_after", func(k *Knobs) *Span { return &k.DeadAfter }),
+		span("session_ttl", func(k *Knobs) *Span { return &k.SessionTTL }),
 		{"small_tables", func(p *Plan) bool { return set(&p.Knobs.SmallTables, false) }},
 	}
 }

@@ -59,8 +59,13 @@ func (p *Plan) Validate() error {
 		check(h >= 1 && h <= c.Nodes, "core host %d of %d", h, c.Nodes)
 		check(h != p.Spare, "the spare host %d is in the core", h)
 	}
+	check(within(p.Knobs.Tick, time.Second) && within(p.Knobs.DeadAfter, maxPause) &&
+		within(p.Knobs.SessionTTL, maxPause) && min(p.Knobs.SnapshotEntries, p.Knobs.HashEvery) >= 0,
+		"a group with ticks of %s, dead after %s, sessions of %s, %d and %d entries", p.Knobs.Tick,
+		p.Knobs.DeadAfter, p.Knobs.SessionTTL, p.Knobs.SnapshotEntries, p.Knobs.HashEvery)
 	for i := range p.Loads {
 		l := &p.Loads[i]
+		check(p.Grouped || l.Kind != Locks, "load %d: locks without a metadata group", i)
 		check(l.Sessions >= 1 && l.Sessions <= maxSessions && l.Steps >= 0 && l.Steps <= maxSteps &&
 			within(l.Pause, maxPause),
 			"load %d: %d sessions of %d steps, %s apart", i, l.Sessions, l.Steps, l.Pause)
@@ -101,6 +106,10 @@ func (p *Plan) checkFault(f *Fault) error {
 		return fmt.Errorf("%s meets nobody", f.Kind)
 	case in.Needs&KeepsData != 0 && p.Engine == EngineMemory:
 		return fmt.Errorf("%s with an engine in memory", f.Kind)
+	case in.Needs&RealGroup != 0 && !p.Grouped:
+		return fmt.Errorf("%s without a metadata group", f.Kind)
+	case in.Needs&StandIn != 0 && p.Grouped:
+		return fmt.Errorf("%s with a metadata group of the nodes' own", f.Kind)
 	case in.Needs&SpareHost != 0 && (p.Spare == 0 || f.Hosts[0] != p.Spare):
 		return fmt.Errorf("%s of a host that is not the spare one", f.Kind)
 	}

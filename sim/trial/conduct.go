@@ -82,7 +82,7 @@ func (r *run) tally(faults []*fault) {
 // score is what a fault does, and when. Its last action is its end.
 func (r *run) score(f *fault) []action {
 	for _, of := range []func(*fault) (func(*fault) []action, bool){
-		r.lifetimes, r.networks, r.disks, r.clocks,
+		r.lifetimes, r.networks, r.disks, r.clocks, r.leaders,
 	} {
 		if score, ok := of(f); ok {
 			return score(f)

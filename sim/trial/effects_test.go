@@ -161,7 +161,7 @@ func TestNobodyWaitsForAHostThatStops(t *testing.T) {
 		if !h.Up() || h.count != 2 || len(r.problems) > 0 {
 			t.Errorf("after 5 s: up %t, process %d, %v", h.Up(), h.count, r.problems)
 		}
-		if r.stop(h); !r.await(r.hosts, "a stop") || h.count != 3 {
+		if r.stop(h); !r.await(r.hosts, "a stop", true) || h.count != 3 {
 			t.Errorf("a host that stops was taken for ready: process %d, %v", h.count, r.problems)
 		}
 	})

@@ -4,10 +4,12 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/dyno-kv/dyno/meta"
 	"github.com/dyno-kv/dyno/sim"
 )
 
@@ -19,6 +21,8 @@ type host struct {
 
 	down   int  // faults that keep it from being started
 	pauses int  // faults that keep it paused
+	stalls int  // faults that keep its disk from doing anything in time
+	stuck  int  // the last life whose writes may have taken too long
 	lost   bool // its data is gone: what the cluster refuses for ever
 	// refused: and it has heard so, which it remembers.
 	refused bool
@@ -43,7 +47,7 @@ const (
 
 // serves reports whether a host is there to answer.
 func (h *host) serves() bool {
-	if !h.Up() || h.pauses > 0 || h.lost {
+	if !h.Up() || h.pauses > 0 || h.stalls > 0 || h.lost {
 		return false
 	}
 	s, up := h.Status()
@@ -94,6 +98,7 @@ func (r *run) mourn(h *host, err error, stopped bool) {
 	case stopped && err == nil:
 		return
 	case h.excused():
+	case errors.Is(err, meta.ErrStalled) && h.stuck == h.count: // it was made to wait so long
 	case stopped:
 		r.problem("crash", "%s does not stop in order: %v", h.Name, err)
 	default:
@@ -129,7 +134,7 @@ func (r *run) losePower(h *host) bool {
 
 // mend takes back what was done to a host.
 func (r *run) mend(h *host) {
-	h.down, h.retry, h.doomed = 0, 0, false
+	h.down, h.stalls, h.retry, h.doomed = 0, 0, 0, false
 	if h.pauses > 0 {
 		h.pauses = 0
 		_ = h.Resume() // one that has ended meanwhile is not paused
@@ -158,9 +163,14 @@ func (r *run) sound() []*host {
 	})
 }
 
-// await waits until the hosts that have not lost their data are ready, and sees to them
-// meanwhile. A host that ended by itself is started again.
-func (r *run) await(hosts []*host, after string) bool {
+// await waits until the hosts that have not lost their data serve, confirmed ones where the
+// group is asked for, and sees to them meanwhile. A host that ended by itself is started
+// again.
+func (r *run) await(hosts []*host, after string, confirmed bool) bool {
+	ready, missing := sim.AwaitServing, sim.Unserving
+	if confirmed {
+		ready, missing = sim.Await, sim.Unready
+	}
 	var whole []*sim.Host
 	for _, h := range hosts {
 		if !h.lost {
@@ -170,7 +180,7 @@ func (r *run) await(hosts []*host, after string) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		r.tend()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		err := sim.Await(ctx, whole)
+		err := ready(ctx, whole)
 		cancel()
 		if err == nil && !slices.ContainsFunc(hosts, func(h *host) bool { return h.stops }) {
 			return true
@@ -178,7 +188,7 @@ func (r *run) await(hosts []*host, after string) bool {
 		time.Sleep(again) // one that stops is connected until it has
 	}
 	name := "a host that stops"
-	if late := sim.Unready(whole); late != nil {
+	if late := missing(whole); late != nil {
 		name = late.Name
 	}
 	r.problem("liveness", "after %s: %s is not ready", after, name)

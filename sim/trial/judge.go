@@ -156,6 +156,7 @@ func checking(p *plan.Plan) checker.Config {
 	// A request may be held by a cut, or a pause, for as long as the faults last.
 	cfg.Linger = time.Duration(p.Chaos) + drained
 	cfg.MinAvailable, cfg.MinOps = 0, 1
+	cfg.KeepSessions = p.KeepsSessions()
 	return cfg
 }
 

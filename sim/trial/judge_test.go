@@ -76,7 +76,7 @@ func TestADamagedCopyHidesNoOther(t *testing.T) {
 func TestEveryLevelIsDemandedOfAWholeCluster(t *testing.T) {
 	booted(t, small(1), func(r *run) {
 		r.open(r.hosts)
-		r.demand("whole", r.whole())
+		r.demand("whole", r.whole(), false)
 		r.finalReads(1)
 		if len(r.problems) > 0 {
 			t.Fatal(r.problems)
@@ -86,10 +86,10 @@ func TestEveryLevelIsDemandedOfAWholeCluster(t *testing.T) {
 		r.network.apply()
 		time.Sleep(calm)
 		r.open(r.hosts[:4])
-		if r.demand("a core", r.plan.Cluster.Majority()); len(r.problems) > 0 {
+		if r.demand("a core", r.plan.Cluster.Majority(), false); len(r.problems) > 0 {
 			t.Fatal(r.problems)
 		}
-		if r.demand("not whole", r.whole()); len(r.problems) != 1 {
+		if r.demand("not whole", r.whole(), false); len(r.problems) != 1 {
 			t.Errorf("all replicas were demanded of 4 hosts of 5: %v", r.problems)
 		}
 		if r.finalReads(2); len(r.problems) != 2 {
@@ -136,7 +136,7 @@ func TestWhatSuffersFromAnOutage(t *testing.T) {
 		during := []*history.Op{op("n1", true), op("n2", true), op("n1", false)}
 		r.hosts[0].retry = 0
 		r.start(r.hosts[0])
-		if !r.await(r.hosts, "a start") {
+		if !r.await(r.hosts, "a start", true) {
 			t.Fatal(r.problems)
 		}
 		r.watchOutages()

@@ -40,7 +40,22 @@ func (r *run) open(hosts []*host) {
 // patient is a client that has the time to find out that a node does not answer.
 func patient(cfg *client.Config) { cfg.Timeout = longest }
 
-func clientName(i int) string { return fmt.Sprintf("process %d", i) }
+// processName begins the names of clients that ask for data.
+const processName = "process "
+
+func clientName(i int) string { return fmt.Sprintf("%s%d", processName, i) }
+
+// clientNames are those of all clients that there are, and of some more that ask for data.
+func (r *run) clientNames(more int) []string {
+	var names []string
+	for i := range r.processes + more {
+		names = append(names, clientName(i))
+	}
+	for i := range r.lockClients {
+		names = append(names, lockerName(i))
+	}
+	return names
+}
 
 // session is one process of the history.
 type session struct {
@@ -59,6 +74,9 @@ func (r *run) work(
 	var all sync.WaitGroup
 	for i, load := range r.loads {
 		l := &r.plan.Loads[i]
+		if load == nil {
+			continue
+		}
 		for range l.Sessions {
 			s, err := r.session(change)
 			if err != nil {
@@ -100,9 +118,14 @@ func (r *run) acquaint(ctx context.Context, cl *client.Client) {
 
 // demand lets new sessions do a few steps that must be answered, within the time that
 // clients have by default, as far as they ask for no more than level replicas.
-func (r *run) demand(phase string, level int) {
+//
+// Where the group decides, locks must be granted as well.
+func (r *run) demand(phase string, level int, decides bool) {
 	time.Sleep(time.Millisecond)
 	from := r.now()
+	if decides {
+		defer r.demandLocks(phase)()
+	}
 	wait, err := r.work(nil, r.acquaint, patience, func(*plan.Load) int { return answers })
 	if err != nil {
 		r.problem("run", "%v", err)
@@ -110,7 +133,7 @@ func (r *run) demand(phase string, level int) {
 	}
 	wait()
 	switch all, ok := fair(r.record.History().Ops, level, from, r.now(), nil); {
-	case all == 0 && len(r.loads) > 0:
+	case all == 0 && len(r.loads) > len(r.lockers):
 		r.unsure("liveness", "%s: nothing was asked that %d replicas can answer", phase, level)
 	case ok*100 < all*r.leastDemanded():
 		r.problem("liveness", "%s: %d of %d operations that need %d replicas at most were ok",
@@ -148,6 +171,9 @@ func (r *run) finalReads(round uint8) {
 			return
 		}
 		for _, load := range r.loads {
+			if load == nil {
+				continue
+			}
 			for _, step := range load.Final(round) {
 				step.Levels.R = max(step.Levels.R, level)
 				if r.finalRead(s, step) {
@@ -183,7 +209,7 @@ func fair(
 ) (all, ok int) {
 	for i := range ops {
 		op := &ops[i]
-		if op.Invoked < from || op.Completed > until || op.Final > 0 ||
+		if op.Invoked < from || op.Completed > until || op.Final > 0 || op.Kind.Locks() ||
 			int(max(op.R, op.W, op.PR, op.PW)) > level || suffers != nil && suffers(op) {
 			continue
 		}

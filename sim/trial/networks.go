@@ -3,7 +3,7 @@
 package trial
 
 import (
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/dyno-kv/dyno/rpc/memnet"
@@ -101,11 +101,7 @@ func (r *run) bridge(f *fault) []action {
 // clients cuts the host off from those who load it.
 func (r *run) clients(f *fault) []action {
 	return r.cutting(f, func() []memnet.Link {
-		var names []string
-		for i := range r.processes {
-			names = append(names, clientName(i))
-		}
-		return between(names, r.addrs(f.hosts))
+		return between(r.clientNames(0), r.addrs(f.hosts))
 	})
 }
 
@@ -195,11 +191,11 @@ func (r *run) networks(f *fault) (func(*fault) []action, bool) {
 	return score, ok
 }
 
-// cutFromClients reports whether a host is cut off from those who load it.
+// cutFromClients reports whether a host is cut off from those who load it with data.
 func (n *conditions) cutFromClients(addr string) bool {
 	for _, links := range n.cuts {
 		for _, l := range links {
-			if l.To == addr && !slices.Contains(n.hosts, l.From) {
+			if l.To == addr && strings.HasPrefix(l.From, processName) {
 				return true
 			}
 		}

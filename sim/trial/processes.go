@@ -94,6 +94,7 @@ func (r *run) pause(f *fault) []action {
 		if h.Pause() == nil {
 			f.bit, life = true, h.count
 			h.pauses++
+			h.stuck = life
 		}
 	}, func() {
 		if f.bit && h.count == life && h.pauses > 0 {

@@ -53,19 +53,22 @@ type run struct {
 	record  *history.Recorder
 	white   *whitebox.Checker
 	digest  *digest
-	loads   []workload.Workload
+	loads   []workload.Workload // nil for those who lock
+	lockers []*lockers          // of the loads that lock
 	began   time.Time
 
-	processes int      // sessions that there were so far
-	doors     []string // where sessions find the node of a number
-	problems  []Problem
-	met       []bool // whether each fault has met something
-	bites     map[plan.Kind]Bite
-	damage    map[string]int64
-	crashed   chan crash // what failpoints have ended
-	chaosEnd  int64
-	chaosFrom int64
-	total     outage // of every set of hosts that could serve every key
+	processes int // sessions that there were so far
+	// lockClients are the clients that there were so far who lock.
+	lockClients int
+	doors       []string // where sessions find the node of a number
+	problems    []Problem
+	met         []bool // whether each fault has met something
+	bites       map[plan.Kind]Bite
+	damage      map[string]int64
+	crashed     chan crash // what failpoints have ended
+	chaosEnd    int64
+	chaosFrom   int64
+	total       outage // of every set of hosts that could serve every key
 }
 
 // Run runs p. It must be called inside a synctest bubble; the record that it returns can
@@ -104,7 +107,7 @@ func newRun(p *plan.Plan, o Options) (*run, error) {
 	}
 	cfg := sim.DefaultConfig(p.Seed)
 	cfg.Nodes, cfg.Replicas, cfg.Partitions = p.Cluster.Nodes, p.Cluster.Replicas, p.Cluster.Partitions
-	cfg.Log, cfg.Tune = o.Log, r.tune
+	cfg.Log, cfg.Tune, cfg.Grouped = o.Log, r.tune, p.Grouped
 	setEngine(&cfg, p, o.Dir)
 	if r.cluster, err = sim.New(cfg); err != nil {
 		return nil, err
@@ -140,6 +143,11 @@ func (r *run) drawLoads() error {
 	for i := range r.plan.Loads {
 		l := &r.plan.Loads[i]
 		o.Pause = time.Duration(l.Pause)
+		if l.Kind == plan.Locks {
+			r.loads = append(r.loads, nil)
+			r.lockers = append(r.lockers, r.drawLockers(l))
+			continue
+		}
 		load, err := workload.Draw(r.source("load "+l.Kind), l.Kind, l.Kind+" ", o)
 		if err != nil {
 			return fmt.Errorf("trial: load %d: %w", i, err)
@@ -191,8 +199,10 @@ func (r *run) chaos() {
 		r.problem("run", "%v", err)
 		return
 	}
+	locked := r.lockAll()
 	r.conduct()
 	wait()
+	locked()
 	r.chaosEnd = r.now()
 	r.event("chaos", r.chaosFrom, true, nil)
 }
@@ -215,10 +225,7 @@ func (r *run) liveness() {
 	for _, h := range core {
 		r.mend(h)
 	}
-	clients := make([]string, 0, 64)
-	for i := range r.sessionsOf() {
-		clients = append(clients, clientName(r.processes+i))
-	}
+	clients := r.clientNames(r.sessionsOf())
 	rng := r.source("liveness")
 	for _, h := range rest {
 		switch {
@@ -230,13 +237,13 @@ func (r *run) liveness() {
 		h.down++
 	}
 	r.network.apply()
-	if !r.await(core, "liveness") {
+	if !r.await(core, "liveness", !r.plan.Grouped) {
 		return
 	}
 	time.Sleep(calm)
 	r.event("before liveness", from, true, nil)
 	r.open(core)
-	r.demand("liveness", r.plan.Cluster.Majority())
+	r.demand("liveness", r.plan.Cluster.Majority(), r.decides(core))
 	for _, h := range rest {
 		h.down--
 	}
@@ -250,12 +257,12 @@ func (r *run) heal() bool {
 	for _, h := range r.hosts {
 		r.mend(h)
 	}
-	whole := r.await(r.hosts, "healing")
+	whole := r.await(r.hosts, "healing", true)
 	time.Sleep(drained)
 	r.event("healing", from, true, nil)
 	if whole {
 		r.open(r.sound())
-		r.demand("after healing", r.whole())
+		r.demand("after healing", r.whole(), true)
 		time.Sleep(drained)
 	}
 	return whole
@@ -271,13 +278,14 @@ func (r *run) finish() {
 			h.LosePower()
 		}
 		r.damage["processes"] += int64(len(r.hosts))
-		if !r.await(r.hosts, "the loss of all power") {
+		if !r.await(r.hosts, "the loss of all power", true) {
 			return
 		}
 		r.event("power of all", from, true, nil)
 		r.finalReads(2)
 	}
 	time.Sleep(drained)
+	r.agreeOnState()
 	if r.plan.Engine != plan.EngineMemory { // of which nothing is left to compare
 		r.compare()
 	}

@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,20 +78,45 @@ func hard(in *plan.Info) plan.Fault {
 	return f
 }
 
-// TestEveryKindOfFaultBites, and is survived.
+// groupedOwner is a host that has keys of grouped: the ring is not that of small.
+const groupedOwner = 4
+
+// grouped is small with a metadata group of the nodes' own, and some who lock.
+func grouped(seed uint64) *plan.Plan {
+	p := small(seed)
+	p.Grouped = true
+	p.Knobs.SnapshotEntries, p.Knobs.HashEvery = 16, 1
+	p.Loads = append(p.Loads, plan.Load{
+		Kind: plan.Locks, Sessions: 3, Steps: 40, Pause: plan.Span(100 * time.Millisecond),
+	})
+	return p
+}
+
+// TestEveryKindOfFaultBites, and is survived, with and without a metadata group.
 func TestEveryKindOfFaultBites(t *testing.T) {
 	for i, in := range plan.Kinds() {
-		t.Run(string(in.Kind), func(t *testing.T) {
-			p := small(uint64(i))
-			p.Faults = []plan.Fault{hard(&in)}
-			r := perform(t, p)
-			if r.Verdict != checker.Valid {
-				t.Errorf("%s: %+v", r.Verdict, r.Problems)
+		for _, p := range []*plan.Plan{small(uint64(i)), grouped(uint64(i))} {
+			f := hard(&in)
+			if p.Grouped && (in.Kind == plan.DiskRead || in.Kind == plan.DiskWrite) {
+				f.Hosts = []int{groupedOwner}
 			}
-			if b := r.Bites[in.Kind]; b.Set != 1 || b.Bit != 1 {
-				t.Errorf("%+v; damage %v", b, r.Damage)
+			p.Faults = []plan.Fault{f}
+			if p.Validate() != nil || p.Grouped && in.Needs&plan.RealGroup == 0 && testing.Short() {
+				continue
 			}
-		})
+			t.Run(fmt.Sprintf("%s/grouped=%t", in.Kind, p.Grouped), func(t *testing.T) {
+				r := perform(t, p)
+				if r.Verdict != checker.Valid {
+					t.Errorf("%s: %+v", r.Verdict, r.Problems)
+				}
+				if b := r.Bites[in.Kind]; b.Set != 1 || b.Bit != 1 {
+					t.Errorf("%+v; damage %v", b, r.Damage)
+				}
+				if p.Grouped && r.Report.Result("locks").Stat("grants") < 20 {
+					t.Errorf("few locks were granted: %+v", r.Report.Result("locks"))
+				}
+			})
+		}
 	}
 }
 

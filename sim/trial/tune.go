@@ -40,7 +40,7 @@ func pointsOf(p *plan.Plan) error {
 
 // Drawing says what plans may be drawn from.
 func Drawing() plan.Options {
-	return plan.Options{Loads: workload.Kinds(), Points: Points()}
+	return plan.Options{Loads: workload.Kinds(), Points: Points(), Locks: true}
 }
 
 // tune is how the plan's knobs, the failpoints and the tracer come into a process.
@@ -59,6 +59,7 @@ func (r *run) tune(sh *sim.Host, cfg *node.Config) {
 	set(&cfg.Coordinator.MaxRepairs, k.MaxRepairs)
 	set(&cfg.Coordinator.SendTimeout, time.Duration(k.SendTimeout))
 	set(&cfg.Server.MaxRequests, k.MaxRequests)
+	r.tuneGroup(h, cfg)
 	if k.Probe > 0 {
 		cfg.Gossip.ProbeInterval = time.Duration(k.Probe)
 		cfg.Gossip.ProbeTimeout = time.Duration(k.Probe) / 2
