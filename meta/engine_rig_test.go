@@ -73,7 +73,8 @@ type engineLife struct {
 	host    *memnet.Host
 	ctx     context.Context
 	stop    context.CancelFunc
-	ended   chan error // what run returned
+	ended   chan error    // what run returned
+	served  chan struct{} // closed when its port is
 }
 
 // newEngineRig founds a group that expects so many members, and starts them. Each is
@@ -160,6 +161,7 @@ func (m *engineMember) tryBegin() error {
 	log := zaptest.NewLogger(r.t, zaptest.Level(r.verbose)).Named(m.host)
 	l := &engineLife{
 		machine: &testMachine{log: r.log}, host: r.net.Host(m.host), ended: make(chan error, 1),
+		served: make(chan struct{}),
 	}
 	var err error
 	l.engine, err = openEngine(r.cfg, engineEnv{
@@ -187,7 +189,10 @@ func (m *engineMember) tryBegin() error {
 		return err
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	r.lives.Go(func() { _ = srv.Serve(l.ctx, ln) }) // a killed host ends it with an error
+	r.lives.Go(func() {
+		defer close(l.served)
+		_ = srv.Serve(l.ctx, ln) // a killed host ends it with an error
+	})
 	r.lives.Go(func() { l.ended <- l.engine.run(l.ctx) })
 	r.lives.Go(func() { r.tail(m, l) })
 	m.life = l
@@ -245,6 +250,7 @@ func (m *engineMember) stop() error {
 	m.life = nil
 	l.stop()
 	err := <-l.ended
+	<-l.served
 	m.disk = m.disk.copied()
 	return err
 }

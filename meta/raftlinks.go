@@ -111,20 +111,27 @@ func (l *raftLinks) showHash(h wire.StateHash) {
 
 // follow keeps a link to each of these seats and lets idle others go.
 func (l *raftLinks) follow(seats []state.RaftID, now time.Time) {
+	for _, id := range l.linked() {
+		addr := l.env.address(id.Node())
+		l.mu.Lock()
+		link := l.byRaft[id]
+		gone := !slices.Contains(seats, id) && link != nil && now.Sub(link.used) > raftLinkIdle
+		if link != nil && (gone || link.addr != addr) {
+			link.stop()
+			delete(l.byRaft, id)
+		}
+		l.mu.Unlock()
+	}
 	for _, id := range seats {
 		l.link(id)
 	}
+}
+
+// linked returns the raft ids that there are links to, in order.
+func (l *raftLinks) linked() []state.RaftID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(l.byRaft)) {
-		link := l.byRaft[id]
-		gone := !slices.Contains(seats, id) && now.Sub(link.used) > raftLinkIdle
-		moved := link.addr != l.env.address(id.Node())
-		if gone || moved {
-			link.stop()
-			delete(l.byRaft, id) // who is still wanted gets a new one at the next round
-		}
-	}
+	return slices.Sorted(maps.Keys(l.byRaft))
 }
 
 // link returns the link to a seat, which it begins where there is none; nil where there
