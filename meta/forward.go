@@ -66,8 +66,11 @@ func (g *Group) readIndex(ctx context.Context) (index uint64, err error) {
 func (g *Group) withLeader(
 	ctx context.Context, try func(ctx context.Context, leader kv.NodeID) error,
 ) error {
-	ctx, cancel := g.bounded(ctx)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.cfg.CallTimeout)
+		defer cancel()
+	}
 	perhaps := false
 	pause := retryFirst
 	var failed kv.NodeID
@@ -80,7 +83,7 @@ func (g *Group) withLeader(
 		perhaps = perhaps || errors.Is(err, errUnknown)
 		g.hints.forget(leader)
 		failed = leader
-		if !sleep(ctx, g.jitter(pause)) {
+		if !g.serving.sleep(ctx, g.jitter(pause)) {
 			if perhaps {
 				return fmt.Errorf("%w: %w", ErrUnknown, err)
 			}

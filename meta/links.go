@@ -26,6 +26,8 @@ const (
 	linkPoll = 10 * time.Millisecond
 	// linkIdle is how long a connection is kept that nobody calls.
 	linkIdle = 2 * time.Minute
+	// linkLook is how long an address is taken for the present one.
+	linkLook = 200 * time.Millisecond
 	// maxLinks bounds them: seats are few, and a member whose view is pulled is called once.
 	maxLinks = 64
 )
@@ -56,10 +58,11 @@ type links struct {
 
 // link is the connection to one member.
 type link struct {
-	addr string
-	peer *rpc.Peer
-	stop context.CancelFunc
-	used time.Time
+	addr   string
+	peer   *rpc.Peer
+	stop   context.CancelFunc
+	used   time.Time
+	looked time.Time // when the address was looked up last
 }
 
 func newLinks(
@@ -142,7 +145,11 @@ func awaitUp(ctx context.Context, peer *rpc.Peer) error {
 // peer returns the connection to a member, which it begins where there is none, or where
 // the member has another address now.
 func (l *links) peer(node kv.NodeID) (*rpc.Peer, error) {
-	addr := l.address(node)
+	now := time.Now()
+	if peer := l.fresh(node, now); peer != nil {
+		return peer, nil
+	}
+	addr := l.address(node) // not with l.mu held: it asks the machine
 	if addr == "" {
 		return nil, fmt.Errorf("%w: meta: member %d has no known address", rpc.ErrNotSent, node)
 	}
@@ -154,6 +161,7 @@ func (l *links) peer(node kv.NodeID) (*rpc.Peer, error) {
 	k := l.byNode[node]
 	if k != nil && k.addr != addr {
 		k.stop()
+		delete(l.byNode, node)
 		k = nil
 	}
 	if k == nil {
@@ -166,8 +174,20 @@ func (l *links) peer(node kv.NodeID) (*rpc.Peer, error) {
 		}
 		l.byNode[node] = k
 	}
-	k.used = time.Now()
+	k.used, k.looked = now, now
 	return k.peer, nil
+}
+
+// fresh returns the connection to a member whose address was looked up a moment ago.
+func (l *links) fresh(node kv.NodeID, now time.Time) *rpc.Peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.byNode[node]
+	if k == nil || now.Sub(k.looked) > linkLook {
+		return nil
+	}
+	k.used = now
+	return k.peer
 }
 
 // begin starts to keep a connection. l.mu is held.
@@ -181,5 +201,5 @@ func (l *links) begin(node kv.NodeID, addr string) (*link, error) {
 	}
 	ctx, stop := context.WithCancel(l.life)
 	l.lives.Go(func() { _ = peer.Run(ctx) }) // it returns nil
-	return &link{addr: addr, peer: peer, stop: stop, used: time.Now()}, nil
+	return &link{addr: addr, peer: peer, stop: stop}, nil
 }

@@ -5,6 +5,7 @@ package meta
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // maxServing bounds the calls of other members that are being answered at once: some
@@ -56,6 +57,26 @@ func (s *serving) left() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open--
+}
+
+// sleep waits, and reports false where ctx or the group's part here ends first.
+func (s *serving) sleep(ctx context.Context, d time.Duration) bool {
+	s.mu.Lock()
+	life := s.life
+	s.mu.Unlock()
+	if life == nil {
+		return sleep(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	case <-life.Done():
+		return false
+	}
 }
 
 // bind returns a context that ends with ctx, and with the group's part here once that has
