@@ -244,6 +244,24 @@ func TestALeavingLeaderHandsOverFirst(t *testing.T) {
 	w.checkEnd()
 }
 
+func TestALeaverGoesOnlyWhenItsReplacementIsThere(t *testing.T) {
+	w := newWorld(t, 4)
+	w.settle()
+	w.formed = true
+	w.afflict(w.members[1], leaving)
+	for {
+		s := Decide(testConfig(), w.view(0))
+		if s.Kind == None {
+			break
+		}
+		w.take(s)
+		if all, _ := w.voters(); all < 3 {
+			t.Fatalf("%d voters after %v", all, s.Kind)
+		}
+	}
+	w.checkEnd()
+}
+
 func TestTheGroupShrinksOnlyWhereMembersLeave(t *testing.T) {
 	w := newWorld(t, 3)
 	w.settle()

@@ -218,6 +218,9 @@ func (w *world) take(s Step) {
 	}
 	switch s.Kind {
 	case Assign:
+		if !w.members[s.Node-1].running {
+			w.fail("a raft id for a member that is down")
+		}
 		r := w.apply(state.AssignRaft{Node: s.Node, For: s.For, Previous: s.Previous})
 		if r.Code != state.CodeOK {
 			w.fail(r.Detail)
@@ -225,6 +228,11 @@ func (w *world) take(s Step) {
 	case Drop:
 		w.apply(state.DropRaft{Raft: s.Raft})
 	case AddLearner:
+		n := w.members[s.Raft.Node()-1]
+		m := w.member(n)
+		if !n.running || n.begun != s.Raft && m.RaftFor() != n.opens[len(n.opens)-1] {
+			w.fail("a seat for a member that is down, or can not begin")
+		}
 		w.seats[s.Raft] = false
 	case Promote:
 		w.seats[s.Raft] = true
