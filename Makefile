@@ -69,6 +69,10 @@ sim-mutants: ## after how many seeds each known bug is seen, and each spoiled hi
 	$(GO) run ./cmd/dyno-jepsen mutate
 	$(GO) run ./cmd/dyno-jepsen mutate --corruptors 20
 
+.PHONY: locks
+locks: build ## locks of three real nodes under faults, for LOCK_SECONDS (60)
+	$(GO) run ./cmd/dyno-jepsen locks --seconds $(or $(LOCK_SECONDS),60)
+
 .PHONY: arch
 arch: ## the shape of the tree: imports, pure cores, comments, sizes
 	$(GO) test -count=1 ./internal/arch

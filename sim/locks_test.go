@@ -12,6 +12,7 @@ import (
 
 	"github.com/dyno-kv/dyno/client"
 	"github.com/dyno-kv/dyno/jepsen/checker"
+	"github.com/dyno-kv/dyno/jepsen/clients"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 )
@@ -80,12 +81,12 @@ func locksUnderFaults(t *testing.T, seed uint64) *history.History {
 	names := workload.NewLockNames("lock ", load)
 	ctx, stop := context.WithTimeout(context.Background(), 40*time.Second)
 	defer stop()
-	var clients sync.WaitGroup
+	var all sync.WaitGroup
 	for i := range 4 {
-		clients.Go(func() { lockClient(t, ctx, c, i, load, names, record, now, seed) })
+		all.Go(func() { lockClient(t, ctx, c, i, load, names, record, now, seed) })
 	}
 	faultsOfLeaders(t, ctx, c, record, now, seed)
-	clients.Wait()
+	all.Wait()
 	return record.History()
 }
 
@@ -96,11 +97,11 @@ func lockClient(
 ) {
 	const steps = 1 << 20 // the time ends first
 	made := 0
-	service := NewLocks(func() (*client.Client, error) {
+	service := clients.NewLocks(func() (*client.Client, error) {
 		made++
 		return c.Client(fmt.Sprintf("client %d.%d", i, made), nil)
 	}, now)
-	defer StopLocks(service)
+	defer service.Stop()
 	cl := workload.NewLockClient(service, i, load, names, record, now)
 	owner, other := cl.Owner(2*i), cl.Holder(2*i+1)
 	var both sync.WaitGroup
