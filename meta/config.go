@@ -40,6 +40,9 @@ type Config struct {
 	// Alive tells whether a member seems to be up, as gossip sees it: only such a one is
 	// given a seat. It is a hint.
 	Alive func(kv.NodeID) bool
+	// Known are members that the node has found otherwise, to be asked while nothing is known
+	// of the group. nil: nobody to ask.
+	Known func() []kv.NodeID
 	// Seats are members to ask while nothing is known of the group: those whom the node
 	// registered through.
 	Seats []Seat

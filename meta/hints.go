@@ -88,6 +88,9 @@ func (g *Group) seats() []kv.NodeID {
 	for _, seat := range g.cfg.Seats {
 		seats = append(seats, seat.Node)
 	}
+	if g.cfg.Known != nil {
+		seats = append(seats, g.cfg.Known()...)
+	}
 	if v := g.views.newest.Load(); v != nil && v.Ring != nil {
 		for _, m := range v.Ring.Members() {
 			seats = append(seats, m.ID)

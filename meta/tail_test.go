@@ -4,10 +4,12 @@ package meta
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/wire"
@@ -221,5 +223,35 @@ func TestAMemberChangesFromClientToSeatAndBack(t *testing.T) {
 				t.Errorf("turn %d: the states differ", turn)
 			}
 		}
+	})
+}
+
+// A client that starts again before there is a ring, and so with no list of members, asks
+// those whom its node has found.
+func TestAMemberThatKnowsNobodyAsksWhomItsNodeHasFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		found := make(chan struct{})
+		r := newRig(t, 3, 1, func(c *Config) {
+			if c.Node != 4 {
+				return
+			}
+			c.Seats = nil
+			c.Address = func(node kv.NodeID) string { return fmt.Sprintf("n%d:2", node) }
+			c.Known = func() []kv.NodeID {
+				if closed(found) {
+					return []kv.NodeID{2}
+				}
+				return nil
+			}
+		})
+		n := r.nodes[3]
+		time.Sleep(10 * time.Second)
+		if at := n.machine.applied(); at != 0 {
+			t.Fatalf("it is at %d, from nobody", at)
+		}
+		close(found)
+		time.Sleep(time.Second)
+		n.open(1, time.Hour)
+		n.barrier()
 	})
 }

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +47,13 @@ func (f *finds) of(node kv.NodeID) (wire.Addresses, bool) {
 	defer f.mu.Unlock()
 	at, found := f.at[node]
 	return at, found
+}
+
+// nodes are the members that were found, in order of their numbers.
+func (f *finds) nodes() []kv.NodeID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.at))
 }
 
 // askAround finds members that have moved while this node did not run. The ring tells

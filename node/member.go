@@ -127,7 +127,7 @@ func (n *Node) metaConfig(m *membership, seats []meta.Seat) meta.Config {
 	cfg.Opens, cfg.Control = m.opening.past.Opens, n.stores.Control
 	cfg.Dial, cfg.Seats = n.cfg.Dial, seats
 	cfg.Hello = func(node kv.NodeID) rpc.Hello { return &hello{self: m.hello(0), node: node} }
-	cfg.Address, cfg.Alive = n.addressOf, n.seemsAlive
+	cfg.Address, cfg.Alive, cfg.Known = n.addressOf, n.seemsAlive, n.finds.nodes
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
 	return cfg
 }
