@@ -61,7 +61,8 @@ type Config struct {
 type RetryConfig struct {
 	// Attempts is how often a request is sent at most, the first time included, 1 to 64.
 	// 1: never again. What the metadata group carries out (sessions, locks, buckets) is
-	// sent as often as its time allows, unless this is 1; a wait for a lock goes on then too.
+	// sent as often as its time allows, unless this is 1. Waits for locks and the renewals of
+	// sessions go on in any case.
 	Attempts int
 	// PauseMin and PauseMax bound the pause before an attempt that should not be made at
 	// once: doubled from the one to the other, less a random part of up to a half.

@@ -102,6 +102,8 @@
 //	                at a time per node        or left the ring, Close
 //	ring fetch      a request, one at a time  the fetch ends, Close     Close
 //	keep            NewSession, per session   session is over, Close    Close
+//	asking aside    keep, when a node is      one has answered          keep
+//	                silent, up to three
 //	cancelling      a caller that gave up,    the group has answered,   Close
 //	                where that took too long  session is over, Close
 //	abandoning      a NewSession that failed  answer, deadline, Close   Close

@@ -3,19 +3,22 @@
 package client
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/dyno-kv/dyno/wire"
 )
 
 const (
-	// batchMin and batchMax bound for how long a node gathers renewals before it asks the
-	// group's leader: a sixth of the time to live otherwise.
-	batchMin = 500 * time.Millisecond
-	batchMax = 5 * time.Second
-	// answerMin is the least that a renewal has beside that before another node is asked.
-	answerMin = 250 * time.Millisecond
+	// renewShare is which part of the time to live a node has for a renewal before others
+	// are asked, where Config.TryTimeout is no less; half of that it may gather renewals.
+	renewShare = 5
+	// renewMin is the least of it: a quorum must be able to answer.
+	renewMin = time.Second
+	// renewAside is how many nodes are asked at once when one has not answered.
+	renewAside = 3
 )
 
 // keep renews the session until it is over.
@@ -44,26 +47,87 @@ func (s *Session) interval() time.Duration {
 	return s.ttl/4 + s.client.jitter(s.ttl/20)
 }
 
-// renew asks for one renewal, and returns when to ask for the next.
+// renew asks for one renewal, and returns when to ask for the next. One node is asked; if
+// that has not answered in its time, several at once: nodes that fall silent one after the
+// other, each as it is asked, would use up the session's time.
 func (s *Session) renew() time.Duration {
 	c := s.client
-	q := s.call(wire.MethodSessionKeepAlive, wire.OpRead) // it leaves nothing to be unsure of
-	q.parks = true
-	q.try = min(max(s.ttl/6, batchMin), batchMax) + min(max(s.ttl/10, answerMin), c.cfg.TryTimeout)
 	s.mu.Lock()
-	q.deadline = s.until
+	until := s.until
 	s.mu.Unlock()
-	_, err := ask(s.over, c, q, decodeEmpty)
-	switch {
-	case err == nil:
-		s.noteRenewal(q.sent)
-		return time.Until(q.sent.Add(s.interval()))
-	case codeOf(err) == wire.CodeSessionExpired:
+	try := max(min(s.ttl/renewShare, c.cfg.TryTimeout), renewMin)
+	first := s.renewal(try, time.Now().Add(try))
+	_, err := ask(s.over, c, first, decodeEmpty)
+	if err == nil {
+		return s.renewedBy(first)
+	}
+	if codeOf(err) != wire.CodeSessionExpired {
+		var q *call
+		if q, err = s.renewAnywhere(first.last, try, until); err == nil {
+			return s.renewedBy(q)
+		}
+	}
+	if codeOf(err) == wire.CodeSessionExpired {
 		s.expired(err)
 		return 0
-	default: // what the nodes refuse now they may take again before the session is lost
-		return c.pause(0, c.cfg.Retry.PauseMax, c.cfg.Retry.PauseMax)
 	}
+	// What the nodes refuse now they may take again before the session is lost.
+	return c.pause(0, c.cfg.Retry.PauseMax, c.cfg.Retry.PauseMax)
+}
+
+func (s *Session) renewedBy(q *call) time.Duration {
+	s.noteRenewal(q.sent)
+	return time.Until(q.sent.Add(s.interval()))
+}
+
+// renewal is one request for a renewal.
+func (s *Session) renewal(try time.Duration, deadline time.Time) *call {
+	q := s.call(wire.MethodSessionKeepAlive, wire.OpRead) // it leaves nothing to be unsure of
+	q.parks = true
+	q.most = maxAttempts // whatever the caller's requests have: else one silent node ends it
+	q.try, q.deadline = try, deadline
+	return q
+}
+
+// renewAnywhere asks several nodes at once, again and again for a while, and returns the
+// first request that the group has answered, or an error.
+func (s *Session) renewAnywhere(
+	silent *node, try time.Duration, until time.Time,
+) (*call, error) {
+	if soon := time.Now().Add(2 * try); soon.Before(until) {
+		until = soon // then others come into question
+	}
+	ctx, cancel := context.WithCancel(s.over)
+	defer cancel()
+	type answer struct {
+		q   *call
+		err error
+	}
+	nodes := s.client.someNodes(renewAside, silent)
+	if s.endpoint != "" {
+		nodes = []*node{s.client.nodeAt(s.endpoint)}
+	}
+	answers := make(chan answer, renewAside) // each request has one
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	for _, n := range nodes {
+		q := s.renewal(try, until)
+		q.endpoint = n.addr // each to its own: none of them waits for the silent one
+		asking.Go(func() {
+			_, err := ask(ctx, s.client, q, decodeEmpty)
+			answers <- answer{q, err}
+		})
+	}
+	var err error
+	for range nodes {
+		a := <-answers
+		if a.err == nil || codeOf(a.err) == wire.CodeSessionExpired {
+			return a.q, a.err
+		}
+		err = a.err
+	}
+	return nil, err
 }
 
 // expired takes note that the group has no such session.

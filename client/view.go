@@ -126,6 +126,25 @@ func rotated(list []*node, turn int, suits func(*node) bool) *node {
 	return nil
 }
 
+// someNodes are up to n nodes that any request may go to, at least one, the given one last.
+func (c *Client) someNodes(n int, last *node) []*node {
+	all := c.endpoints
+	if v := c.view.Load(); v != nil && len(v.members) > 0 {
+		all = v.members
+	}
+	turn := int(c.turn.Add(uint32(n)))
+	var some []*node
+	for i := range all {
+		if one := all[(turn+i)%len(all)]; one != last && len(some) < n {
+			some = append(some, one)
+		}
+	}
+	if len(some) < n && last != nil {
+		some = append(some, last)
+	}
+	return some
+}
+
 // hasUntried reports whether a node of the given kind, in reach or any, was not asked in
 // this round.
 func (c *Client) hasUntried(q *call, which choice) bool {
