@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
@@ -19,88 +20,128 @@ import (
 // ErrNoRecovery refuses to recover a group from a directory that is no place for it.
 var ErrNoRecovery = errors.New("meta: the group can not be recovered from this directory")
 
-// Remains is what a seat's directory has of the group, for people who choose the one to
-// recover from: that with the highest Term of its last entry, and of those with the highest
-// Last.
-type Remains struct {
-	Node       kv.NodeID
-	Raft       state.RaftID
-	Generation kv.Generation
-	// Commit is how far the log is known to be committed, Last its newest entry, of term
-	// LastTerm. What lies between may have been committed or not.
-	Commit, Last, LastTerm uint64
+// Recovery is what a seat's directory has of the group, and what the group would be if it
+// were made its only seat. Of several directories the one with the highest Term is to be
+// chosen, and of those with the highest Last.
+type Recovery struct {
+	Node kv.NodeID
+	Raft state.RaftID
+	// Committed is how far the log is known to be committed, Last its newest entry, of term
+	// Term.
+	Committed, Last, Term uint64
+	// Uncertain are the entries between: they may have been committed or not, and become so.
+	Uncertain []UncertainEntry
 	// Voters are the group's as of Last.
 	Voters []state.RaftID
-	// Sessions and Locks count what the state would have.
+	// Generation is that of the recovered group; Sessions and Locks are what it knows.
+	Generation      kv.Generation
 	Sessions, Locks int
+	// Accepted: the group will accept the store of this directory for data, too.
+	Accepted bool
+
+	store *logStore
+	after *snapshotFile
+	term  uint64
 }
 
-// Inspect tells what a directory has of the group; its process must not run. The error
-// wraps ErrNoRecovery where it has no seat.
-func Inspect(control *storage.Control) (Remains, error) {
+// UncertainEntry is an entry that becomes committed, with the names of its commands.
+type UncertainEntry struct {
+	Index, Term uint64
+	Commands    []string
+}
+
+// PlanRecovery tells what a recovery from the directory of a member would do; its process
+// must not run. opens are those of its store. The error wraps ErrNoRecovery where the
+// directory is no place for it.
+func PlanRecovery(control *storage.Control, node kv.NodeID, opens []kv.Open) (*Recovery, error) {
 	store, s, seats, err := replay(control)
 	if err != nil {
-		return Remains{}, err
-	}
-	return remains(store, s, seats), nil
-}
-
-func remains(store *logStore, s *state.State, seats *pb.ConfState) Remains {
-	counts := s.Locks().Counts()
-	id := state.RaftID(store.state.Raft)
-	return Remains{
-		Node: id.Node(), Raft: id, Generation: s.Generation(), Commit: store.state.Commit,
-		Last: s.Index(), LastTerm: s.Term(), Voters: idsOf(seats.GetVoters()),
-		Sessions: counts.Sessions, Locks: counts.Locks,
-	}
-}
-
-// Recover makes the seat of a directory, whose process must not run, the only voter of the
-// group, after the others were lost for good. Everything in its log becomes committed, the
-// generation is raised, and all other raft ids are given up: who of them comes back gets a
-// new one. Should the others live, there are two groups from then on.
-func Recover(control *storage.Control) (Remains, error) {
-	store, s, _, err := replay(control)
-	if err != nil {
-		return Remains{}, err
+		return nil, err
 	}
 	own := state.RaftID(store.state.Raft)
-	if m, known := s.Member(own.Node()); !known || m.Raft != own {
-		return Remains{}, fmt.Errorf("%w: its raft id %v has been given up", ErrNoRecovery, own)
+	m, known := s.Member(own.Node())
+	if !known || m.Raft != own || own.Node() != node {
+		return nil, fmt.Errorf("%w: its raft id %v has been given up", ErrNoRecovery, own)
 	}
+	r := &Recovery{
+		Node: node, Raft: own, Committed: store.state.Commit, Last: s.Index(), Term: s.Term(),
+		Voters:   idsOf(seats.GetVoters()),
+		Accepted: kv.JudgeOpens(m.Open, opens) == kv.VerdictConfirmed,
+		store:    store, term: max(store.state.Term, s.Term()) + 1,
+	}
+	if r.Uncertain, err = uncertain(store); err != nil {
+		return nil, err
+	}
+	if err := alone(s, own, r.term); err != nil {
+		return nil, err
+	}
+	counts := s.Locks().Counts()
+	r.Generation, r.Sessions, r.Locks = s.Generation(), counts.Sessions, counts.Locks
+	r.after = &snapshotFile{data: s.Snapshot(nil)}
+	r.after.head.Index, r.after.head.Term = s.Index(), s.Term()
+	r.after.head.Voters = []uint64{uint64(own)}
+	return r, nil
+}
+
+// uncertain returns the entries beyond the commit index.
+func uncertain(store *logStore) (list []UncertainEntry, err error) {
+	for _, e := range store.entries {
+		if e.GetIndex() <= store.state.Commit {
+			continue
+		}
+		u := UncertainEntry{Index: e.GetIndex(), Term: e.GetTerm(), Commands: []string{}}
+		if e.GetType() != pb.EntryNormal {
+			u.Commands = append(u.Commands, "change of seats")
+		} else {
+			_, commands, err := state.DecodeEntry(e.GetData())
+			if err != nil {
+				return nil, fmt.Errorf("meta: entry %d: %w", e.GetIndex(), err)
+			}
+			for _, c := range commands {
+				u.Commands = append(u.Commands, strings.TrimPrefix(fmt.Sprintf("%T", c), "state."))
+			}
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+// alone begins the next generation of the group, in which only one raft id is left.
+func alone(s *state.State, own state.RaftID, term uint64) error {
 	commands := []state.Command{state.GenerationBump{Previous: s.Generation()}}
 	for _, m := range s.Members() {
 		if m.Raft != 0 && m.Raft != own {
 			commands = append(commands, state.DropRaft{Raft: m.Raft})
 		}
 	}
-	term := max(store.state.Term, s.Term()) + 1
-	for len(commands) > 0 {
-		n := min(len(commands), state.MaxCommands)
-		entry := state.AppendEntry(nil, state.Token{}, commands[:n]...)
-		commands = commands[n:]
+	for some := range slices.Chunk(commands, state.MaxCommands) {
+		entry := state.AppendEntry(nil, state.Token{}, some...)
 		applied, err := s.Apply(s.Index()+1, term, entry)
 		if err != nil {
-			return Remains{}, err
+			return err
 		}
-		if r := applied.Results[0]; r.Code != state.CodeOK {
-			return Remains{}, fmt.Errorf("%w: %s", ErrNoRecovery, r.Detail)
+		for _, r := range applied.Results {
+			if r.Code != state.CodeOK {
+				return fmt.Errorf("%w: %s", ErrNoRecovery, r.Detail)
+			}
 		}
 	}
-	file := &snapshotFile{data: s.Snapshot(nil)}
-	file.head.Index, file.head.Term, file.head.Voters = s.Index(), s.Term(), []uint64{uint64(own)}
-	keeper := newKeeper(control, zap.NewNop())
-	if err := keeper.clean(store.head.ID); err != nil {
-		return Remains{}, err
+	return nil
+}
+
+// Commit makes the seat of the directory the only voter of the group. The others must be
+// lost for good: all of the log becomes committed, the generation is raised, and all other
+// raft ids are given up; who of them comes back gets a new one. Should a majority of them
+// live and meet, there are two groups.
+func (r *Recovery) Commit() error {
+	keeper := newKeeper(r.store.control, zap.NewNop())
+	if err := keeper.clean(r.store.head.ID); err != nil {
+		return err
 	}
-	if err := keeper.write(file); err != nil {
-		return Remains{}, err
+	if err := keeper.write(r.after); err != nil {
+		return err
 	}
-	hs := &pb.HardState{Term: new(term)}
-	if err := store.install(hs, file.head); err != nil {
-		return Remains{}, err
-	}
-	return remains(store, s, seatsOf(&file.head)), nil
+	return r.store.install(&pb.HardState{Term: new(r.term)}, r.after.head)
 }
 
 // replay returns the state after all of a log, and the seats.

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/storage"
@@ -57,15 +58,22 @@ func TestL8FencesRiseOverARecovery(t *testing.T) {
 				m.kill()
 			}
 		}
-		before, err := Inspect(survivor.control())
-		if err != nil || before.Node != survivor.id || len(before.Voters) != 3 || before.Sessions != 1 {
-			t.Fatalf("%+v, %v", before, err)
+		plan, err := PlanRecovery(survivor.control(), survivor.id, survivor.disk.opens)
+		must(t, err)
+		if plan.Node != survivor.id || len(plan.Voters) != 3 || plan.Sessions != 1 ||
+			plan.Generation != 1 || !plan.Accepted {
+			t.Fatalf("%+v", plan)
 		}
-		after, err := Recover(survivor.control())
-		if err != nil || after.Generation != before.Generation+1 || len(after.Voters) != 1 ||
-			after.Last <= before.Last || after.Sessions != 1 {
-			t.Fatalf("%+v after %+v, %v", after, before, err)
+		for i, u := range plan.Uncertain {
+			if u.Index != plan.Committed+1+uint64(i) || len(u.Commands) == 0 {
+				t.Errorf("%+v", u)
+			}
 		}
+		if plan.Committed+uint64(len(plan.Uncertain)) != plan.Last {
+			t.Errorf("%d uncertain entries, committed to %d of %d", len(plan.Uncertain),
+				plan.Committed, plan.Last)
+		}
+		must(t, plan.Commit())
 		r.beginAnew(survivor)
 		survivor.startAlone()
 		if fence := r.acquireFence(1000, "new"); fence <= last {
@@ -86,8 +94,9 @@ func TestAfterARecoveryTheOthersComeBackUnderNewRaftIDs(t *testing.T) {
 			ids[m] = m.life.status.Load().Raft
 			must(t, m.stop())
 		}
-		_, err := Recover(survivor.control())
+		plan, err := PlanRecovery(survivor.control(), survivor.id, survivor.disk.opens)
 		must(t, err)
+		must(t, plan.Commit())
 		r.beginAnew(survivor)
 		survivor.startAlone()
 		r.await(time.Minute, "the survivor leads", func() bool { return r.leader() == survivor })
@@ -110,15 +119,16 @@ func TestAfterARecoveryTheOthersComeBackUnderNewRaftIDs(t *testing.T) {
 
 func TestAGroupIsNotRecoveredFromAnyDirectory(t *testing.T) {
 	inBubble(t, 4, nil, func(t *testing.T, r *engineRig) {
-		empty := storage.OpenControl(storage.NewMemory(), zap.NewNop())
-		if _, err := Inspect(empty); !errors.Is(err, ErrNoRecovery) {
-			t.Errorf("empty: %v, want ErrNoRecovery", err)
+		refused := func(what string, control *storage.Control, node kv.NodeID) {
+			t.Helper()
+			if _, err := PlanRecovery(control, node, nil); !errors.Is(err, ErrNoRecovery) {
+				t.Errorf("%s: %v, want ErrNoRecovery", what, err)
+			}
 		}
+		refused("empty", storage.OpenControl(storage.NewMemory(), zap.NewNop()), 1)
 		client := r.members[3]
 		must(t, client.stop())
-		if _, err := Recover(client.control()); !errors.Is(err, ErrNoRecovery) {
-			t.Errorf("a client's: %v, want ErrNoRecovery", err)
-		}
+		refused("a client's", client.control(), client.id)
 		m := r.follower()
 		id := m.life.status.Load().Raft
 		r.do(state.DropRaft{Raft: id})
@@ -129,8 +139,7 @@ func TestAGroupIsNotRecoveredFromAnyDirectory(t *testing.T) {
 		if err := m.stop(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Recover(m.control()); !errors.Is(err, ErrNoRecovery) {
-			t.Errorf("of a raft id that was given up: %v, want ErrNoRecovery", err)
-		}
+		refused("of a raft id that was given up", m.control(), m.id)
+		refused("of another member", r.leader().control(), m.id)
 	})
 }
