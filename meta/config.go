@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/rpc"
@@ -48,6 +49,8 @@ type Config struct {
 	Seats []Seat
 	// Rand draws pauses. Open takes it over.
 	Rand *rand.Rand
+	// Trace hears of locks that are granted and lost; nil: nobody does.
+	Trace *trace.Tracer
 
 	// Engine is how this member behaves as a seat.
 	Engine EngineConfig

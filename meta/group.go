@@ -108,7 +108,7 @@ func newGroup(cfg Config, log *zap.Logger) *Group {
 		cfg: cfg, log: log, desk: newDesk(cfg.Parked), views: &views{},
 		forwards: make(chan struct{}, maxForwards), offices: make(chan leadership, 1), rand: cfg.Rand,
 	}
-	g.machine = newMachine(g.desk, g.views)
+	g.machine = newMachine(g.desk, g.views, cfg.Trace)
 	g.links = newLinks(cfg.Dial, cfg.Hello, g.address, g.fork(), log.Named("links"))
 	g.caller = g.links
 	g.confirms.read = func(ctx context.Context) (uint64, uint64, error) {

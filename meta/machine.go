@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
@@ -30,6 +31,7 @@ type machine struct {
 	// Immutable after newMachine.
 	desk  *desk
 	views *views
+	trace *trace.Tracer // nil: nobody listens
 
 	mu     sync.Mutex   // guards what follows
 	state  *state.State // nil before the first snapshot
@@ -41,8 +43,8 @@ type machine struct {
 	halted error
 }
 
-func newMachine(desk *desk, views *views) *machine {
-	return &machine{desk: desk, views: views, recent: recent{limit: recentBytes}}
+func newMachine(desk *desk, views *views, t *trace.Tracer) *machine {
+	return &machine{desk: desk, views: views, trace: t, recent: recent{limit: recentBytes}}
 }
 
 // apply takes a committed entry from the engine. The error says that this copy has
@@ -88,9 +90,16 @@ func (m *machine) take(index, term uint64, entry []byte) (state.Applied, error) 
 	case index <= m.state.Index():
 		return state.Applied{}, nil
 	}
+	var before told
+	if m.trace.Enabled() {
+		before = m.beforeEntry(entry)
+	}
 	applied, err := m.state.Apply(index, term, entry)
 	if err != nil {
 		return state.Applied{}, m.halt(err)
+	}
+	if m.trace.Enabled() {
+		m.afterEntry(before, index, &applied)
 	}
 	m.recent.add(committed{Term: term, Data: entry})
 	if applied.View {

@@ -125,7 +125,7 @@ func TestASnapshotLargerThanAMessageComesInPieces(t *testing.T) {
 
 func TestAMachineRefusesEntriesThatDoNotFollow(t *testing.T) {
 	s := rigState(t, 3, 0)
-	m := newMachine(newDesk(1), &views{})
+	m := newMachine(newDesk(1), &views{}, nil)
 	entry := func(c state.Command) []byte {
 		return state.AppendEntry(nil, state.Token{Raft: 1, Seq: 1}, c)
 	}

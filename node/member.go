@@ -125,7 +125,7 @@ func (n *Node) metaConfig(m *membership, seats []meta.Seat) meta.Config {
 	cfg := n.cfg.Meta
 	cfg.Node, cfg.Cluster = m.identity.Node, m.identity.Cluster
 	cfg.Opens, cfg.Control = m.opening.past.Opens, n.stores.Control
-	cfg.Dial, cfg.Seats = n.cfg.Dial, seats
+	cfg.Dial, cfg.Seats, cfg.Trace = n.cfg.Dial, seats, n.cfg.Trace
 	cfg.Hello = func(node kv.NodeID) rpc.Hello { return &hello{self: m.hello(0), node: node} }
 	cfg.Address, cfg.Alive, cfg.Known = n.addressOf, n.seemsAlive, n.finds.nodes
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
