@@ -345,10 +345,14 @@ const (
 	leaderless             // the group has no leader, and nothing is done
 )
 
-// suffer gives the requests of the group their fates.
+// suffer gives the requests of the group their fates. One is asked for at a time.
 func (f *fake) suffer(of func(s seen) fate) {
+	var mu sync.Mutex
 	f.onData(func(n *fakeNode, call *rpc.Call, s seen) bool {
-		switch of(s) {
+		mu.Lock()
+		what := of(s)
+		mu.Unlock()
+		switch what {
 		case neverCame:
 			f.hangUp(n)
 		case unheard:
