@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 )
 
@@ -62,6 +63,9 @@ func Import(d Data) (*Table, error) {
 		if err := t.importLock(&d.Locks[i]); err != nil {
 			return nil, err
 		}
+	}
+	if mutant.On(mutant.FenceFromMemory) {
+		t.fence = 0
 	}
 	return t, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dyno-kv/dyno/internal/invariant"
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 )
 
@@ -48,6 +49,10 @@ func (t *Table) tell(e Event) { t.events = append(t.events, e) }
 // last entries were lost (TRAPS L8).
 func (t *Table) nextFence(at At) kv.Fence {
 	fence := t.fence + 1
+	if mutant.On(mutant.FenceFromMemory) {
+		t.fence = fence
+		return fence
+	}
 	if id, err := kv.MakeID[kv.Fence](at.Generation, at.Index); err == nil {
 		fence = max(fence, id)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/storage"
@@ -167,6 +168,9 @@ func (g *gate) judge(conn connection, h *wire.MetaHello) (wire.MetaHello, error)
 func (g *gate) verdict(
 	from state.RaftID, h *wire.MetaHello, term uint64, seated bool,
 ) (kv.Verdict, string) {
+	if mutant.On(mutant.LostSeatVotes) {
+		return kv.VerdictConfirmed, ""
+	}
 	if v := kv.JudgeOpens(g.remembered[from], h.Open); v != kv.VerdictConfirmed {
 		return v, fmt.Sprintf("meta: raft id %v was seen with a later opening of its store (%d): "+
 			"the store was rolled back, restored or copied", from, g.remembered[from].Seq)

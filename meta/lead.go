@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
 )
@@ -20,6 +21,8 @@ const (
 	leadRest = 50 * time.Millisecond
 	// formEvery is how often a leader looks whether the first ring is due.
 	formEvery = 200 * time.Millisecond
+	// usualTTL is that of most sessions; only a mutant asks.
+	usualTTL = 15 * time.Second
 )
 
 // errNotArmed: this member does not lead, or has not armed the sessions yet.
@@ -96,6 +99,9 @@ func (o *office) run(ctx context.Context) {
 // reset implements follower: it arms everything with the whole time.
 func (o *office) reset(s *state.State) {
 	now := time.Now()
+	if mutant.On(mutant.LeasesGoOn) {
+		now = now.Add(-usualTTL)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.leases.Arm(s.Locks().Leases(), now)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dyno-kv/dyno/internal/invariant"
+	"github.com/dyno-kv/dyno/internal/mutant"
 	"github.com/dyno-kv/dyno/meta/state"
 )
 
@@ -71,6 +72,9 @@ func (l *loop) handle(rd *raft.Ready) error {
 // split returns the messages that may go out before what comes with them is stored, and
 // the others (D1).
 func (l *loop) split(rd *raft.Ready) (early, late []*pb.Message) {
+	if mutant.On(mutant.VoteBeforeSync) {
+		return rd.Messages, nil
+	}
 	hs, stored := rd.HardState, &l.store.state
 	if !raft.IsEmptyHardState(hs) && (hs.GetTerm() != stored.Term || hs.GetVote() != stored.Vote) {
 		return nil, rd.Messages

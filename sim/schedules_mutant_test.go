@@ -5,6 +5,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -43,12 +44,20 @@ func rulesTaken() map[string][]mutant.Name {
 			mutant.RefusedStoreServes, mutant.NotReadyIsNotFound,
 		},
 		"a damaged record": {mutant.UnreadableIsAbsent},
+
+		"a leader that dies under a session": {mutant.LeasesGoOn},
+		"a snapshot that is restored":        {mutant.FenceFromMemory},
+		"a leader on the minority side": {
+			mutant.LeaderUnconfirmed, mutant.RenewalUnconfirmed,
+		},
+		"a voter that is restored":              {mutant.LostSeatVotes},
+		"a loss of power right behind an entry": {mutant.VoteBeforeSync},
 	}
 }
 
 // TestSchedulesAreRedWithoutTheirRule: a schedule that is green either way shows nothing.
 func TestSchedulesAreRedWithoutTheirRule(t *testing.T) {
-	for _, one := range schedules() {
+	for _, one := range slices.Concat(schedules(), ofTheGroup()) {
 		if len(rulesTaken()[one.name]) == 0 {
 			t.Errorf("%s: no mutant takes its rule away: %s", one.name, one.rule)
 		}
@@ -56,7 +65,7 @@ func TestSchedulesAreRedWithoutTheirRule(t *testing.T) {
 			t.Run(one.name+"/"+string(name), func(t *testing.T) {
 				defer mutant.Activate(name)()
 				synctest.Test(t, func(t *testing.T) {
-					wrong := perform(t, one.play)
+					wrong := one.perform(t)
 					for _, text := range wrong {
 						t.Log(text)
 					}
@@ -76,7 +85,7 @@ func TestEveryMutantHasASchedule(t *testing.T) {
 		mutant.NoRejoin:          "concerns gossip alone: peers that are connected are used",
 	}
 	has := make(map[mutant.Name]bool)
-	for _, one := range schedules() {
+	for _, one := range slices.Concat(schedules(), ofTheGroup()) {
 		for _, name := range rulesTaken()[one.name] {
 			has[name] = true
 		}

@@ -22,6 +22,20 @@ type schedule struct {
 	play func(s *scene)
 }
 
+// ofTheGroup are schedules of nodes that run their metadata group.
+func ofTheGroup() []schedule {
+	return []schedule{
+		{"a leader that dies under a session", "a leader arms sessions with their whole time",
+			leaderDies},
+		{"a snapshot that is restored", "the fence is in the state", fencesGoOn},
+		{"a leader on the minority side", "a leader is confirmed before it answers",
+			minorityLeader},
+		{"a voter that is restored", "an older store has no seat", restoredVoter},
+		{"a loss of power right behind an entry", "entries are durable before they are answered",
+			entryBeforePowerLoss},
+	}
+}
+
 func schedules() []schedule {
 	return []schedule{
 		{"a blind put after a blind put", "a put's context is the request's and the new dot",
@@ -65,22 +79,28 @@ type scene struct {
 }
 
 // perform plays a schedule in the present bubble, and returns how rules were broken.
-func perform(t *testing.T, play func(s *scene)) (wrong []string) {
+func (one *schedule) perform(t *testing.T) (wrong []string) {
 	t.Helper()
 	s := &scene{t: t}
 	cfg := DefaultConfig(1)
-	cfg.Tune = func(h *Host, n *node.Config) { n.Trace = trace.New(uint16(h.ID), &s.events) }
+	cfg.Grouped = slices.ContainsFunc(ofTheGroup(), func(x schedule) bool {
+		return x.name == one.name
+	})
+	cfg.Tune = func(h *Host, n *node.Config) {
+		n.Trace = trace.New(uint16(h.ID), &s.events)
+		n.Meta.Engine.SnapshotEntries = 16
+	}
 	s.Cluster = startCluster(t, cfg)
-	play(s)
+	one.play(s)
 	return s.wrong
 }
 
 // TestSchedulesHold plays each of them over the product.
 func TestSchedulesHold(t *testing.T) {
-	for _, one := range schedules() {
+	for _, one := range slices.Concat(schedules(), ofTheGroup()) {
 		t.Run(one.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				for _, text := range perform(t, one.play) {
+				for _, text := range one.perform(t) {
 					t.Error(text)
 				}
 			})

@@ -38,11 +38,21 @@ const (
 	UnknownIsNone       Name = "unknown-is-none"
 )
 
+// Those of the metadata group and its locks.
+const (
+	LeasesGoOn         Name = "leases-go-on"
+	FenceFromMemory    Name = "fence-from-memory"
+	LeaderUnconfirmed  Name = "leader-unconfirmed"
+	RenewalUnconfirmed Name = "renewal-unconfirmed"
+	LostSeatVotes      Name = "lost-seat-votes"
+	VoteBeforeSync     Name = "vote-before-sync"
+)
+
 // All returns every mutant, in order of their numbers, the classic ones first. Numbers
 // with M are those of the list that the rig must kill; those that are left out need parts
 // that do not exist yet. KilledBy names what should meet them by chance; nearly all have an
 // exact schedule as well (package sim, TestSchedulesAreRedWithoutTheirRule).
-func All() []Info { return append(classic(), ofThisDesign()...) }
+func All() []Info { return append(append(classic(), ofThisDesign()...), ofTheGroup()...) }
 
 func classic() []Info {
 	return []Info{
@@ -106,5 +116,22 @@ func ofThisDesign() []Info {
 			"causal: atomic reads that go back behind each other, while writes are open"},
 		{UnknownIsNone, "X15", "a write that may be stored is answered as UNAVAILABLE",
 			"causal: phantom, a failed write that is shown"},
+	}
+}
+
+func ofTheGroup() []Info {
+	return []Info{
+		{LeasesGoOn, "M17", "a new leader takes sessions for renewed when it was elected less " +
+			"their usual time to live, not when it was elected", "locks: session-gone, lock-gone"},
+		{FenceFromMemory, "M18", "fences come from a counter that a restored snapshot begins anew",
+			"locks: equal-fences, fence-order; the group's own comparison of states"},
+		{LeaderUnconfirmed, "M19", "a leader answers reads and renewals without asking whether it " +
+			"still leads", "stale lock reads; locks: session-gone"},
+		{RenewalUnconfirmed, "X16", "a leader answers renewals without asking whether it still leads",
+			"locks: session-gone, late-loss, while a leader is cut off"},
+		{LostSeatVotes, "X17", "a seat goes on although its store is an older copy",
+			"Schedules: a voter that is restored; locks, after a restored disk"},
+		{VoteBeforeSync, "X18", "a seat answers votes and entries before they are durable",
+			"Schedules: a power loss right behind an entry; locks: lock-gone, equal-fences"},
 	}
 }

@@ -31,7 +31,7 @@ func (p *Plan) drawGroup(rng *rand.Rand, locks bool) {
 	k.SessionTTL = k.SessionTTL / Span(time.Millisecond) * Span(time.Millisecond)
 	steps := 30 + rng.IntN(90)
 	p.Loads = append(p.Loads, Load{
-		Kind: Locks, Sessions: 2 + rng.IntN(4), Steps: steps,
+		Kind: Locks, Sessions: 2 + rng.IntN(3), Steps: steps,
 		Pause: Span(chaos / 2 / time.Duration(steps)),
 	})
 }
