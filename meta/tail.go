@@ -20,8 +20,10 @@ import (
 const (
 	// tailIdle is how often a member that raft feeds looks whether it still does.
 	tailIdle = 100 * time.Millisecond
-	// tailRest is the pause before another seat is asked, when one was of no use.
-	tailRest = 100 * time.Millisecond
+	// tailRest is the pause before another seat is asked, when one was of no use, and
+	// tailRestMost what it grows to where one after the other is of none.
+	tailRest     = 100 * time.Millisecond
+	tailRestMost = time.Second
 	// tailBytes bounds the entries of one answer.
 	tailBytes = 512 << 10
 	// tailChunkTime bounds the wait for a piece of a snapshot, which the seat may have to
@@ -51,6 +53,7 @@ func (t *tail) current() kv.NodeID { return kv.NodeID(t.source.Load()) }
 // run tails one seat after the other until ctx ends, or this copy of the state halts.
 func (t *tail) run(ctx context.Context) error {
 	defer t.source.Store(0)
+	rest := tailRest
 	for turn := 0; ctx.Err() == nil; {
 		if t.fed() {
 			t.source.Store(0)
@@ -61,14 +64,21 @@ func (t *tail) run(ctx context.Context) error {
 		turn++
 		if source != 0 {
 			t.source.Store(uint32(source))
+			before := t.group.machine.applied()
 			err := t.follow(ctx, source)
-			if errors.Is(err, ErrHalted) {
+			switch {
+			case errors.Is(err, ErrHalted):
 				return err
+			case errors.Is(err, state.ErrUnknown): // of a whole snapshot
+				return fmt.Errorf("%w: %w", ErrHalted, err)
+			case t.group.machine.applied() > before:
+				rest = tailRest
 			}
 			t.group.log.Debug("another seat is asked", zap.Uint16("peer-id", uint16(source)),
 				zap.Error(err))
 		}
-		sleep(ctx, t.group.jitter(tailRest))
+		sleep(ctx, t.group.jitter(rest))
+		rest = min(2*rest, tailRestMost)
 	}
 	return nil
 }

@@ -3,15 +3,19 @@
 package meta
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
+	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -253,5 +257,33 @@ func TestAMemberThatKnowsNobodyAsksWhomItsNodeHasFound(t *testing.T) {
 		time.Sleep(time.Second)
 		n.open(1, time.Hour)
 		n.barrier()
+	})
+}
+
+// answering answers every call the same.
+type answering []byte
+
+func (a answering) call(
+	context.Context, kv.NodeID, string, rpc.AppendParams,
+) ([]byte, error) {
+	return a, nil
+}
+
+func TestAMemberHaltsBeforeASnapshotOfANewerRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 1, nil)
+		n := r.newNode(4)
+		n.seat.client = true
+		newer := rigState(t, 3, 1).Snapshot(nil)
+		newer[0] = 99
+		n.caller = answering(wire.AppendMetaTailReply(nil, &wire.MetaTailReply{
+			MetaOutcome: wire.MetaOutcome{Code: wire.MetaOK, Leader: 1},
+			Part: wire.SnapshotPart{
+				Index: 9, Term: 1, Total: uint64(len(newer)), Sum: xxhash.Sum64(newer), Chunk: newer,
+			},
+		}))
+		if err := n.tail.run(r.ctx); !errors.Is(err, ErrHalted) || !errors.Is(err, state.ErrUnknown) {
+			t.Errorf("the tail ended with %v", err)
+		}
 	})
 }
