@@ -62,9 +62,13 @@ func (l *loop) publish() {
 		Role: roleClient, Fed: l.fed, Refused: l.refused, Term: l.store.state.Term,
 		Last: l.store.state.Last, Commit: l.store.state.Commit,
 	}
+	if l.shown != l.seats {
+		l.shown = l.seats
+		l.voters, l.learners = idsOf(l.seats.GetVoters()), idsOf(l.seats.GetLearners())
+	}
 	if l.node != nil {
 		s.Raft, s.Role = l.raft, roleLearner
-		s.Voters, s.Learners = idsOf(l.seats.GetVoters()), idsOf(l.seats.GetLearners())
+		s.Voters, s.Learners = l.voters, l.learners
 		if slices.Contains(s.Voters, l.raft) {
 			s.Role = roleVoter
 		}

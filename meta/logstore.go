@@ -225,8 +225,10 @@ func (s *logStore) keep(entries []*pb.Entry) {
 	}
 	at := entries[0].GetIndex() - s.state.Base - 1
 	invariant.Check(at <= uint64(len(s.entries)), "entries are appended without a gap")
-	// The full slice expression keeps what raft was lent from being written over.
-	s.entries = append(s.entries[:at:at], entries...)
+	if at < uint64(len(s.entries)) {
+		s.entries = slices.Clip(s.entries[:at]) // what raft was lent is not written over
+	}
+	s.entries = append(s.entries, entries...)
 }
 
 // commit notes how far the log is committed. It becomes durable with the next change: a

@@ -245,6 +245,19 @@ func TestALogTellsWhatIsCompactedFromWhatIsNotThere(t *testing.T) {
 	}
 }
 
+func TestWhatALogHasLentStaysAsItIs(t *testing.T) {
+	b := newLogBench(t, storage.Limits{Bytes: 1 << 20, Count: 1 << 16, Value: 1 << 20})
+	must(t, b.save(nil, entriesOf(1, 10, 1, 1, 1, 1)))
+	lent, err := b.Entries(2, 5, 1<<20)
+	must(t, err)
+	must(t, b.save(nil, entriesOf(3, 10, 2, 2, 2)))
+	for i, e := range lent {
+		if e.GetTerm() != 1 || e.GetIndex() != 2+uint64(i) {
+			t.Errorf("entry %d of what was lent is %d of term %d now", i, e.GetIndex(), e.GetTerm())
+		}
+	}
+}
+
 func TestTheOpeningsUnderARaftIDAreBounded(t *testing.T) {
 	b := newLogBench(t, storage.Limits{Bytes: 1 << 20, Count: 1 << 16, Value: 1 << 20})
 	for seq := uint64(2); seq < wire.MaxOpens+10; seq++ {
