@@ -147,7 +147,9 @@ func (d *decision) removeReplaced() (Step, bool) {
 }
 
 // renewLost gives a member a new raft id whose store can not go on under the old one: it
-// was refused, or it is up and its seat is silent.
+// was refused, or it is up and its seat is silent. A learner that has never acknowledged
+// anything, and whose store has been opened anew since its id was made, never begins: that
+// is seen sooner.
 func (d *decision) renewLost() (Step, bool) {
 	for i := range d.Members {
 		m := &d.Members[i]
@@ -155,8 +157,9 @@ func (d *decision) renewLost() (Step, bool) {
 		if m.Raft == 0 || m.Raft == d.Self || m.Left {
 			continue
 		}
+		unbegun := !s.Voter && s.Match == 0 && s.Silent >= d.cfg.RefusedAfter
 		lost := m.RaftRefused && (!seated || s.Silent >= d.cfg.RefusedAfter) ||
-			seated && d.dead(s) && d.Alive(m.ID) && !d.couldBegin(m)
+			seated && (d.dead(s) || unbegun) && d.Alive(m.ID) && !d.couldBegin(m)
 		if lost && d.opening(m) != m.RaftFor() && d.Alive(m.ID) {
 			return Step{
 				Kind: Assign, Node: m.ID, For: d.opening(m), Previous: m.RaftLast,

@@ -213,6 +213,35 @@ func TestALearnerIsPromotedOnlyWhenItHasCaughtUpInThisTerm(t *testing.T) {
 	}
 }
 
+// A member gets an id for the opening that the group knows, and is restarted before it
+// hears of it. Its store may not begin under that id; and nobody should wait for a minute.
+func TestALearnerThatNeverBeginsGetsANewRaftIDSoon(t *testing.T) {
+	w := newWorld(t, 3)
+	for s := (Step{}); s.Kind != AddLearner; {
+		s = Decide(testConfig(), w.view(0))
+		w.take(s)
+	}
+	var learner *node
+	for id, voter := range w.seats {
+		if !voter {
+			learner = w.members[id.Node()-1]
+		}
+	}
+	old := learner.begun
+	learner.begun = 0 // it never did
+	w.restart(learner)
+	if s := Decide(testConfig(), w.view(9*time.Second)); s.Kind == Assign && s.Node == learner.id {
+		t.Error("a new id at once: it may be about to answer")
+	}
+	s := Decide(testConfig(), w.view(10*time.Second))
+	if s.Kind != Assign || s.Node != learner.id || s.Previous != old {
+		t.Fatalf("%v of node %d, want a new id for node %d", s.Kind, s.Node, learner.id)
+	}
+	w.take(s)
+	w.settle()
+	w.checkEnd()
+}
+
 func TestSeatsGoToDifferentZonesFirst(t *testing.T) {
 	w := newWorld(t, 6, "a", "a", "b", "b", "c", "c")
 	w.settle()
