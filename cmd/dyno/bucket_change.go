@@ -120,7 +120,9 @@ needs --yes. Another bucket of that name begins empty.`,
 			if !terminal(a.in) {
 				return usage("bucket delete: nobody can be asked here; --yes deletes without asking")
 			}
-			if err := a.confirm(ctx, args[0]); err != nil {
+			question := fmt.Sprintf("This deletes bucket %s with all its keys, for good.\n"+
+				"Type its name to go on: ", shown([]byte(args[0])))
+			if err := a.confirm(ctx, question, args[0]); err != nil {
 				return err
 			}
 		}
@@ -129,11 +131,10 @@ needs --yes. Another bucket of that name begins empty.`,
 	return c
 }
 
-// confirm has a person type the name of what is about to go.
-func (a *app) confirm(ctx context.Context, name string) error {
+// confirm asks a person, who must type the word to go on.
+func (a *app) confirm(ctx context.Context, question, word string) error {
 	const longest = 1024 // far above what a bucket's name can have
-	if _, err := fmt.Fprintf(a.errs, "This deletes bucket %s with all its keys, for good.\n"+
-		"Type its name to go on: ", shown([]byte(name))); err != nil {
+	if _, err := io.WriteString(a.errs, question); err != nil {
 		return err
 	}
 	typed := make(chan string, 1)
@@ -143,8 +144,8 @@ func (a *app) confirm(ctx context.Context, name string) error {
 	}()
 	select {
 	case line := <-typed:
-		if strings.TrimSpace(line) != name {
-			return failWith(exitError, "not confirmed; nothing is deleted")
+		if strings.TrimSpace(line) != word {
+			return failWith(exitError, "not confirmed; nothing has changed")
 		}
 		return nil
 	case <-ctx.Done():

@@ -167,7 +167,7 @@ func TestABucketIsDeletedOnlyByItsName(t *testing.T) {
 		strings.Repeat("carts", 1000): false,
 	} {
 		a, _, _ := newTestApp(answer)
-		if err := a.confirm(t.Context(), "carts"); (err == nil) != ok {
+		if err := a.confirm(t.Context(), "really? ", "carts"); (err == nil) != ok {
 			t.Errorf("%.20q: %v", answer, err)
 		}
 	}
@@ -177,7 +177,7 @@ func TestABucketIsDeletedOnlyByItsName(t *testing.T) {
 	defer func() { _ = mute.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := a.confirm(ctx, "carts"); !errors.Is(err, context.Canceled) {
+	if err := a.confirm(ctx, "really? ", "carts"); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -109,7 +109,8 @@ that answers sees it. Only the leader knows how far the others are.`,
 		Example: "  dyno meta members",
 		RunE:    a.does(a.asks(a.metaMembers)),
 	}
-	c := a.parent("meta", "The group that keeps members, buckets and locks", status, members)
+	c := a.parent("meta", "The group that keeps members, buckets and locks", status, members,
+		a.metaRecoverCommand())
 	c.Long = metaLong
 	return c
 }
