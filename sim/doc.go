@@ -17,7 +17,7 @@
 // goroutines ends on its own time and reaches nobody. A pause works alike: whatever comes
 // in or goes out waits at a gate, while the process's own timers go on unseen.
 //
-// Workloads of the black-box tests (jepsen/workload) run on it through [NewStore], so that
+// Workloads of the black-box tests (jepsen/workload) run on it through jepsen/clients, so that
 // the checkers judge what its clients saw.
 //
 // # What a disk keeps

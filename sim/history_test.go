@@ -16,6 +16,7 @@ import (
 
 	"github.com/dyno-kv/dyno/client"
 	"github.com/dyno-kv/dyno/jepsen/checker"
+	"github.com/dyno-kv/dyno/jepsen/clients"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 	"github.com/dyno-kv/dyno/node"
@@ -64,7 +65,7 @@ func (r *trial) session(t *testing.T, opts ...client.Option) *workload.Session {
 	for _, h := range r.Hosts {
 		nodes = append(nodes, h.Member.Client)
 	}
-	return workload.NewSession(NewStoreOf(cl, nodes, opts...), r.processes-1, r.record, r.now)
+	return workload.NewSession(clients.NewStoreOf(cl, nodes, opts...), r.processes-1, r.record, r.now)
 }
 
 // run lets every workload do steps in each of its sessions, which are new ones, and

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/jepsen/checker"
+	"github.com/dyno-kv/dyno/jepsen/clients"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 )
@@ -22,7 +23,7 @@ func TestStoresAskTheNodeThatARequestNames(t *testing.T) {
 		for _, h := range c.Hosts {
 			nodes = append(nodes, h.Member.Client)
 		}
-		s := NewStoreOf(connect(t, c, "roamer"), nodes)
+		s := clients.NewStoreOf(connect(t, c, "roamer"), nodes)
 		put := func(node int) workload.Answer {
 			return s.Put(limit(t), &workload.Request{Key: "k", Value: []byte("v"), Node: node})
 		}
@@ -49,7 +50,7 @@ func TestStoresAskTheNodeThatARequestNames(t *testing.T) {
 func TestStoresGiveValuesTheirTimeToLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, DefaultConfig(1))
-		s := NewStore(connect(t, c, "mortal"))
+		s := clients.NewStore(connect(t, c, "mortal"))
 		r := &workload.Request{Key: "k", Value: []byte("v"), TTL: 100 * time.Millisecond}
 		if a := s.Put(limit(t), r); a.Outcome != history.OK {
 			t.Fatalf("%+v", a)

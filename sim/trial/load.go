@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/client"
+	"github.com/dyno-kv/dyno/jepsen/clients"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/jepsen/workload"
-	"github.com/dyno-kv/dyno/sim"
 	"github.com/dyno-kv/dyno/sim/plan"
 )
 
@@ -24,7 +24,7 @@ func (r *run) session(change func(*client.Config), opts ...client.Option) (*sess
 		return nil, err
 	}
 	r.processes++
-	store := sim.NewStoreOf(cl, r.doors, opts...)
+	store := clients.NewStoreOf(cl, r.doors, opts...)
 	s := workload.NewSession(store, r.processes-1, r.record, r.now)
 	return &session{Session: s, client: cl, rng: r.source("steps of " + name)}, nil
 }
