@@ -39,9 +39,9 @@ type uncertainOutput struct {
 	Commands []string `json:"commands"`
 }
 
-const recoverLong = `Makes a node the only seat of its metadata group, after the group has lost its majority for
-good: the members that had the other seats, or their disks, will not come back. The node must
-not run. Keys do not need this: they are served meanwhile.
+const recoverLong = `Makes a node the only seat of its metadata group, after the group has lost its
+majority for good: the members that had the other seats, or their disks, will not come back.
+The node must not run. Keys do not need this: they are served meanwhile.
 
 Run it on the member with the longest log: first with --plan on each that is left, then on
 the one with the highest term, and among those with the highest index. What only the lost
@@ -138,8 +138,8 @@ func (a *app) printRecovery(out *recoverOutput) error {
 			return err
 		}
 	}
-	if err := a.printf("\nIt becomes the only seat, in generation %d, with %d locks and %d sessions.\n",
-		out.Generation, out.Locks, out.Sessions); err != nil {
+	if err := a.printf("\nIt becomes the only seat, in generation %d, with %d locks and %d "+
+		"sessions.\n", out.Generation, out.Locks, out.Sessions); err != nil {
 		return err
 	}
 	if !out.StoreAccepted {
