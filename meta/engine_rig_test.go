@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ type engineMember struct {
 	host    string
 	disk    disk
 	nonce   uint64
-	deaf    bool // it is not fed by a tail
+	deaf    atomic.Bool // it is not fed by a tail
 	life    *engineLife
 	verdict kv.Verdict // of its newest opening
 
@@ -233,7 +234,7 @@ func (r *engineRig) tail(m *engineMember, l *engineLife) {
 	for {
 		select {
 		case <-ticker.C:
-			if !l.status.Load().Fed && !m.deaf {
+			if !l.status.Load().Fed && !m.deaf.Load() {
 				l.machine.follow()
 			}
 		case <-l.ctx.Done():

@@ -77,7 +77,7 @@ func TestASeatThatLagsGetsASnapshot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, often, func(t *testing.T, r *engineRig) {
 				m := r.follower()
-				m.deaf = true
+				m.deaf.Store(true)
 				m.kill()
 				for n := range uint64(100) {
 					r.do(session(n))
@@ -110,18 +110,19 @@ func TestANewLearnerBeginsWithASnapshot(t *testing.T) {
 		}
 		for i := 2; i <= 3; i++ {
 			m := &engineMember{
-				rig: r, id: kv.NodeID(i), host: "n" + string(rune('0'+i)), deaf: true,
+				rig: r, id: kv.NodeID(i), host: "n" + string(rune('0'+i)),
 				disk: newDisk(),
 			}
+			m.deaf.Store(true)
 			r.members = append(r.members, m)
 			r.do(m.registration())
 			m.start()
 			if i == 2 {
-				m.deaf = false // a client until there are three
+				m.deaf.Store(false) // a client until there are three
 				continue
 			}
 		}
-		r.members[2].deaf = false
+		r.members[2].deaf.Store(false)
 		r.awaitVoters(3)
 		for _, m := range r.members[1:] {
 			if h := m.head(); h.Index < 200 {
@@ -135,7 +136,7 @@ func TestASnapshotOfManyPartsArrivesWhole(t *testing.T) {
 	inBubble(t, 3, often, func(t *testing.T, r *engineRig) {
 		m := r.follower()
 		m.kill()
-		m.deaf = true
+		m.deaf.Store(true)
 		leader := r.leader()
 		for batch := range uint64(30) {
 			var commands [][]byte

@@ -321,6 +321,50 @@ func TestADeadVoterIsReplacedByAnotherMember(t *testing.T) {
 	})
 }
 
+// Nobody sends anything to a seat that was removed while it was cut off; it asks for votes,
+// and must learn by that.
+func TestAVoterThatWasReplacedWhileCutOffBecomesAClient(t *testing.T) {
+	inBubble(t, 4, nil, func(t *testing.T, r *engineRig) {
+		victim, spare := r.follower(), r.members[3]
+		var others []string
+		for _, m := range r.members {
+			if m != victim {
+				others = append(others, m.host)
+			}
+		}
+		r.net.Partition([]string{victim.host}, others)
+		r.await(2*time.Minute, "the spare member votes", func() bool {
+			return spare.life.status.Load().Role == roleVoter
+		})
+		r.awaitVoters(3)
+		r.net.Heal()
+		r.await(time.Minute, "the former voter is a client", func() bool {
+			s := victim.life.status.Load()
+			return s.Role == roleClient && s.Raft == 0 && !s.Fed
+		})
+		r.awaitVoters(3)
+	})
+}
+
+func TestAnEntryOfAnEarlierProcessAnswersNobody(t *testing.T) {
+	p := &proposal{commands: make([][]byte, 1), done: make(chan proposed, 1)}
+	l := &loop{raft: 7, inFlight: map[uint64]*batch{1: {term: 3, proposals: []*proposal{p}}}}
+	applied := state.Applied{
+		Token: state.Token{Raft: 7, Seq: 1}, Results: []state.Result{{Code: state.CodeOK}},
+	}
+	l.finish(9, 2, &applied) // of a term in which an earlier process of this seat led
+	applied.Token.Raft = 8
+	l.finish(9, 3, &applied)
+	if len(p.done) > 0 {
+		t.Fatal("a proposal was answered by another's entry")
+	}
+	applied.Token.Raft = 7
+	l.finish(10, 3, &applied)
+	if d := <-p.done; d.index != 10 || len(d.results) != 1 || d.err != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestTwoMembersLoseTheirVotersSeatOnlyWithTheVoter(t *testing.T) {
 	inBubble(t, 2, nil, func(t *testing.T, r *engineRig) {
 		r.members[1].kill()

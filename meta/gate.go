@@ -83,10 +83,16 @@ func (g *gate) become(own state.RaftID, seats []state.RaftID) {
 	clear(g.accepted)
 }
 
-// reseat tells of a change of the configuration.
+// reseat tells of a change of the configuration. Who is no longer in it has to say hello
+// again, and learns by that what has become of its seat: nobody else tells it.
 func (g *gate) reseat(seats []state.RaftID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for conn, id := range g.greeted {
+		if slices.Contains(g.seats, id) && !slices.Contains(seats, id) {
+			delete(g.greeted, conn)
+		}
+	}
 	g.seats = seats
 }
 

@@ -96,6 +96,22 @@ func TestAGateTakesMessagesOnlyBetweenThoseWhoHaveAcceptedEachOther(t *testing.T
 	passes(another, b.other, errHelloFirst)
 }
 
+func TestWhoLosesItsSeatHasToSayHelloAgain(t *testing.T) {
+	b := newGateBench(t)
+	conn, newcomer := newConn(), newConn()
+	b.hello(conn, b.other, 1, opening(1))
+	b.hello(newcomer, b.other+100, 1, opening(1)) // not one of the configuration yet
+	b.acceptedBy(b.other, b.own)
+	b.acceptedBy(b.other+100, b.own)
+	b.reseat([]state.RaftID{b.own})
+	if err := b.passes(conn, b.other); !errors.Is(err, errHelloFirst) {
+		t.Errorf("%v, want errHelloFirst", err)
+	}
+	if err := b.passes(newcomer, b.other+100); err != nil {
+		t.Errorf("%v for who has yet to get its seat", err)
+	}
+}
+
 func TestAGateRemembersOpeningsOverARestart(t *testing.T) {
 	b := newGateBench(t)
 	conn := newConn()

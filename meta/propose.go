@@ -79,7 +79,8 @@ func (e *engine) propose(ctx context.Context, commands [][]byte) (
 // batch is an entry that was proposed and is not applied yet.
 type batch struct {
 	proposals []*proposal
-	seats     bool // the loop's own, about seats
+	seats     bool   // the loop's own, about seats
+	term      uint64 // in which it was proposed
 }
 
 func (b *batch) fail(err error) {
@@ -147,6 +148,7 @@ func (l *loop) proposeBatch() error {
 // proposeEntry proposes one entry. The error is one of the library.
 func (l *loop) proposeEntry(b *batch, commands [][]byte) error {
 	l.seq++
+	b.term = l.led.Term
 	entry := state.AppendEntryOf(nil, state.Token{Raft: l.raft, Seq: l.seq}, commands...)
 	var refused error
 	if err := guard(func() { refused = l.node.Propose(entry) }); err != nil {
@@ -165,10 +167,11 @@ func (l *loop) proposeEntry(b *batch, commands [][]byte) error {
 	return nil
 }
 
-// finish answers those who wait for an entry that was applied.
-func (l *loop) finish(index uint64, applied *state.Applied) {
+// finish answers those who wait for an entry that was applied. An entry of an earlier term
+// may have been proposed by an earlier process of this seat, under the same number.
+func (l *loop) finish(index, term uint64, applied *state.Applied) {
 	b := l.inFlight[applied.Token.Seq]
-	if b == nil || applied.Token.Raft != l.raft {
+	if b == nil || applied.Token.Raft != l.raft || term != b.term {
 		return
 	}
 	delete(l.inFlight, applied.Token.Seq)

@@ -204,7 +204,7 @@ func (l *loop) applyEntry(entry *pb.Entry) error {
 		return err
 	}
 	l.applied = index
-	l.finish(index, &applied)
+	l.finish(index, term, &applied)
 	return l.compareAt(index)
 }
 
