@@ -44,6 +44,8 @@ for round in $(seq "${ROUNDS:-3}"); do
 	both handover 100 -duration "${each}s"
 	both failover 8 -rounds "$kills"
 done
-both keep "$sessions" -duration 30s -timeout 30s
+for ttl in 15s 60s; do
+	both keep "$sessions" -duration 30s -timeout 30s -ttl "$ttl"
+done
 
 "$out/ratios" "$out/locks.jsonl" | tee "$out/locks.txt"

@@ -104,10 +104,19 @@ func latency(
 	}
 }
 
-// group is a scenario with a number of clients.
+// group is a scenario with a number of clients. How often sessions are renewed depends on
+// their time to live, so that this belongs to it where nothing else is done.
 type group struct {
 	scenario string
 	clients  int
+}
+
+func groupOf(r *lockload.Report) group {
+	g := group{r.Scenario, r.Clients}
+	if r.Scenario == "keep" {
+		g.scenario = fmt.Sprintf("keep, TTL %d s", r.TTLms/1000)
+	}
+	return g
 }
 
 // render makes a table of medians: one line for each figure of each scenario.
@@ -116,7 +125,7 @@ func render(reports []lockload.Report) string {
 	var systems []string
 	for i := range reports {
 		r := &reports[i]
-		if g := (group{r.Scenario, r.Clients}); !slices.Contains(groups, g) {
+		if g := groupOf(r); !slices.Contains(groups, g) {
 			groups = append(groups, g)
 		}
 		if !slices.Contains(systems, r.System) && r.System != own {
@@ -153,7 +162,7 @@ func median(reports []lockload.Report, system string, g group, f figure) (float6
 	var all []float64
 	for i := range reports {
 		r := &reports[i]
-		if r.System != system || r.Scenario != g.scenario || r.Clients != g.clients {
+		if r.System != system || groupOf(r) != g {
 			continue
 		}
 		if v, ok := f.of(r); ok {

@@ -14,7 +14,7 @@ func TestMediansStandBesideEachOther(t *testing.T) {
 {"system":"dyno","scenario":"pairs","clients":64,"per_second":1,"pair":{"p50_ms":1,"p99_ms":2}}
 {"system":"dyno","scenario":"pairs","clients":64,"per_second":300,"pair":{"p50_ms":2,"p99_ms":20}}
 {"system":"dyno","scenario":"pairs","clients":64,"per_second":900,"pair":{"p50_ms":4,"p99_ms":40}}
-{"system":"dyno","scenario":"keep","clients":9,"leader_cores":0.05,"server_cores":0.2}
+{"system":"dyno","scenario":"keep","clients":9,"ttl_ms":15000,"leader_cores":0.05,"server_cores":0.2}
 `
 	name := filepath.Join(t.TempDir(), "locks.jsonl")
 	if err := os.WriteFile(name, []byte(lines), 0o600); err != nil {
@@ -28,7 +28,7 @@ func TestMediansStandBesideEachOther(t *testing.T) {
 		"| scenario | clients | figure | dyno | etcd | dyno / etcd |",
 		"| pairs | 64 | per second | 300 | 100 | 3.00 |",
 		"| pairs | 64 | pair p50 ms | 2.00 | 8.00 | 0.25 |",
-		"| keep | 9 | leader cores | 0.05 |  |  |",
+		"| keep, TTL 15 s | 9 | leader cores | 0.05 |  |  |",
 	} {
 		if !strings.Contains(out.String(), want+"\n") {
 			t.Errorf("no line %q in\n%s", want, out.String())

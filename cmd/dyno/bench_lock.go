@@ -206,12 +206,15 @@ func (a *app) printLockBench(r *lockload.Report) error {
 		err = a.printf(", %.0f a second", r.Rate)
 	}
 	if err == nil {
-		err = a.printf("\n\n")
+		err = a.printf("\n")
+	}
+	if err == nil && r.Scenario != "keep" {
+		err = a.printf("\n")
 	}
 	if err != nil {
 		return err
 	}
-	t := a.newTable("", "mean ms", "p50", "p90", "p99", "p99.9", "max")
+	t, rows := a.newTable("", "mean ms", "p50", "p90", "p99", "p99.9", "max"), 0
 	for _, l := range []struct {
 		name string
 		of   *load.Latency
@@ -221,12 +224,15 @@ func (a *app) printLockBench(r *lockload.Report) error {
 	} {
 		if l.of != nil {
 			ms := func(v float64) string { return fmt.Sprintf("%.2f", v) }
+			rows++
 			t.row(l.name, ms(l.of.Mean), ms(l.of.P50), ms(l.of.P90), ms(l.of.P99), ms(l.of.P999),
 				ms(l.of.Max))
 		}
 	}
-	if err := t.print(); err != nil {
-		return err
+	if rows > 0 {
+		if err := t.print(); err != nil {
+			return err
+		}
 	}
 	return a.printLockCosts(r)
 }
