@@ -198,6 +198,24 @@ func TestL7ABarrierShowsWhatWasCommittedBeforeItOrFails(t *testing.T) {
 	})
 }
 
+func TestL8FencesAreOfTheLogAndNotOfALock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 1, nil)
+		n := r.nodes[3]
+		id := n.open(1, time.Hour)
+		var last locks.Result
+		for holder := uint64(1); holder <= 20; holder++ {
+			name := string(rune('a' + holder%3)) // each of them is freed, forgotten and made again
+			got := n.acquire(wants(id, holder, name, 0), 0)
+			if got.Fence <= last.Fence || uint64(got.Fence) < got.Index || got.Index <= last.Index {
+				t.Fatalf("holder %d: %v after %v", holder, got, last)
+			}
+			last = got
+			n.do(state.Release{Session: id, Holder: holder, Name: name, Fence: got.Fence})
+		}
+	})
+}
+
 func TestL9TwoSessionsOfOneNameAreTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 1, nil)
