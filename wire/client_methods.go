@@ -33,6 +33,9 @@ const (
 	MethodClusterJoin      = "cluster.join"
 	MethodMetaStatus       = "meta.status"
 	MethodMetaMembers      = "meta.members"
+	// MethodStateSnapshot is of the client port; members have a method of this name too,
+	// MethodMetaSnapshot, on theirs.
+	MethodStateSnapshot = "meta.snapshot"
 	// MethodNodeStop and MethodNodeStart exist only in a cluster of `dyno dev`, whose
 	// nodes list FeatureDev in hello.
 	MethodNodeStop  = "dev.node_stop"

@@ -25,6 +25,8 @@ func lockDecoders() []decoder {
 		pair("join result", AppendJoinResult, DecodeJoinResult),
 		pair("meta status", AppendMetaStatusResult, DecodeMetaStatusResult),
 		pair("meta members", AppendMetaMembersResult, DecodeMetaMembersResult),
+		pair("state snapshot", AppendStateSnapshotRequest, DecodeStateSnapshotRequest),
+		pair("state snapshot result", AppendStateSnapshotResult, DecodeStateSnapshotResult),
 	}
 }
 

@@ -51,6 +51,8 @@ const (
 	fieldKind
 	fieldWaitMS
 	fieldStale
+	fieldIndex
+	fieldOffset
 	fieldWeight
 	fieldExpect
 	fieldFound
@@ -85,7 +87,6 @@ const (
 	fieldAdmin
 	fieldQueued
 	fieldPosition
-	fieldIndex
 	fieldReleased
 	fieldSessions
 	fieldOwner
@@ -108,6 +109,9 @@ const (
 	fieldLeft
 	fieldRefused
 	fieldAccepted
+	fieldSize
+	fieldChecksum
+	fieldChunk
 	fieldCount
 
 	// lastRequestField is the last key of requests: those are told apart by a bit each.
@@ -216,6 +220,10 @@ var fieldNames = [fieldCount]string{
 	fieldLeft:           "left",
 	fieldRefused:        "refused",
 	fieldAccepted:       "accepted",
+	fieldOffset:         "offset",
+	fieldSize:           "size",
+	fieldChecksum:       "checksum",
+	fieldChunk:          "chunk",
 }
 
 func (f field) String() string { return fieldNames[f] }

@@ -78,6 +78,14 @@ func groupField(name []byte) field {
 		return fieldAccepted
 	case "refused":
 		return fieldRefused
+	case "offset":
+		return fieldOffset
+	case "size":
+		return fieldSize
+	case "checksum":
+		return fieldChecksum
+	case "chunk":
+		return fieldChunk
 	}
 	return fieldNone
 }

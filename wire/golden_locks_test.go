@@ -151,5 +151,14 @@ func goldenGroupMessages() []golden {
 		}, AppendMetaStatusResult, DecodeMetaStatusResult),
 		of("meta.members.result", "", MetaMembersResult{Members: members[:1], Index: 81},
 			AppendMetaMembersResult, DecodeMetaMembersResult),
+		of("meta.snapshot.request", "", StateSnapshotRequest{Common: plain},
+			AppendStateSnapshotRequest, DecodeStateSnapshotRequest),
+		of("meta.snapshot.request.all", "every option", StateSnapshotRequest{
+			Common: Common{TimeoutMS: 250, Trace: "req-7"}, Index: 81, Offset: 5,
+		}, AppendStateSnapshotRequest, DecodeStateSnapshotRequest),
+		of("meta.snapshot.result", "", StateSnapshotResult{
+			Index: 81, Term: 2, Generation: 1, Size: 9, Checksum: 0x0123456789abcdef, Offset: 5,
+			Chunk: []byte{0, 1, 2, 3},
+		}, AppendStateSnapshotResult, DecodeStateSnapshotResult),
 	}
 }

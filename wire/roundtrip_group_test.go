@@ -109,4 +109,53 @@ func TestGroupResultsComeBack(t *testing.T) {
 			return MetaMembersResult{Members: drawGroupMembers(t), Index: drawCount(t, "index")}
 		}, AppendMetaMembersResult, DecodeMetaMembersResult)
 	})
+	t.Run("snapshot", func(t *testing.T) {
+		comesBack(t, func(t *rapid.T) StateSnapshotRequest {
+			q := StateSnapshotRequest{Common: drawCommon(t), Index: drawCount(t, "index")}
+			if q.Index > 0 {
+				q.Offset = rapid.Uint64Range(0, MaxMetaSnapshot).Draw(t, "offset")
+			}
+			return q
+		}, AppendStateSnapshotRequest, DecodeStateSnapshotRequest)
+	})
+	t.Run("piece of a snapshot", func(t *testing.T) {
+		comesBack(t, func(t *rapid.T) StateSnapshotResult {
+			a := StateSnapshotResult{
+				Index: drawCount(t, "index"), Term: drawCount(t, "term"),
+				Generation: drawGeneration(t), Checksum: drawCount(t, "checksum"),
+				Chunk: drawBytes(t, "chunk", 0, 40),
+			}
+			a.Offset = rapid.Uint64Range(0, MaxMetaSnapshot-40).Draw(t, "offset")
+			least := a.Offset + uint64(len(a.Chunk))
+			a.Size = rapid.Uint64Range(least, MaxMetaSnapshot).Draw(t, "size")
+			return a
+		}, AppendStateSnapshotResult, DecodeStateSnapshotResult)
+	})
+}
+
+func TestPiecesOfASnapshotThatCanNotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	var q StateSnapshotRequest
+	for name, q := range map[string]StateSnapshotRequest{
+		"an offset of no snapshot":  {Offset: 1},
+		"an offset behind them all": {Index: 1, Offset: MaxMetaSnapshot + 1},
+	} {
+		if DecodeStateSnapshotRequest(AppendStateSnapshotRequest(nil, &q), &q) == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	if err := DecodeStateSnapshotRequest(params(t, map[string]any{"size": 1}), &q); err == nil {
+		t.Error("a key of results is accepted")
+	}
+	for name, a := range map[string]StateSnapshotResult{
+		"a piece beyond the end":      {Index: 1, Size: 3, Offset: 2, Chunk: make([]byte, 2)},
+		"a snapshot that is too long": {Index: 1, Size: MaxMetaSnapshot + 1},
+		"a piece that is too long": {
+			Index: 1, Size: MaxMetaSnapshot, Chunk: make([]byte, MaxMetaChunk+1),
+		},
+	} {
+		if DecodeStateSnapshotResult(AppendStateSnapshotResult(nil, &a), &a) == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
 }
