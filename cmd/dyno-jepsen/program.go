@@ -99,6 +99,7 @@ func (f *programFlags) children(ctx context.Context) (c *fleet.Children, done fu
 // drawFlags say which plans are drawn.
 type drawFlags struct {
 	engine  string
+	group   string
 	without []string
 }
 
@@ -106,6 +107,8 @@ func (f *drawFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.engine, "engine", "",
 		"what stands for the disks: disk, memory or tmpfs (default each seed draws)")
+	flags.StringVar(&f.group, "group", "",
+		"who is the metadata group: nodes or stand-in (default each seed draws)")
 	flags.StringSliceVar(&f.without, "without", nil, "kinds of faults that are not drawn")
 }
 
@@ -117,6 +120,14 @@ func (f *drawFlags) drawing() (plan.Options, error) {
 	case "", plan.EngineDisk, plan.EngineMemory, plan.EngineTmpfs:
 	default:
 		return o, usage("--engine %s: must be disk, memory or tmpfs", f.engine)
+	}
+	switch f.group {
+	case "":
+	case "nodes", "stand-in":
+		grouped := f.group == "nodes"
+		o.Group = &grouped
+	default:
+		return o, usage("--group %s: must be nodes or stand-in", f.group)
 	}
 	var names []string
 	known := make(map[string]bool)

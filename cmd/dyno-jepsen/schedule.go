@@ -17,6 +17,9 @@ import (
 func (p *page) schedule(x *plan.Plan, r *trial.Result) {
 	p.printf("seed %d: %d nodes, %d replicas of each key, %d partitions, engine %s\n",
 		x.Seed, x.Cluster.Nodes, x.Cluster.Replicas, x.Cluster.Partitions, x.Engine)
+	if x.Grouped {
+		p.printf("the nodes run their metadata group\n")
+	}
 	p.printf("links: %s and up to %s more", short(x.Link.Delay), short(x.Link.Jitter))
 	if x.Link.Loss > 0 {
 		p.printf(", %.2g %% lost", 100*x.Link.Loss)

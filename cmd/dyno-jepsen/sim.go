@@ -184,6 +184,9 @@ func (f *simFlags) again(r *trial.Result) string {
 		if f.engine != "" {
 			words = append(words, "--engine", f.engine)
 		}
+		if f.group != "" {
+			words = append(words, "--group", f.group)
+		}
 		if len(f.without) > 0 {
 			words = append(words, "--without", strings.Join(f.without, ","))
 		}

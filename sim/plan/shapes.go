@@ -26,6 +26,15 @@ func spare(rng *rand.Rand, p *Plan, f *Fault) {
 	f.For = between(rng, 100*time.Millisecond, 5*time.Second)
 }
 
+// restore takes so long that each opening is confirmed: by nodes of a group that have to
+// reach it first.
+func restore(rng *rand.Rand, p *Plan, f *Fault) {
+	spare(rng, p, f)
+	if p.Grouped {
+		f.For += Span(6 * time.Second)
+	}
+}
+
 func flip(rng *rand.Rand, p *Plan, f *Fault) {
 	spare(rng, p, f)
 	f.N = 1 + rng.IntN(20)

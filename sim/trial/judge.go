@@ -51,6 +51,7 @@ func (r *run) end() (*Record, error) {
 	x.fairAll, x.fairOK = fair(h.Ops, r.plan.Cluster.Majority(), r.chaosFrom, r.chaosEnd, r.suffers)
 	r.available(x.fairAll, x.fairOK)
 	r.heard(h.Ops)
+	r.judgeSights(h.Ops)
 	x.problems = r.problems
 	r.count()
 	return x, nil

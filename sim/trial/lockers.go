@@ -26,6 +26,9 @@ type lockers struct {
 // holders is how many holders use the session of one client.
 const holders = 2
 
+// looker is the client that looks at locks.
+const looker = "looker"
+
 func lockerName(i int) string { return fmt.Sprintf("locker %d", i) }
 
 func (r *run) drawLockers(l *plan.Load) *lockers {
@@ -72,15 +75,33 @@ func (r *run) lock(
 }
 
 // lockAll lets all who lock do the steps of the plan.
+//
+// One more looks at the locks until they are done.
 func (r *run) lockAll() (wait func()) {
+	if len(r.lockers) == 0 {
+		return func() {}
+	}
 	var waits []func()
 	for _, l := range r.lockers {
 		waits = append(waits, r.lock(l, l.draw, l.names, time.Duration(r.plan.Chaos), l.load.Steps))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var looks sync.WaitGroup
+	if cl, err := r.cluster.Client(looker, nil); err != nil {
+		r.problem("run", "%v", err)
+	} else {
+		rng := r.source("steps of " + looker)
+		looks.Go(func() {
+			defer cl.Close()
+			r.lookAtLocks(ctx, cl, rng)
+		})
 	}
 	return func() {
 		for _, wait := range waits {
 			wait()
 		}
+		cancel()
+		looks.Wait()
 	}
 }
 

@@ -55,6 +55,7 @@ type run struct {
 	digest  *digest
 	loads   []workload.Workload // nil for those who lock
 	lockers []*lockers          // of the loads that lock
+	sights  sights
 	began   time.Time
 
 	processes int // sessions that there were so far
