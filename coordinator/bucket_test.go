@@ -387,7 +387,7 @@ func TestADeletedBucketOverRealReplicas(t *testing.T) {
 			if _, err := h.coord.Put(within(t), write); codeIn(err) != wire.CodeNoSuchBucket {
 				t.Errorf("put at %d: %v", node, err)
 			}
-			if n, err := h.present().RemoveBucket(context.Background(), doomed.ID); n != 1 || err != nil {
+			if n, err := h.present().RemoveDeleted(context.Background()); n != 1 || err != nil {
 				t.Errorf("removed %d at %d, %v", n, node, err)
 			}
 			got, err := h.coord.Get(within(t), getting())

@@ -112,7 +112,7 @@ func filled(t testing.TB, keys int) (*life, *deletions) {
 			t.Fatal(m.Detail)
 		}
 	}
-	for _, bucket := range []kv.BucketID{1, 3} {
+	for _, bucket := range []kv.BucketID{1, 3, 1<<32 - 1} {
 		for i := range 10 {
 			if m := l.putIn(bucket, fmt.Sprintf("key-%04d", i), "stays"); m.Code != wire.ReplicaOK {
 				t.Fatal(m.Detail)
@@ -143,20 +143,22 @@ func TestWhatIsLeftOfADeletedBucketIsRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const keys = 5 * removePage
 		l, group := filled(t, keys)
-		if _, err := l.RemoveBucket(t.Context(), 2); err == nil || l.held(2) != keys {
-			t.Fatalf("a bucket that is there was removed: %v, %d left", err, l.held(2))
+		if n, err := l.RemoveDeleted(t.Context()); n != 0 || err != nil || l.held(2) != keys {
+			t.Fatalf("%d of a bucket that is there were removed, %v; %d left", n, err, l.held(2))
 		}
 		group.add(2)
-		if n, err := l.RemoveBucket(t.Context(), 2); err != nil || n != keys {
+		if n, err := l.RemoveDeleted(t.Context()); err != nil || n != keys {
 			t.Errorf("removed %d, %v; want %d", n, err, keys)
 		}
 		if n := l.held(2); n != 0 {
 			t.Errorf("%d objects are left", n)
 		}
-		if a, b := l.held(1), l.held(3); a != 10 || b != 10 {
-			t.Errorf("%d and %d objects of other buckets are left, want all 10", a, b)
+		for _, other := range []kv.BucketID{1, 3, 1<<32 - 1} {
+			if n := l.held(other); n != 10 {
+				t.Errorf("%d objects of bucket %d are left, want all 10", n, other)
+			}
 		}
-		if n, err := l.RemoveBucket(t.Context(), 2); err != nil || n != 0 {
+		if n, err := l.RemoveDeleted(t.Context()); err != nil || n != 0 {
 			t.Errorf("again: %d, %v", n, err)
 		}
 	})
@@ -169,7 +171,7 @@ func TestARemovalGoesOnWhereItWasBrokenOff(t *testing.T) {
 		group.add(2)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*removeRest)
 		defer cancel()
-		first, err := l.RemoveBucket(ctx, 2)
+		first, err := l.RemoveDeleted(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || first == 0 || first == keys {
 			t.Fatalf("removed %d, %v", first, err)
 		}
@@ -179,7 +181,7 @@ func TestARemovalGoesOnWhereItWasBrokenOff(t *testing.T) {
 		s := l.crashed(nil)
 		s.deleted, s.verdict = group.has, kv.VerdictConfirmed
 		l = begin(t, s)
-		if n, err := l.RemoveBucket(t.Context(), 2); err != nil || n != keys-first || l.held(2) != 0 {
+		if n, err := l.RemoveDeleted(t.Context()); err != nil || n != keys-first || l.held(2) != 0 {
 			t.Errorf("then removed %d, %v; %d are left", n, err, l.held(2))
 		}
 	})
@@ -193,7 +195,7 @@ func TestARemovalLetsRequestsPass(t *testing.T) {
 		group.add(2)
 		ended := make(chan error, 1)
 		go func() {
-			_, err := l.RemoveBucket(t.Context(), 2)
+			_, err := l.RemoveDeleted(t.Context())
 			ended <- err
 		}()
 		for i := 0; len(ended) == 0; i++ {
@@ -219,7 +221,7 @@ func TestADamagedObjectIsRemovedToo(t *testing.T) {
 		s.deleted, s.verdict = group.has, kv.VerdictConfirmed
 		l = begin(t, s)
 		group.add(2)
-		if n, err := l.RemoveBucket(t.Context(), 2); err != nil || n != 3 || l.held(2) != 0 {
+		if n, err := l.RemoveDeleted(t.Context()); err != nil || n != 3 || l.held(2) != 0 {
 			t.Errorf("removed %d, %v; %d are left", n, err, l.held(2))
 		}
 	})

@@ -24,27 +24,45 @@ const (
 	removeBackoff = 500 * time.Millisecond
 )
 
-// RemoveBucket removes what the store holds of a bucket that the group has deleted, in
+// RemoveDeleted removes what the store holds of buckets that the group has deleted, in
 // small commits (TRAPS B6), and returns how many objects that were. It is for the
-// background: it gives way to whatever else the store does, and ends with ctx. Removing
-// again goes on where it ended; where nothing is left it costs one look at each partition.
-//
-// It refuses a bucket that is not deleted, and so does each removal by itself.
-func (r *Replica) RemoveBucket(ctx context.Context, bucket kv.BucketID) (removed int, err error) {
-	if !r.deleted(bucket) {
-		return 0, fmt.Errorf("replica: bucket %d has not been deleted, and is not removed", bucket)
-	}
+// background: it gives way to whatever else the store does, and ends with ctx. To remove
+// again goes on where it ended; where nothing is left it costs one look at each bucket of
+// each partition. What was under way when the bucket was deleted may become durable after
+// it has looked: it is found the next time.
+func (r *Replica) RemoveDeleted(ctx context.Context) (removed int, err error) {
 	for p := range r.parts {
-		n, err := r.removePartition(ctx, uint16(p), bucket)
+		n, err := r.removeFrom(ctx, uint16(p))
 		removed += n
 		if err != nil {
-			return removed, fmt.Errorf("remove bucket %d from partition %d: %w", bucket, p, err)
+			return removed, fmt.Errorf("remove deleted buckets from partition %d: %w", p, err)
 		}
 	}
 	return removed, nil
 }
 
-func (r *Replica) removePartition(
+// removeFrom removes all deleted buckets from a partition.
+func (r *Replica) removeFrom(ctx context.Context, partition uint16) (removed int, err error) {
+	for from := kv.BucketID(0); ; {
+		bucket, found, err := r.store.BucketFrom(partition, from)
+		if err != nil || !found {
+			return removed, err
+		}
+		if r.deleted(bucket) {
+			n, err := r.removeBucket(ctx, partition, bucket)
+			removed += n
+			if err != nil {
+				return removed, err
+			}
+		}
+		if from = bucket + 1; from == 0 {
+			return removed, nil
+		}
+	}
+}
+
+// removeBucket removes one bucket from a partition.
+func (r *Replica) removeBucket(
 	ctx context.Context, partition uint16, bucket kv.BucketID,
 ) (removed int, err error) {
 	var after []byte
@@ -90,13 +108,9 @@ func (r *Replica) removeAll(
 	for i := range entries {
 		op := &storage.Op{
 			Partition: partition, Bucket: bucket, Key: entries[i].Key,
-			Apply: func(storage.Current) storage.Next {
-				if !r.deleted(bucket) {
-					return storage.Keep()
-				}
-				return storage.Remove()
-			},
-			Done: func(result storage.Result) { done <- result.Err },
+			// A bucket that is deleted stays so: there is nothing to look at again.
+			Apply: func(storage.Current) storage.Next { return storage.Remove() },
+			Done:  func(result storage.Result) { done <- result.Err },
 		}
 		if err = r.store.Do(op); err != nil {
 			break

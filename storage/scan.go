@@ -4,6 +4,7 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -77,6 +78,30 @@ func (s stored) separate() (bytes int) {
 		bytes += int(v.Size)
 	}
 	return bytes
+}
+
+// BucketFrom returns the least bucket, not below the given one, of which the partition has
+// a durable object; false where there is none.
+func (s *Store) BucketFrom(partition uint16, from kv.BucketID) (
+	bucket kv.BucketID, found bool, err error,
+) {
+	if s.failure.Load() != nil {
+		return 0, false, s.failed()
+	}
+	generation := s.reads.enter()
+	defer s.reads.leave(generation)
+	ts := s.shardOf(partition).overlay.readableAt()
+	var malformed error
+	err = s.engine.Iterate(ts, wire.AppendObjectPartition(nil, partition),
+		wire.AppendObjectKey(nil, partition, from, nil), func(key, _ []byte) bool {
+			parts, err := wire.ParseObjectKey(key)
+			bucket, found, malformed = parts.Bucket, err == nil, err
+			return false
+		})
+	if err = errors.Join(err, malformed); err != nil {
+		return 0, false, fmt.Errorf("storage: buckets of partition %d: %w", partition, err)
+	}
+	return bucket, found, nil
 }
 
 // Fold shows every object of a partition, without values, bucket by bucket and in
