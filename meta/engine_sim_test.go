@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/rpc/memnet"
@@ -114,13 +116,18 @@ func (tr *trouble) propose(ctx context.Context, rng *rand.Rand) {
 		n := tr.next
 		tr.mu.Unlock()
 		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
-		results, index, err := l.propose(limited, [][]byte{state.AppendCommand(nil, session(n))})
+		// The second command says whose answer it is.
+		node := kv.NodeID(10_000 + n)
+		results, index, err := l.propose(limited, [][]byte{
+			state.AppendCommand(nil, session(n)), state.AppendCommand(nil, state.AssignRaft{Node: node}),
+		})
 		cancel()
 		if err != nil {
 			continue
 		}
-		if results[0].Lock.Code != locks.CodeOK {
-			tr.t.Errorf("session %d: %+v", n, results[0])
+		own := strings.HasSuffix(results[1].Detail, fmt.Sprintf("number %d", node))
+		if results[0].Lock.Code != locks.CodeOK || !own {
+			tr.t.Errorf("session %d, node %d: %+v", n, node, results)
 		}
 		tr.mu.Lock()
 		tr.acked[n], tr.top = index, max(tr.top, index)

@@ -30,7 +30,10 @@ func (l *loop) tendSeats(now time.Time) error {
 		l.seatsBusy--
 		return nil
 	}
-	cfg := seats.Config{DeadAfter: l.e.cfg.DeadAfter, RefusedAfter: l.e.cfg.RefusedAfter}
+	cfg := seats.Config{
+		DeadAfter: l.e.cfg.DeadAfter, RefusedAfter: l.e.cfg.RefusedAfter,
+		HeardWithin: l.e.cfg.Tick * time.Duration(l.e.cfg.ElectionTicks),
+	}
 	step := seats.Decide(cfg, l.seatsView(now))
 	if step.Kind == seats.None {
 		return nil

@@ -21,6 +21,9 @@ type Config struct {
 	// RefusedAfter is the same where its member's store has been refused: it was rolled
 	// back or copied. Not at once, for the store of which a copy showed up may be well.
 	RefusedAfter time.Duration
+	// HeardWithin is how lately a learner must have been heard to become a voter: from then
+	// on the majority may need it.
+	HeardWithin time.Duration
 }
 
 // Seat is one seat of the configuration as the leader sees it.
@@ -181,14 +184,17 @@ func (d *decision) dropLearner() (Step, bool) {
 	return Step{}, false
 }
 
-// promote makes a voter of a learner that has caught up, where one is missing.
+// promote makes a voter of a learner that has caught up, where one is missing. From one
+// voter to three it goes in one go, if that can be: two voters tolerate no more than one,
+// and there are two to fail.
 func (d *decision) promote() (Step, bool) {
-	if d.good() >= d.wanted() {
+	missing := d.wanted() - d.good()
+	ready := d.count(d.ready)
+	if missing <= 0 || ready == 0 || d.voters() == 1 && ready < missing && d.moreToCome() {
 		return Step{}, false
 	}
 	for _, s := range d.Seats {
-		caughtUp := s.Match >= d.First && s.Match+CaughtUp >= d.Last
-		if !s.Voter && caughtUp && d.answers(s) && d.owned(s.Raft) {
+		if d.ready(s) {
 			return Step{Kind: Promote, Raft: s.Raft}, true
 		}
 	}

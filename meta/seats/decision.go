@@ -59,10 +59,29 @@ func (d *decision) replaceable() bool {
 	if d.learners() > 0 {
 		return true
 	}
+	return d.candidates()
+}
+
+// candidates reports whether a member without a seat could be given one.
+func (d *decision) candidates() bool {
 	return slices.ContainsFunc(d.Members, func(m state.Member) bool {
 		_, seated := d.seat(m.Raft)
 		return d.eligible(&m) || !m.Left && !seated && d.couldBegin(&m) && d.Alive(m.ID)
 	})
+}
+
+// ready reports whether a seat is a learner that can become a voter.
+func (d *decision) ready(s Seat) bool {
+	caughtUp := s.Match >= d.First && s.Match+CaughtUp >= d.Last
+	return !s.Voter && caughtUp && s.Silent <= d.cfg.HeardWithin && d.owned(s.Raft)
+}
+
+// moreToCome reports whether another learner is about to be ready.
+func (d *decision) moreToCome() bool {
+	catchingUp := func(s Seat) bool {
+		return !s.Voter && d.owned(s.Raft) && d.answers(s) && !d.ready(s)
+	}
+	return slices.ContainsFunc(d.Seats, catchingUp) || d.candidates()
 }
 
 // seat returns the seat of a raft id.

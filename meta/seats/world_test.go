@@ -52,7 +52,7 @@ type node struct {
 }
 
 func testConfig() Config {
-	return Config{DeadAfter: time.Minute, RefusedAfter: 10 * time.Second}
+	return Config{DeadAfter: time.Minute, RefusedAfter: 10 * time.Second, HeardWithin: time.Second}
 }
 
 func registration(i int, zone string) state.RegisterMember {
