@@ -80,7 +80,7 @@
 //	renewals           Group.Run             ctx ends               Group.Run
 //	one per message    renewals              answered               renewals
 //	pulls, keepViews   Group.Run             ctx ends               Group.Run
-//	shelf              Group.Run             ctx ends               Group.Run
+//	two shelves        Group.Run             ctx ends               Group.Run
 //	lead               Group.Run             ctx ends               Group.Run
 //	office             lead, per leadership  it ends                lead
 //	its four duties    office                it ends                office

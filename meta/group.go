@@ -42,7 +42,8 @@ type Group struct {
 	confirms confirms
 	renewals *renewals
 	tail     *tail
-	shelf    *shelf
+	shelf    *shelf // for members that tail this one
+	saves    *shelf // for those who save the state
 	pulls    *pulls
 	forwards chan struct{}          // a token for each command that is forwarded now
 	offices  chan leadership        // size 1: only the newest counts
@@ -117,7 +118,7 @@ func newGroup(cfg Config, log *zap.Logger) *Group {
 	g.confirms.spawn, g.confirms.timeout = g.serving.spawn, cfg.TryTimeout
 	g.renewals = newRenewals(g)
 	g.tail = &tail{group: g}
-	g.shelf = &shelf{machine: g.machine}
+	g.shelf, g.saves = &shelf{machine: g.machine}, &shelf{machine: g.machine}
 	g.pulls = newPulls(g)
 	return g
 }
@@ -155,7 +156,7 @@ func (g *Group) Run(ctx context.Context) error {
 	}
 	for _, part := range []func(context.Context) error{
 		g.engine.run, g.links.run, g.tail.run, g.renewals.run, g.pulls.run, g.keepViews,
-		g.lead, g.shelf.run,
+		g.lead, g.shelf.run, g.saves.run,
 	} {
 		start(part)
 	}

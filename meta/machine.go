@@ -233,10 +233,17 @@ func (m *machine) after(index uint64, bytes int) (entries []committed, ok bool) 
 // snapshot encodes the state; index 0 before the first. It takes as long as the state is
 // large, and nothing is applied meanwhile.
 func (m *machine) snapshot() (index, term uint64, snapshot []byte) {
+	index, term, _, snapshot = m.export()
+	return index, term, snapshot
+}
+
+// export is snapshot, and tells the generation as well.
+func (m *machine) export() (index, term uint64, of kv.Generation, snapshot []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.state == nil {
-		return 0, 0, nil
+		return 0, 0, 0, nil
 	}
-	return m.state.Index(), m.state.Term(), m.state.Snapshot(nil)
+	s := m.state
+	return s.Index(), s.Term(), s.Generation(), s.Snapshot(nil)
 }
