@@ -357,3 +357,10 @@ func (s *fakeSeat) paused() bool {
 	defer s.log.mu.Unlock()
 	return s.gate != nil
 }
+
+// believe has a seat take another one for the leader.
+func (l *fakeLog) believe(s, leader *fakeSeat) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.knows = leader.node
+}

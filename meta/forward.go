@@ -55,6 +55,9 @@ func (g *Group) readIndex(ctx context.Context) (index uint64, err error) {
 		} else {
 			index, err = g.readIndexAt(ctx, leader)
 		}
+		if errors.Is(err, errUnknown) {
+			return fmt.Errorf("meta: the leader was not confirmed: %v", err) // nothing was proposed
+		}
 		return err
 	})
 	return index, err

@@ -175,7 +175,11 @@ func TestL6EveryMemberHasTheSameState(t *testing.T) {
 
 func TestL7ABarrierShowsWhatWasCommittedBeforeItOrFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 3, 0, nil)
+		r := newRig(t, 3, 0, func(c *Config) {
+			if c.Node == 1 {
+				c.TryTimeout = 500 * time.Millisecond // it gives up before those who ask it
+			}
+		})
 		old, follower := r.nodes[0], r.nodes[2]
 		follower.seat.setLag(500 * time.Millisecond)
 		id := old.open(1, time.Hour)
@@ -194,6 +198,15 @@ func TestL7ABarrierShowsWhatWasCommittedBeforeItOrFails(t *testing.T) {
 		defer cancel()
 		if _, err := old.Barrier(ctx); !errors.Is(err, ErrNoLeader) {
 			t.Errorf("a barrier at a deposed leader: %v", err)
+		}
+		// Nor to one who asks it. A read has no unknown outcome: nothing was proposed.
+		r.net.Partition([]string{"n1", "n3"}, []string{"n2"})
+		r.log.believe(follower.seat, old.seat)
+		ctx, cancel = context.WithTimeout(r.ctx, 3*time.Second)
+		defer cancel()
+		if _, err := follower.Barrier(ctx); !errors.Is(err, ErrNoLeader) ||
+			errors.Is(err, ErrUnknown) {
+			t.Errorf("a barrier of one who asks a deposed leader: %v", err)
 		}
 	})
 }
