@@ -71,14 +71,15 @@ func (n *Node) askAround(ctx context.Context) error {
 			continue
 		}
 		found := make(map[kv.NodeID]wire.Addresses)
+		heard := make(map[kv.NodeID]wire.Addresses)
 		for _, addr := range n.cfg.Form.Join {
 			if ctx.Err() != nil {
 				return nil
 			}
-			if id, at, ok := n.askWhere(ctx, addr); ok {
-				found[id] = at
-			}
+			n.askWhere(ctx, addr, found, heard)
 		}
+		maps.Copy(heard, found)
+		found = heard
 		if !n.finds.add(found) {
 			continue
 		}
@@ -108,10 +109,11 @@ func (n *Node) missesNobody() bool {
 	return true
 }
 
-// askWhere asks the node at a client address who it is and where it listens. It reports
-// false where that is what the ring says, too.
-func (n *Node) askWhere(ctx context.Context, addr string) (
-	id kv.NodeID, at wire.Addresses, ok bool,
+// askWhere asks the node at a client address who it is and where it listens, and adds to
+// found what the ring does not say. Without a ring it tells where it has found others, too:
+// that counts for less than what those say themselves.
+func (n *Node) askWhere(
+	ctx context.Context, addr string, found, heard map[kv.NodeID]wire.Addresses,
 ) {
 	var told wire.ClusterStatusResult
 	b, err := n.askClientPort(ctx, addr, wire.MethodClusterStatus, func(dst []byte) []byte {
@@ -121,18 +123,21 @@ func (n *Node) askWhere(ctx context.Context, addr string) (
 		err = wire.DecodeClusterStatusResult(b, &told)
 	}
 	if err != nil || told.Cluster != n.Cluster() {
-		return 0, wire.Addresses{}, false
+		return
 	}
-	var known ring.Member
 	for _, m := range told.Members {
+		var known ring.Member
 		if current := n.ringOf(); current != nil {
 			known, _ = current.Member(m.ID)
 		}
-		if m.Name == told.Node && m.ID != n.ID() && m.Addresses != addressesOf(known) {
-			return m.ID, m.Addresses, true
+		switch {
+		case m.ID == n.ID() || m.Addresses == addressesOf(known):
+		case m.Name == told.Node:
+			found[m.ID] = m.Addresses
+		case told.RingVersion == 0 && known.ID == 0:
+			heard[m.ID] = m.Addresses
 		}
 	}
-	return 0, wire.Addresses{}, false
 }
 
 // where is the newest that this node knows of where a member listens: what gossip hears

@@ -5,6 +5,7 @@ package node
 import (
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/wire"
@@ -66,6 +67,7 @@ func (c *cluster) Status() wire.ClusterStatusResult {
 	result := wire.ClusterStatusResult{Node: c.node.cfg.Name}
 	current, d := c.Ring(), c.node.data.Load()
 	if current == nil || d == nil {
+		c.statusWithoutData(&result)
 		return result
 	}
 	result.Cluster, result.RingVersion = current.Cluster().String(), current.Version()
@@ -88,6 +90,40 @@ func (c *cluster) Status() wire.ClusterStatusResult {
 		result.Members = append(result.Members, status)
 	}
 	return result
+}
+
+// statusWithoutData fills in what a member says that serves no keys yet: where it listens,
+// and where it has found others. Where no ring tells that, it is how members that have
+// moved find each other.
+func (c *cluster) statusWithoutData(result *wire.ClusterStatusResult) {
+	m := c.node.membership.Load()
+	if m == nil {
+		return
+	}
+	own := c.node.own
+	own.ID = m.identity.Node
+	result.Cluster = c.node.Cluster()
+	result.Members = []wire.MemberStatus{{
+		Member: server.MemberOf(own), State: wire.StateUp, Reason: c.Missing(),
+	}}
+	if m.meta == nil {
+		return
+	}
+	m.meta.Read(func(s *state.State) {
+		if s == nil {
+			return
+		}
+		for _, id := range c.node.finds.nodes() {
+			at, _ := c.node.finds.of(id)
+			if other, known := s.Member(id); known && id != own.ID {
+				shown := server.MemberOf(other.Member)
+				shown.Addresses = at
+				result.Members = append(result.Members, wire.MemberStatus{
+					Member: shown, State: wire.StateDown, Reason: "there is no ring yet",
+				})
+			}
+		}
+	})
 }
 
 func (c *cluster) statusOfOther(status *wire.MemberStatus, d *data, view gossip.View) {
