@@ -23,7 +23,7 @@ func clientMethods() []string {
 		wire.MethodLockCancel, wire.MethodLockGet, wire.MethodLockList,
 		wire.MethodLockForceRelease, wire.MethodBucketCreate, wire.MethodBucketUpdate,
 		wire.MethodBucketDelete, wire.MethodClusterJoin, wire.MethodMetaStatus,
-		wire.MethodMetaMembers,
+		wire.MethodMetaMembers, wire.MethodStateSnapshot,
 	}
 }
 

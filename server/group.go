@@ -30,6 +30,9 @@ type Group interface {
 	Acquire(ctx context.Context, a locks.Acquire, poll time.Duration) (locks.Result, error)
 	// Renew keeps a session alive.
 	Renew(ctx context.Context, id locks.SessionID) error
+	// Save brings a piece of the group's state as of one index, of at most so many bytes;
+	// index 0 begins with all that is committed now.
+	Save(ctx context.Context, index, offset uint64, most int) (meta.SavedPart, error)
 	// Status tells how this node sees the group.
 	Status() meta.Status
 	// HandlePeer answers a call of another member. It never waits.
@@ -73,6 +76,10 @@ func (s *Server) groupMethods() []method {
 		{name: wire.MethodClusterJoin, handle: s.handleClusterJoin, gate: s.decisions},
 		{name: wire.MethodMetaStatus, handle: s.handleMetaStatus, gate: s.decisions},
 		{name: wire.MethodMetaMembers, handle: s.handleMetaMembers, gate: s.decisions},
+		{
+			name: wire.MethodStateSnapshot, handle: s.handleStateSnapshot, gate: s.decisions,
+			reads: readsPage,
+		},
 	}
 }
 

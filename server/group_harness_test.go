@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta"
@@ -156,6 +158,27 @@ func (g *soleGroup) Renew(ctx context.Context, id locks.SessionID) error {
 		return meta.ErrSessionExpired
 	}
 	return nil
+}
+
+// Save brings the state as it is; one of an index of before is never here.
+func (g *soleGroup) Save(
+	ctx context.Context, index, offset uint64, most int,
+) (meta.SavedPart, error) {
+	if _, err := g.Barrier(ctx); err != nil {
+		return meta.SavedPart{}, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := g.state.Snapshot(nil)
+	if index != g.state.Index() {
+		offset = 0
+	}
+	rest := all[min(int(offset), len(all)):]
+	return meta.SavedPart{
+		Index: g.state.Index(), Term: g.state.Term(), Generation: g.state.Generation(),
+		Total: uint64(len(all)), Sum: xxhash.Sum64(all), Offset: uint64(len(all) - len(rest)),
+		Chunk: rest[:min(len(rest), most, wire.MaxMetaChunk)],
+	}, nil
 }
 
 func (g *soleGroup) Status() meta.Status {

@@ -46,6 +46,7 @@ func groupRequests() map[string][]byte {
 			Name: "n2", Addresses: wire.Addresses{Peer: "n2:2"},
 		}),
 		wire.MethodMetaStatus: {0x90}, wire.MethodMetaMembers: {0x90},
+		wire.MethodStateSnapshot: {0x90},
 	}
 }
 

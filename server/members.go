@@ -152,3 +152,29 @@ func (s *Server) handleMetaMembers(ctx context.Context, req *request) (encoder, 
 	})
 	return func(dst []byte) []byte { return wire.AppendMetaMembersResult(dst, &result) }, err
 }
+
+// handleStateSnapshot answers meta.snapshot.
+func (s *Server) handleStateSnapshot(ctx context.Context, req *request) (encoder, error) {
+	var q wire.StateSnapshotRequest
+	if err := wire.DecodeStateSnapshotRequest(req.params, &q); err != nil {
+		return nil, err
+	}
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	g, err := s.group()
+	if err != nil {
+		return nil, err
+	}
+	part, err := g.Save(ctx, q.Index, q.Offset, s.room())
+	if err != nil {
+		return nil, err
+	}
+	result := wire.StateSnapshotResult{
+		Index: part.Index, Term: part.Term, Generation: part.Generation, Size: part.Total,
+		Checksum: part.Sum, Offset: part.Offset, Chunk: part.Chunk,
+	}
+	return func(dst []byte) []byte { return wire.AppendStateSnapshotResult(dst, &result) }, nil
+}

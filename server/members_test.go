@@ -3,9 +3,12 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
@@ -82,6 +85,45 @@ func TestGroupIsShownAsThisNodeSeesIt(t *testing.T) {
 		}
 		if f.group.barriers != 0 {
 			t.Error("the leader was asked")
+		}
+	})
+}
+
+func TestTheGroupsStateIsReadInPiecesThatFitTheMessage(t *testing.T) {
+	const message = 32 << 10
+	small := func(cfg *Config) { cfg.Client.Limits.Message = message }
+	inBubble(t, shape{grouped: true, change: small}, func(t *testing.T, f *fixture) {
+		crowd(t, f, 100)
+		c := f.client()
+		piece := func(q wire.StateSnapshotRequest) wire.StateSnapshotResult {
+			a, err := asked(c, wire.MethodStateSnapshot, q, wire.AppendStateSnapshotRequest,
+				wire.DecodeStateSnapshotResult)
+			must(t, err)
+			a.Chunk = bytes.Clone(a.Chunk)
+			return a
+		}
+		first := piece(wire.StateSnapshotRequest{})
+		all, pieces := first.Chunk, 1
+		for ; uint64(len(all)) < first.Size; pieces++ {
+			next := piece(wire.StateSnapshotRequest{Index: first.Index, Offset: uint64(len(all))})
+			if len(next.Chunk) == 0 || len(next.Chunk) > message ||
+				next.Offset != uint64(len(all)) || next.Index != first.Index {
+				t.Fatalf("at %d: index %d, offset %d, %d bytes", len(all), next.Index, next.Offset,
+					len(next.Chunk))
+			}
+			all = append(all, next.Chunk...)
+		}
+		restored, err := state.Restore(all)
+		must(t, err)
+		if restored.Hash() != f.group.state.Hash() || restored.Index() != first.Index ||
+			restored.Term() != first.Term || first.Checksum != xxhash.Sum64(all) || pieces < 2 {
+			t.Errorf("%d pieces of %+v: index %d, term %d", pieces, first, restored.Index(),
+				restored.Term())
+		}
+		// Another one begins with its own index, from its beginning.
+		other := piece(wire.StateSnapshotRequest{Index: first.Index - 1, Offset: 7})
+		if other.Index != first.Index || other.Offset != 0 {
+			t.Errorf("index %d, offset %d", other.Index, other.Offset)
 		}
 	})
 }
