@@ -27,4 +27,5 @@
 //	gossip    memberlist and its loops                ends with the ports
 //	confirm   asks the group about this opening       ends when it has answered
 //	watch     ring and gossip changes                 ends with ctx
+//	sweep     removes deleted buckets                 ends with ctx
 package node

@@ -134,6 +134,7 @@ func (n *Node) runData(l *lifetimes) error {
 	l.group.Go(func() error { return d.peers.run(l.links) })
 	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
+	l.group.Go(func() error { return n.sweep(l.links, d) })
 	return nil
 }
 
