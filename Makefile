@@ -69,8 +69,8 @@ sim-mutants: ## after how many seeds each known bug is seen, and each spoiled hi
 	$(GO) run ./cmd/dyno-jepsen mutate
 	$(GO) run ./cmd/dyno-jepsen mutate --corruptors 20
 
-.PHONY: locks
-locks: build ## locks of three real nodes under faults, for LOCK_SECONDS (60)
+.PHONY: lock-faults
+lock-faults: build ## locks of three real nodes under faults, for LOCK_SECONDS (60)
 	$(GO) run ./cmd/dyno-jepsen locks --seconds $(or $(LOCK_SECONDS),60)
 
 .PHONY: arch

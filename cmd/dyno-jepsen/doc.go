@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command dyno-jepsen looks for wrong answers of dyno: it runs whole clusters in simulated
-// time, under faults that a seed draws, and judges what their clients saw.
+// Command dyno-jepsen looks for wrong answers of dyno: it runs whole clusters, in simulated
+// time or as processes, under faults that a seed draws, and judges what their clients saw.
 //
 //	dyno-jepsen sim --seeds 200       many seeds, each in a process of its own
 //	dyno-jepsen replay --seed 17      one of them again
 //	dyno-jepsen shrink plan.json      and what matters of it
+//	dyno-jepsen locks --seconds 60    real processes, and their locks
 //
-// It is a binary of its own so that the product stays lean. What it does is in sim/fleet;
-// here are flags and what people read. Read app.go first, then sim.go.
+// It is a binary of its own so that the product stays lean. What it does is in sim/fleet
+// and jepsen/real; here are flags and what people read. Read app.go first, then sim.go.
 //
 // What must hold:
 //

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,10 +19,12 @@ import (
 )
 
 const (
-	// settleTime is how long a cluster may take to form, and to name a leader.
+	// settleTime is how long a cluster may take to form, to name a leader, or to be ready
+	// again after a fault.
 	settleTime = time.Minute
-	// look is how often somebody looks whether it has.
+	// look is how often somebody looks whether it has, soon how long a node has to say.
 	look = 50 * time.Millisecond
+	soon = 500 * time.Millisecond
 	// portsEach is how many ports a node takes, from its client's on.
 	portsEach = 3
 )
@@ -28,62 +32,68 @@ const (
 // Cluster is a cluster of processes. It is for one goroutine, but for Client.
 type Cluster struct {
 	binary string
-	nodes  []*process
+	nodes  []*nodeProcess
 	admin  *client.Client
-}
+	formed bool // from then on no node founds a cluster
+	port   int  // the next that may be free
 
-// process is one node.
-type process struct {
-	name, address, log string
-	args               []string
-	cmd                *exec.Cmd // nil: it does not run
+	mu        sync.Mutex // guards addresses; nothing waits under it
+	addresses []string   // of the nodes, for clients
 }
 
 // Start starts a new cluster of so many nodes below dir, which must be empty, and waits until
-// there is a leader and up to three voters. binary is the dyno program.
+// there are a leader and as many voters as there will be, and all are ready. binary is the
+// dyno program.
 func Start(ctx context.Context, binary, dir string, nodes int) (*Cluster, error) {
-	base, err := freePorts(nodes * portsEach)
+	c := &Cluster{binary: binary}
+	base, err := c.freePorts(nodes * portsEach)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{binary: binary}
 	for i := range nodes {
-		p := &process{
-			name: fmt.Sprintf("n%d", i+1), address: fmt.Sprintf("127.0.0.1:%d", base+i*portsEach),
-		}
-		p.log = filepath.Join(dir, p.name+".log")
-		p.args = []string{
-			"serve", "--name", p.name, "--data-dir", filepath.Join(dir, p.name),
-			"--listen", p.address, "--expect", fmt.Sprint(nodes), "--log-format", "json",
-		}
-		if i > 0 {
-			p.args = append(p.args, "--join", c.nodes[0].address)
-		}
-		c.nodes = append(c.nodes, p)
+		name := fmt.Sprintf("n%d", i+1)
+		c.nodes = append(c.nodes, &nodeProcess{
+			name: name, dir: filepath.Join(dir, name), log: filepath.Join(dir, name+".log"),
+		})
+		c.addresses = append(c.addresses, fmt.Sprintf("127.0.0.1:%d", base+i*portsEach))
 	}
 	if c.admin, err = c.Client(); err != nil {
 		return nil, err
 	}
 	for i := range c.nodes {
-		if err := c.run(i); err != nil {
+		if err := c.Restart(i); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
 	if err := c.settle(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
+	c.formed = true
 	return c, nil
 }
 
-// freePorts finds the first of n ports in a row that nobody listens at.
-func freePorts(n int) (int, error) {
-	const first, last = 21_000, 31_000 // below those that the kernel gives out
-	for base := first + os.Getpid()%1000; base < last; base += n {
+const (
+	// firstPort and lastPort are below those that the kernel gives out.
+	firstPort, lastPort = 21_000, 31_000
+)
+
+// freePorts finds the first of n ports in a row that nobody listens at, and that this cluster
+// has not had.
+func (c *Cluster) freePorts(n int) (int, error) {
+	if c.port == 0 { // other processes begin elsewhere
+		c.port = firstPort + os.Getpid()*97%(lastPort-firstPort)
+	}
+	for range (lastPort - firstPort) / n {
+		if c.port+n > lastPort {
+			c.port = firstPort
+		}
+		base := c.port
+		c.port += n
 		if free(base, n) {
 			return base, nil
 		}
 	}
-	return 0, errors.New("real: no ports are free")
+	return 0, fmt.Errorf("real: no %d ports in a row are free from %d to %d", n, firstPort, lastPort)
 }
 
 func free(base, n int) bool {
@@ -99,111 +109,161 @@ func free(base, n int) bool {
 	return true
 }
 
-// Client returns a client of all nodes.
+// Client returns a client of all nodes, as they are to be found now.
 func (c *Cluster) Client() (*client.Client, error) {
 	cfg := client.DefaultConfig()
 	cfg.Name = "dyno-jepsen"
-	for _, p := range c.nodes {
-		cfg.Endpoints = append(cfg.Endpoints, p.address)
-	}
+	cfg.Endpoints = c.Addresses()
 	return client.New(cfg)
 }
 
-// Nodes is how many nodes there are; Name is that of one of them.
+// Addresses are where clients find the nodes now.
+func (c *Cluster) Addresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.addresses...)
+}
+
+// Nodes is how many nodes there are; Name is that of one of them, and Log where it logs.
 func (c *Cluster) Nodes() int { return len(c.nodes) }
 
 // Name is the name of node i.
 func (c *Cluster) Name(i int) string { return c.nodes[i].name }
 
-// run starts node i; what it says is added to its log.
-func (c *Cluster) run(i int) error {
-	p := c.nodes[i]
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("real: %w", err)
+// Log is the file to which node i writes what it has to say.
+func (c *Cluster) Log(i int) string { return c.nodes[i].log }
+
+// Restart starts node i, which does not run, at its address. It does not wait.
+func (c *Cluster) Restart(i int) error {
+	at, p := c.Addresses(), c.nodes[i]
+	args := []string{
+		"serve", "--name", p.name, "--data-dir", p.dir, "--listen", at[i],
+		"--expect", fmt.Sprint(len(at)), "--disk-reserve", "0", "--log-format", "json",
 	}
-	defer log.Close() // the process has its own
-	cmd := exec.Command(c.binary, p.args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("real: start %s: %w", p.name, err)
+	switch others := slices.Delete(at, i, i+1); {
+	case c.formed:
+		args = append(args, "--join", strings.Join(others, ","))
+	case i > 0: // the first one founds the cluster
+		args = append(args, "--join", others[0])
 	}
-	p.cmd = cmd
-	return nil
+	return p.start(c.binary, args...)
 }
 
-// Restart starts node i again, which was killed.
-func (c *Cluster) Restart(i int) error { return c.run(i) }
+// Move starts node i, which does not run, at an address where it has not been.
+func (c *Cluster) Move(i int) error {
+	base, err := c.freePorts(portsEach)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.addresses[i] = fmt.Sprintf("127.0.0.1:%d", base)
+	c.mu.Unlock()
+	return c.Restart(i)
+}
 
 // Kill ends node i at once, as kill -9 does.
-func (c *Cluster) Kill(i int) error {
-	p := c.nodes[i]
-	if p.cmd == nil {
-		return nil
-	}
-	_ = p.cmd.Process.Kill() // how it ended tells whether it was there
-	err := p.cmd.Wait()
-	p.cmd = nil
-	var exit *exec.ExitError
-	if err == nil || errors.As(err, &exit) && exit.Exited() {
-		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, err, p.log)
-	}
-	return nil
-}
+func (c *Cluster) Kill(i int) error { return c.nodes[i].end(syscall.SIGKILL, killTime) }
 
-// Pause stops node i where it is, Resume lets it go on.
-func (c *Cluster) Pause(i int) error { return c.signal(i, syscall.SIGSTOP) }
+// Stop tells node i to stop, and waits until it has.
+func (c *Cluster) Stop(i int) error { return c.nodes[i].end(syscall.SIGTERM, stopTime) }
+
+// Pause stops node i where it is; Resume lets it go on.
+func (c *Cluster) Pause(i int) error { return c.nodes[i].signal(syscall.SIGSTOP) }
 
 // Resume lets node i go on.
-func (c *Cluster) Resume(i int) error { return c.signal(i, syscall.SIGCONT) }
+func (c *Cluster) Resume(i int) error { return c.nodes[i].signal(syscall.SIGCONT) }
 
-func (c *Cluster) signal(i int, s syscall.Signal) error {
-	if err := c.nodes[i].cmd.Process.Signal(s); err != nil {
-		return fmt.Errorf("real: %s: %w, see %s", c.nodes[i].name, err, c.nodes[i].log)
-	}
-	return nil
-}
-
-// Leader is the node that leads the metadata group, as those that answer know it; -1 where
-// none says.
+// Leader is the node that leads the metadata group, as it says itself; -1 where none says so.
 func (c *Cluster) Leader(ctx context.Context) int {
+	leader, term := -1, uint64(0)
 	for i := range c.nodes {
 		s, err := c.status(ctx, i)
-		if err == nil && s.Leader == c.nodes[i].name {
-			return i
+		if err == nil && s.Leader == c.nodes[i].name && s.Term > term {
+			leader, term = i, s.Term
 		}
 	}
-	return -1
+	return leader
 }
 
 func (c *Cluster) status(ctx context.Context, i int) (client.MetaStatus, error) {
-	const soon = 500 * time.Millisecond
-	return c.admin.MetaStatus(ctx, client.WithEndpoint(c.nodes[i].address),
-		client.WithTimeout(soon))
+	if c.nodes[i].ended == nil {
+		return client.MetaStatus{}, fmt.Errorf("real: %s does not run", c.nodes[i].name)
+	}
+	return c.admin.MetaStatus(ctx, client.WithEndpoint(c.Addresses()[i]), client.WithTimeout(soon))
+}
+
+// reason is why node i is not ready, as it says itself; "" where it is.
+func (c *Cluster) reason(ctx context.Context, i int) string {
+	s, err := c.admin.ClusterStatus(ctx,
+		client.WithEndpoint(c.Addresses()[i]), client.WithTimeout(soon))
+	if err != nil {
+		return err.Error()
+	}
+	for _, m := range s.Members {
+		switch {
+		case m.Name != c.nodes[i].name:
+		case m.Ready && m.Confirmed:
+			return ""
+		default:
+			return m.Reason
+		}
+	}
+	return "it is no member"
+}
+
+// Ready waits until the nodes are ready.
+func (c *Cluster) Ready(ctx context.Context, nodes ...int) error {
+	return c.await(ctx, func(ctx context.Context) string {
+		var waits []string
+		for _, i := range nodes {
+			if why := c.reason(ctx, i); why != "" {
+				waits = append(waits, c.nodes[i].name+": "+why)
+			}
+		}
+		return strings.Join(waits, "; ")
+	})
 }
 
 // settle waits until there are a leader and as many voters as there will be.
 func (c *Cluster) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
-	defer cancel()
 	want := 1
 	if len(c.nodes) >= 3 {
 		want = 3
 	}
-	for {
+	if err := c.Ready(ctx, c.all()...); err != nil {
+		return err
+	}
+	return c.await(ctx, func(ctx context.Context) string {
 		voters := 0
 		for i := range c.nodes {
 			if s, err := c.status(ctx, i); err == nil && s.Role == client.SeatVoter {
 				voters++
 			}
 		}
-		if voters == want && c.Leader(ctx) >= 0 {
+		switch {
+		case voters < want:
+			return fmt.Sprintf("%d voters of %d", voters, want)
+		case c.Leader(ctx) < 0:
+			return "no leader"
+		}
+		return ""
+	})
+}
+
+// await asks again and again until there is no reason to wait any more.
+func (c *Cluster) await(ctx context.Context, why func(context.Context) string) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for last := ""; ; {
+		now := why(ctx)
+		if now == "" {
 			return nil
 		}
-		select {
-		case <-time.After(look):
-		case <-ctx.Done():
-			return fmt.Errorf("real: %d voters after %v, see %s", voters, settleTime, c.nodes[0].log)
+		if ctx.Err() == nil {
+			last = now
+		}
+		if !rest(ctx, look) {
+			return fmt.Errorf("real: %w: %s", ctx.Err(), last)
 		}
 	}
 }

@@ -3,10 +3,13 @@
 package real
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +19,26 @@ import (
 	"github.com/dyno-kv/dyno/jepsen/history"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(folder()); err != nil && code == 0 {
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+// folder is where the dyno program is built, once for all tests.
+func folder() string { return filepath.Join(os.TempDir(), fmt.Sprint("dyno-real-", os.Getpid())) }
+
+var built = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(folder(), "dyno")
+	out, err := exec.Command("go", "build", "-o", binary, "../../cmd/dyno").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("build: %w: %s", err, out)
+	}
+	return binary, err
+})
 
 // build builds the dyno program.
 func build(t *testing.T) string {
@@ -24,18 +46,18 @@ func build(t *testing.T) string {
 	if testing.Short() {
 		t.Skip("builds and runs real processes")
 	}
-	binary := filepath.Join(t.TempDir(), "dyno")
-	out, err := exec.Command("go", "build", "-o", binary, "../../cmd/dyno").CombinedOutput()
+	binary, err := built()
 	if err != nil {
-		t.Fatalf("build: %v: %s", err, out)
+		t.Fatal(err)
 	}
 	return binary
 }
 
-// TestLocksOfRealProcessesUnderFaults is a short look; `make locks` is the long one.
+// TestLocksOfRealProcessesUnderFaults is a short look; `make lock-faults` is the long one.
 func TestLocksOfRealProcessesUnderFaults(t *testing.T) {
 	h, err := Locks(t.Context(), LocksConfig{
-		Binary: build(t), Dir: t.TempDir(), Seed: 7, Duration: 8 * time.Second,
+		Binary: build(t), Dir: t.TempDir(), Nodes: 3, Seed: 7, Duration: 6 * time.Second,
+		Tell: func(s string) { t.Log(time.Now().Format("05.000"), s) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,26 +77,27 @@ func TestLocksOfRealProcessesUnderFaults(t *testing.T) {
 
 // TestANodeThatEndsByItselfIsAnError: nothing that happens to it may be taken for a fault.
 func TestANodeThatEndsByItselfIsAnError(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "node")
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "node")
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{name: "n1", log: filepath.Join(t.TempDir(), "log")}
-	c := &Cluster{binary: binary, nodes: []*process{p}}
-	if err := c.run(0); err != nil {
+	p := &nodeProcess{name: "n1", log: filepath.Join(dir, "log")}
+	if err := p.start(binary); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond) // it has ended by then
-	if err := c.Kill(0); err == nil || !strings.Contains(err.Error(), "by itself") {
+	<-p.ended
+	if err := p.end(syscall.SIGKILL, killTime); err == nil ||
+		!strings.Contains(err.Error(), "by itself") {
 		t.Errorf("got %v", err)
 	}
-	if err := c.Kill(0); err != nil {
+	if err := p.end(syscall.SIGKILL, killTime); err != nil {
 		t.Errorf("what does not run can not be killed: %v", err)
 	}
 }
 
 func TestPortsAreFreeTogether(t *testing.T) {
-	base, err := freePorts(9)
+	base, err := new(Cluster).freePorts(9)
 	if err != nil {
 		t.Fatal(err)
 	}

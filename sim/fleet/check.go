@@ -63,9 +63,10 @@ func readHistory(path string) (*history.History, error) {
 }
 
 // ConfigOf is how a history wants to be judged, by the labels of its header: "skew" is how
-// far clocks may be apart, "strict" whether levels that meet are kept to, and
-// "min_available" the share of operations outside of outages that must be ok. The simulator
-// judges that share itself, phase by phase.
+// far clocks may be apart, "strict" whether levels that meet are kept to, "min_available" the
+// share of operations outside of outages that must be ok, and "keep_sessions" whether none
+// that its client keeps alive may be lost. The simulator judges that share itself, phase by
+// phase.
 func ConfigOf(h *history.Header) (checker.Config, error) {
 	cfg := checker.DefaultConfig()
 	var err error
@@ -80,6 +81,11 @@ func ConfigOf(h *history.Header) (checker.Config, error) {
 	if text, ok := h.Labels["strict"]; ok {
 		if cfg.Strict, err = strconv.ParseBool(text); err != nil {
 			return cfg, fmt.Errorf("label strict: %w", err)
+		}
+	}
+	if text, ok := h.Labels["keep_sessions"]; ok {
+		if cfg.KeepSessions, err = strconv.ParseBool(text); err != nil {
+			return cfg, fmt.Errorf("label keep_sessions: %w", err)
 		}
 	}
 	if text, ok := h.Labels["min_available"]; ok {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package real
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+const (
+	// killTime is how long a process may take to be gone after SIGKILL, also one that waits
+	// for a disk; stopTime how long after SIGTERM.
+	killTime = 20 * time.Second
+	stopTime = 30 * time.Second
+)
+
+// nodeProcess is one node. It is for one goroutine.
+type nodeProcess struct {
+	name, dir, log string
+	ended          chan struct{} // closed when the process is gone; nil: it does not run
+	cmd            *exec.Cmd
+	exit           error // how it ended; read after ended
+}
+
+// start runs a program; what it says is added to the log. Nobody but its cluster ends it:
+// it has a process group of its own, and ends with this process where the system can see
+// to it.
+func (p *nodeProcess) start(binary string, args ...string) error {
+	if p.ended != nil {
+		return fmt.Errorf("real: %s runs already", p.name)
+	}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("real: %w", err)
+	}
+	defer log.Close() // the process has its own
+	p.cmd = exec.Command(binary, args...)
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = log, log, attributes()
+	if err := p.cmd.Start(); err != nil {
+		return fmt.Errorf("real: start %s: %w", p.name, err)
+	}
+	cmd, ended := p.cmd, make(chan struct{})
+	p.ended = ended
+	go func() { // until the process is gone, which its cluster sees to
+		p.exit = cmd.Wait()
+		close(ended)
+	}()
+	return nil
+}
+
+// end sends a signal that ends the process, and waits until it is gone.
+func (p *nodeProcess) end(s syscall.Signal, within time.Duration) error {
+	if p.ended == nil {
+		return nil
+	}
+	select {
+	case <-p.ended:
+		p.ended = nil
+		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, p.exit, p.log)
+	default:
+	}
+	_ = p.cmd.Process.Signal(s) // how it ended tells whether it was there
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+	case <-timer.C:
+		return fmt.Errorf("real: %s is there %v after %v, see %s", p.name, within, s, p.log)
+	}
+	p.ended = nil
+	var exit *exec.ExitError
+	byItself := errors.As(p.exit, &exit) && exit.Exited() || p.exit == nil
+	switch {
+	case s == syscall.SIGKILL && byItself:
+		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, p.exit, p.log)
+	case s == syscall.SIGTERM && p.exit != nil:
+		return fmt.Errorf("real: %s was told to stop: %w, see %s", p.name, p.exit, p.log)
+	}
+	return nil
+}
+
+// signal sends one that does not end the process.
+func (p *nodeProcess) signal(s syscall.Signal) error {
+	if p.ended == nil {
+		return fmt.Errorf("real: %s does not run", p.name)
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("real: %s: %w, see %s", p.name, err, p.log)
+	}
+	return nil
+}
+
+// wait waits for a process that ends by itself, and returns its exit code.
+func (p *nodeProcess) wait(within time.Duration) (int, error) {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+		p.ended = nil
+		return p.cmd.ProcessState.ExitCode(), nil
+	case <-timer.C:
+		return 0, fmt.Errorf("real: %s did not end within %v, see %s", p.name, within, p.log)
+	}
+}
