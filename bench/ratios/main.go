@@ -26,7 +26,7 @@ func main() {
 
 func run(files []string, out io.Writer) error {
 	if len(files) == 0 {
-		return errors.New("usage: ratios FILE...")
+		return errors.New("no file is given, usage: ratios FILE [FILE]")
 	}
 	var reports []lockload.Report
 	for _, name := range files {

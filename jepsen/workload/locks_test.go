@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +33,7 @@ type toyLocks struct {
 type toySession struct {
 	group  *toyLocks
 	opened time.Time
-	lost   bool
+	lost   atomic.Bool
 	closed bool
 	left   bool
 }
@@ -81,7 +82,7 @@ func (s *toySession) Close(context.Context) workload.LockAnswer {
 }
 
 func (s *toySession) Leave()             { s.left = true }
-func (s *toySession) Lost() bool         { return s.lost }
+func (s *toySession) Lost() bool         { return s.lost.Load() }
 func (s *toySession) Renewed() int64     { return 1 }
 func (s *toySession) TTL() time.Duration { return 7 * time.Second }
 
@@ -223,7 +224,7 @@ func TestALostSessionIsToldAndReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newLockRun(t, false, 100)
 		r.do(t, r.owner, workload.LockStep{})
-		r.group.made[0].lost = true
+		r.group.made[0].lost.Store(true)
 		r.do(t, r.client.Holder(1), workload.LockStep{}) // has none now
 		r.do(t, r.owner, workload.LockStep{})
 		if err := r.owner.Close(t.Context()); err != nil {
@@ -252,7 +253,7 @@ func TestWhatIsLostWhileALockIsHeldIsNotClaimed(t *testing.T) {
 			var other sync.WaitGroup
 			other.Go(func() { r.do(t, r.client.Holder(1), workload.LockStep{Hold: time.Second}) })
 			synctest.Wait()
-			if r.group.made[0].lost = !left; left {
+			if r.group.made[0].lost.Store(!left); left {
 				r.do(t, r.owner, workload.LockStep{Slot: 1, End: workload.LockLeave})
 			}
 			other.Wait()
@@ -304,7 +305,7 @@ func TestAttemptsThatFailAreNotHeld(t *testing.T) {
 			t.Errorf("%s; %s; %s", &ops[1], &ops[2], &ops[3])
 		}
 		r.group.open = &workload.LockAnswer{Outcome: history.Info}
-		r.group.made[0].lost = true
+		r.group.made[0].lost.Store(true)
 		r.do(t, r.owner, workload.LockStep{})
 		r.do(t, r.owner, workload.LockStep{})
 		if got := kindsOf(r.ops()[4:]); got != "session-lost session-open session-open" {
