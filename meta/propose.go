@@ -186,6 +186,21 @@ func (l *loop) finish(index, term uint64, applied *state.Applied) {
 	}
 }
 
+// passOver answers those who wait for an entry that a tail had applied before: what it led
+// to was not told here. Left in flight it would keep the place of another one.
+func (l *loop) passOver(term uint64, entry []byte) {
+	token, _, err := state.DecodeEntry(entry)
+	b := l.inFlight[token.Seq]
+	if err != nil || b == nil || token.Raft != l.raft || term != b.term {
+		return
+	}
+	delete(l.inFlight, token.Seq)
+	if b.seats {
+		l.seatsBusy = 0
+	}
+	b.fail(errUnknown)
+}
+
 // abandon answers everybody who waits for this leader: entries that are in flight may yet
 // be applied, all else was not proposed.
 func (l *loop) abandon() {

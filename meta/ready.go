@@ -204,6 +204,9 @@ func (l *loop) applyEntry(entry *pb.Entry) error {
 		return err
 	}
 	l.applied = index
+	if applied.Token.Seq == 0 && len(l.inFlight) > 0 {
+		l.passOver(term, data)
+	}
 	l.finish(index, term, &applied)
 	return l.compareAt(index)
 }

@@ -51,6 +51,9 @@ func (l *loop) compact(file *snapshotFile) error {
 	if err := l.store.compact(file.head, base); err != nil {
 		return err
 	}
+	if f := l.received; f != nil && f.head.ID < file.head.ID {
+		l.received = nil // its parts go with the snapshots before: it is sent again
+	}
 	l.e.log.Info("a snapshot is written", zap.Uint64("index", file.head.Index),
 		zap.Uint64("bytes", file.head.Size), zap.Uint64("first-index", base+1))
 	l.sweep()

@@ -57,6 +57,10 @@ func (l *loop) step(m *pb.Message) error {
 		if here, err := l.hasReceived(m); !here || err != nil {
 			return err // as if it had been lost: the leader sends it again
 		}
+		if err := guard(func() { _ = l.node.Step(m) }); err != nil {
+			return err
+		}
+		return l.ready() // before another one is received in its place
 	}
 	return guard(func() { _ = l.node.Step(m) }) // an error says that raft ignores it
 }
