@@ -27,7 +27,8 @@ const (
 	CodeClosed Code = "CLOSED"
 	// CodeBadAnswer: a node answered what is no answer to the request.
 	CodeBadAnswer Code = "BAD_ANSWER"
-	// CodeChanged: the key was written again and again while its pages were read.
+	// CodeChanged: the key was written again and again while its pages were read, or the
+	// node gave up a snapshot of which it had sent a part.
 	CodeChanged Code = "CHANGED"
 	// CodeSessionLost: the session could not be renewed in time, and may be over.
 	CodeSessionLost Code = "SESSION_LOST"
@@ -105,8 +106,9 @@ var (
 	ErrLost = errors.New("client: connection lost")
 	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("client: closed")
-	// ErrChanged: the key was written again and again while its pages were read.
-	ErrChanged = errors.New("client: the key keeps changing while it is read")
+	// ErrChanged: the key was written again and again while its pages were read, or the
+	// node gave up a snapshot of which it had sent a part.
+	ErrChanged = errors.New("client: it has changed while it was read")
 )
 
 // sentinels is the one table from codes to errors. Codes without a line are told by
