@@ -27,21 +27,41 @@ type confirms struct {
 type confirmation struct {
 	done  chan struct{} // closed after what follows is set
 	index uint64
+	term  uint64 // in which this member leads
 	err   error
 }
 
 // confirm returns an index at or above all that was committed before the call, once a
 // quorum has confirmed, after the call, that this member leads.
 func (c *confirms) confirm(ctx context.Context) (index uint64, err error) {
+	round, err := c.await(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return round.index, nil
+}
+
+// confirmTerm is confirm for the leadership of one term. Where this member leads again, in
+// a later one, others may have led in between and ended what the earlier one knows.
+func (c *confirms) confirmTerm(ctx context.Context, term uint64) error {
+	round, err := c.await(ctx)
+	if err == nil && round.term != term {
+		err = errNotArmed
+	}
+	return err
+}
+
+// await waits for the round that begins next. The error is the round's, or ctx's.
+func (c *confirms) await(ctx context.Context) (*confirmation, error) {
 	round := c.join()
 	if round == nil {
-		return 0, errAbsent
+		return nil, errAbsent
 	}
 	select {
 	case <-round.done:
-		return round.index, round.err
+		return round, round.err
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -78,7 +98,7 @@ func (c *confirms) rounds(ctx context.Context) {
 			return
 		}
 		limited, cancel := context.WithTimeout(ctx, c.timeout)
-		round.index, _, round.err = c.read(limited)
+		round.index, round.term, round.err = c.read(limited)
 		cancel()
 		close(round.done)
 	}

@@ -137,7 +137,7 @@ func (o *office) expires(ctx context.Context) {
 		o.leases.Sort(now)
 		return o.leases.Next()
 	}) {
-		if _, err := g.confirms.confirm(ctx); err != nil {
+		if err := g.confirms.confirmTerm(ctx, o.held.Term); err != nil {
 			sleep(ctx, leadRest)
 			continue
 		}

@@ -122,6 +122,24 @@ func TestBatchesOfAWindowShareOneConfirmation(t *testing.T) {
 	})
 }
 
+// Another member may have led between two terms of this one, and ended what the office of
+// the first knows.
+func TestAnOfficeOfAnEarlierTermRenewsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 0, nil)
+		leader := r.nodes[0]
+		id := leader.open(1, time.Minute)
+		ctx, cancel := context.WithCancel(r.ctx)
+		defer cancel()
+		old := newOffice(leader.Group, leadership{Leads: true, Term: leader.Status().Term - 1})
+		leader.machine.read(old.reset)
+		go old.renews(ctx)
+		if renewed, err := old.renew(ctx, [][16]byte{id}); err == nil {
+			t.Errorf("renewed: %v", renewed)
+		}
+	})
+}
+
 // A renewal whose batch nobody answered is answered by a later one that carried it.
 func TestARenewalSurvivesBatchesThatWereLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -60,7 +60,7 @@ func (o *office) renews(ctx context.Context) {
 		o.mu.Unlock()
 		var err error
 		if !mutant.On(mutant.RenewalUnconfirmed) {
-			_, err = o.group.confirms.confirm(ctx)
+			err = o.group.confirms.confirmTerm(ctx, o.held.Term)
 		}
 		o.settle(batches, err)
 	}

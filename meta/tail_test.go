@@ -95,6 +95,40 @@ func TestATailTakesASnapshotOfANewGeneration(t *testing.T) {
 	})
 }
 
+// A seat may begin anew in another generation while a tail waits there, below the place
+// where the tail stands: what follows then is no continuation of what the tail has.
+func TestATailIsNotGivenEntriesOfAGenerationThatBeganMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 0, nil)
+		leader := r.nodes[0]
+		fresh := rigState(t, 3, 0)
+		bump := state.AppendEntry(nil, state.Token{Raft: 1}, state.GenerationBump{Previous: 0})
+		for fresh.Index() <= leader.machine.applied() {
+			_, err := fresh.Apply(fresh.Index()+1, 1, bump)
+			must(t, err)
+			bump = nil
+		}
+		asked := make(chan wire.MetaTailReply)
+		go func() {
+			asked <- leader.serveTail(r.ctx, &wire.MetaTailRequest{
+				After: fresh.Index(), RemainingMS: 5000, Bytes: 1000,
+			})
+		}()
+		synctest.Wait()
+		r.log.mu.Lock()
+		r.log.first, r.log.entries = fresh.Index()+1, nil
+		r.log.mu.Unlock()
+		for _, seat := range r.nodes {
+			must(t, seat.machine.restore(fresh.Index(), fresh.Term(), fresh.Snapshot(nil)))
+		}
+		leader.open(1, time.Minute)
+		if reply := <-asked; len(reply.Entries) > 0 {
+			t.Errorf("%+v came for a tail of generation 0, from one of generation %d", reply.Entries,
+				leader.Status().Generation)
+		}
+	})
+}
+
 func TestASnapshotLargerThanAMessageComesInPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 1, nil)

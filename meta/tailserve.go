@@ -42,7 +42,11 @@ func (g *Group) serveTail(ctx context.Context, q *wire.MetaTailRequest) wire.Met
 		reply.Entries = append(reply.Entries,
 			wire.MetaEntry{Index: q.After + 1 + uint64(i), Term: e.Term, Data: e.Data})
 	}
-	reply.Committed = g.machine.applied()
+	committed, now := g.machine.place()
+	if now != generation { // the entries may be those of another log
+		return wire.MetaTailReply{MetaOutcome: g.outcome(wire.MetaNoSeat, "another generation")}
+	}
+	reply.Committed = committed
 	for _, id := range g.engine.standing().Voters {
 		if len(reply.Voters) < wire.MaxMetaVoters {
 			reply.Voters = append(reply.Voters, uint64(id))
