@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -70,5 +71,60 @@ func TestL7ReadsWaitForTheLeadersFirstEntry(t *testing.T) {
 	l := &loop{readers: []*readRequest{r}, applied: 5, led: leadership{Leads: true, First: 6}}
 	if err := l.confirm(make(chan *readRequest)); err != nil || len(l.rounds) > 0 {
 		t.Errorf("a round begins before the leader's first entry is applied: %v", err)
+	}
+}
+
+// An earlier opening may have begun the raft id, voted, and been rolled back since.
+func TestOnlyTheOpeningForWhichARaftIDWasMadeBeginsIt(t *testing.T) {
+	m, _ := rigState(t, 3, 0).Member(2)
+	for name, c := range map[string]struct {
+		open kv.Open
+		left bool
+		want bool
+	}{
+		"that opening":          {open: opening(1), want: true},
+		"a later one":           {open: opening(2)},
+		"of another store":      {open: kv.Open{Seq: 1, Nonce: 77}},
+		"of a member that left": {open: opening(1), left: true},
+	} {
+		l := &loop{e: &engine{env: engineEnv{open: c.open}}}
+		member := m
+		member.Left = c.left
+		if got := l.wanted(&member); got != c.want {
+			t.Errorf("%s: %t, want %t", name, got, c.want)
+		}
+	}
+	m.Raft = 0
+	l := &loop{e: &engine{env: engineEnv{open: opening(1)}}}
+	if l.wanted(&m) {
+		t.Error("a member without a raft id begins one")
+	}
+}
+
+func TestASeatGoesOnUntilItIsNoMoreOfTheConfiguration(t *testing.T) {
+	m, _ := rigState(t, 3, 0).Member(2)
+	own := m.Raft
+	for name, c := range map[string]struct {
+		now, last state.RaftID
+		runs      bool
+		seats     []uint64
+		want      bool
+	}{
+		"still its own":             {own, own, true, []uint64{uint64(own)}, false},
+		"known here is old":         {0, own - 1, false, nil, false},
+		"replaced, and still one":   {own + 1, own + 1, true, []uint64{uint64(own)}, false},
+		"replaced, and removed":     {own + 1, own + 1, true, []uint64{9}, true},
+		"dropped, and does not run": {0, own, false, []uint64{uint64(own)}, true},
+	} {
+		l := &loop{
+			store: &logStore{state: wire.RaftState{Raft: uint64(own)}},
+			seats: &pb.ConfState{Voters: c.seats},
+		}
+		if c.runs {
+			l.node = new(raft.RawNode)
+		}
+		if got := l.givenUp(&state.Member{Raft: c.now, RaftLast: c.last}); got != c.want {
+			t.Errorf("%s: given up %t, want %t", name, got, c.want)
+		}
 	}
 }
