@@ -72,7 +72,12 @@ func (l *loop) publish() {
 		if slices.Contains(s.Voters, l.raft) {
 			s.Role = roleVoter
 		}
-		s.Leader = state.RaftID(l.soft.Lead).Node()
+		switch l.soft.RaftState {
+		case raft.StateCandidate, raft.StatePreCandidate:
+			// It asks for votes, since it has not heard of the leader that raft still names.
+		default:
+			s.Leader = state.RaftID(l.soft.Lead).Node()
+		}
 	}
 	if l.leads() {
 		s.Leads, s.Term, s.First, s.Match = true, l.led.Term, l.led.First, l.match

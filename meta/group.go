@@ -277,7 +277,7 @@ func (g *Group) Status() Status {
 		Leads: engine.Leads, Leader: engine.Leader, Term: engine.Term, Committed: engine.Commit,
 		Source: g.tail.current(), Parked: g.desk.count(),
 	}
-	if s.Leader == 0 {
+	if s.Leader == 0 && engine.Role == roleClient { // a seat hears for itself
 		s.Leader = g.hints.get()
 	}
 	voters := engine.Voters
