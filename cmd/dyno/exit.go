@@ -153,7 +153,9 @@ func storageFault(err error) error {
 // to them; what a terminal would take for a command (files have such names) is left out.
 func describe(err error) string {
 	text := err.Error()
-	for _, name := range []string{"client", "dev", "node", "storage", "gossip", "rpc", "ring"} {
+	for _, name := range []string{
+		"client", "dev", "node", "storage", "gossip", "rpc", "ring", "state",
+	} {
 		text = strings.TrimPrefix(text, name+": ")
 		text = strings.ReplaceAll(text, ": "+name+": ", ": ")
 	}

@@ -110,7 +110,7 @@ that answers sees it. Only the leader knows how far the others are.`,
 		RunE:    a.does(a.asks(a.metaMembers)),
 	}
 	c := a.parent("meta", "The group that keeps members, buckets and locks", status, members,
-		a.metaRecoverCommand())
+		a.metaSnapshotCommand(), a.metaRecoverCommand())
 	c.Long = metaLong
 	return c
 }

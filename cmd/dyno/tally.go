@@ -59,14 +59,20 @@ type tally struct {
 func (a *app) newTally(what string, total int64) *tally {
 	t := &tally{began: time.Now(), codes: make(map[int]bool)}
 	t.out = copyOutput{head: newHead(), Complete: true, Failures: []copyFailure{}}
-	if terminal(a.errs) {
-		t.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(a.errs), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
-	}
+	t.bar = a.newBar(what, total)
 	return t
+}
+
+// newBar shows how many bytes have come; nil where nobody watches. total is as in newTally.
+func (a *app) newBar(what string, total int64) *progressbar.ProgressBar {
+	if !terminal(a.errs) {
+		return nil
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(a.errs), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
 }
 
 // seen moves the bar: that many bytes of the source have been dealt with.
