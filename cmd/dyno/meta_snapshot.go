@@ -37,11 +37,11 @@ type snapshotOutput struct {
 	Checksum string `json:"checksum"`
 }
 
-const snapshotLong = `Saves the state of the metadata group into FILE: members, ring, buckets, sessions and
-locks, but no keys. It is as of one index, and has all that was committed before the command
-began; for that the group needs a leader. The file gets its name when it is whole, synced,
-and known to be readable. It has the values that holders leave with their locks, and only its
-owner may read it.
+const snapshotLong = `Saves the state of the metadata group into FILE: members, ring, buckets,
+sessions and locks, but no keys. It is as of one index, and has all that was committed before
+the command began; for that the group needs a leader. The file gets its name when it is
+whole, synced, and known to be readable. It has the values that holders leave with their
+locks, and only its owner may read it.
 
 With --show nobody is asked: FILE is read, every byte of it checked, and its content told.`
 
