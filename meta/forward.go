@@ -31,8 +31,10 @@ const (
 var errAway = errors.New("meta: the member does not lead the group")
 
 // propose has the group carry out encoded commands, with whoever leads, until ctx ends.
+// repeated says that an earlier try may have carried them out too: the results are of a
+// repetition then, perhaps.
 func (g *Group) propose(ctx context.Context, commands [][]byte) (
-	results []state.Result, index uint64, err error,
+	results []state.Result, index uint64, repeated bool, err error,
 ) {
 	err = g.withLeader(ctx, func(ctx context.Context, leader kv.NodeID) error {
 		var err error
@@ -41,9 +43,10 @@ func (g *Group) propose(ctx context.Context, commands [][]byte) (
 		} else {
 			results, index, err = g.proposeAt(ctx, leader, commands)
 		}
+		repeated = repeated || errors.Is(err, errUnknown)
 		return err
 	})
-	return results, index, err
+	return results, index, repeated, err
 }
 
 // readIndex asks whoever leads for an index that a linearizable read needs.

@@ -132,7 +132,8 @@ func (g *Group) fork() *rand.Rand {
 
 // Run takes part until ctx ends. It returns nil then, and an error where this member can
 // not go on: its disk fails, or its copy of the state has halted. When it returns no
-// goroutine of the group is left, and every call has been answered.
+// goroutine of the group is left, and every call has been answered; but with ErrStalled it
+// returns at once, and the process must end.
 func (g *Group) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -161,6 +162,9 @@ func (g *Group) Run(ctx context.Context) error {
 		start(part)
 	}
 	<-ctx.Done()
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
+		return cause // what else writes stands still as well
+	}
 	g.serving.end()
 	parts.Wait()
 	return faults
@@ -195,9 +199,15 @@ func (g *Group) Watch() (<-chan struct{}, func()) { return g.views.watch() }
 // surely not proposed, and ErrUnknown where it was, perhaps. What the command changed in
 // View, View knows when Do returns, unless this member is far behind.
 func (g *Group) Do(ctx context.Context, c state.Command) (state.Result, error) {
-	results, index, err := g.propose(ctx, [][]byte{state.AppendCommand(nil, c)})
+	results, index, repeated, err := g.propose(ctx, [][]byte{state.AppendCommand(nil, c)})
 	if err != nil {
 		return state.Result{}, err
+	}
+	if _, ends := c.(state.Release); ends && repeated && results[0].Lock.Code == locks.CodeOK &&
+		!results[0].Lock.Released {
+		// The first of two may have ended the grant: of all commands only this one is answered
+		// otherwise when it is repeated.
+		return state.Result{}, fmt.Errorf("%w: the grant was not held at the second try", ErrUnknown)
 	}
 	if results[0].Lock.Code == 0 {
 		g.machine.awaitFor(ctx, index, settlePatience)
