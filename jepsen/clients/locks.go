@@ -53,7 +53,6 @@ func (l *Locks) Open(
 	}
 	return &lockSession{
 		service: l, client: c, session: s, held: make(map[uint64]*client.Held),
-		over: make(map[uint64]bool),
 	}, workload.LockAnswer{Outcome: history.OK}
 }
 
@@ -95,7 +94,6 @@ type lockSession struct {
 
 	mu   sync.Mutex // guards all below
 	held map[uint64]*client.Held
-	over map[uint64]bool // attempts that failed, and with which the group is finished
 }
 
 var (
@@ -105,7 +103,7 @@ var (
 
 // Acquire implements workload.LockSession. Most failures do not say that the lock was never
 // granted: only that it is not any more, since the client has cancelled the attempt. Such
-// an attempt has an unknown outcome, and what ends it is its Cancel.
+// an attempt has an unknown outcome, and is over.
 func (s *lockSession) Acquire(ctx context.Context, r *workload.LockRequest) workload.LockAnswer {
 	m := s.session.RWMutex(r.Name)
 	get := m.TryLock
@@ -130,7 +128,7 @@ func (s *lockSession) Acquire(ctx context.Context, r *workload.LockRequest) work
 		return workload.LockAnswer{Outcome: history.OK, Node: a.Node}
 	}
 	// Where the session is over the attempt ends with it.
-	s.over[r.Holder] = a.Outcome == history.Fail && s.session.Err() == nil
+	a.Over = a.Outcome == history.Fail && s.session.Err() == nil
 	a.Outcome = history.Info
 	return a
 }
@@ -168,21 +166,16 @@ func (s *lockSession) Release(ctx context.Context, r *workload.LockRequest) work
 // lock that is held is given back.
 func (s *lockSession) Cancel(ctx context.Context, r *workload.LockRequest) workload.LockAnswer {
 	s.mu.Lock()
-	held, over := s.held[r.Holder] != nil, s.over[r.Holder]
-	delete(s.over, r.Holder)
+	held := s.held[r.Holder] != nil
 	s.mu.Unlock()
-	switch {
-	case held:
-		a := s.Release(ctx, r)
-		a.Released, a.Again = false, false
-		return a
-	case over:
-		return workload.LockAnswer{Outcome: history.OK}
-	default:
+	if !held {
 		a := s.failure(errCancelling)
 		a.Outcome = history.Info
 		return a
 	}
+	a := s.Release(ctx, r)
+	a.Released, a.Again = false, false
+	return a
 }
 
 // ForceRelease implements workload.LockForcer.

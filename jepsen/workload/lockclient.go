@@ -117,6 +117,9 @@ func (h *LockHolder) Do(ctx context.Context, step LockStep) error {
 	}
 	op := h.begin(history.Acquire, s, &r)
 	got := s.Acquire(ctx, &r)
+	if got.Outcome == history.Info && got.Over {
+		return h.over(s, &r, op, got, step.Slot)
+	}
 	if err := h.end(op, got, step.Slot); err != nil {
 		return err
 	}
@@ -166,6 +169,20 @@ func (h *LockHolder) cancel(
 	return h.end(op, canceller.Cancel(ctx, r), slot)
 }
 
+// over records an attempt that the client itself has cancelled. When, between its beginning
+// and now, nobody knows: others may have been granted the lock before now. So the attempt
+// may take place at any time from its beginning on, and so may its cancel, until now.
+func (h *LockHolder) over(
+	s *lockSession, r *LockRequest, op *history.Op, got LockAnswer, slot int,
+) error {
+	cancel := h.begin(history.Cancel, s, r)
+	cancel.Invoked, cancel.Lock.Lost = op.Invoked, op.Lock.Lost
+	if err := h.endAt(op, got, slot, op.Invoked); err != nil {
+		return err
+	}
+	return h.end(cancel, LockAnswer{Outcome: history.OK, Node: got.Node}, slot)
+}
+
 // begin is an operation that begins now.
 func (h *LockHolder) begin(k history.Kind, s *lockSession, r *LockRequest) *history.Op {
 	op := &history.Op{
@@ -185,7 +202,11 @@ func (h *LockHolder) begin(k history.Kind, s *lockSession, r *LockRequest) *hist
 
 // end records an operation with what became of it.
 func (h *LockHolder) end(op *history.Op, got LockAnswer, slot int) error {
-	op.Completed, op.Outcome = h.client.now(), got.Outcome
+	return h.endAt(op, got, slot, h.client.now())
+}
+
+func (h *LockHolder) endAt(op *history.Op, got LockAnswer, slot int, at int64) error {
+	op.Completed, op.Outcome = at, got.Outcome
 	op.Node, op.Error, op.Again = got.Node, got.Error, got.Again
 	op.Lock.Expired = got.Expired && got.Outcome != history.OK
 	if got.Outcome == history.OK {

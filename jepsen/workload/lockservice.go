@@ -69,6 +69,9 @@ type LockAnswer struct {
 	Fence uint64
 	// Released says that a release found the grant in place.
 	Released bool
+	// Over says, of an Acquire whose outcome is Info, that the group is finished with it: the
+	// client had cancelled it, which was acknowledged, before it answered.
+	Over bool
 	// Expired says that the group has told that the session is over.
 	Expired bool
 	// Again says that it was sent more than once.
