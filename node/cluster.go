@@ -40,6 +40,12 @@ func (c *cluster) Buckets() []kv.Bucket {
 
 // Bucket implements server.Cluster.
 func (c *cluster) Bucket(name string) (kv.Bucket, bool) {
+	if m := c.node.membership.Load(); m != nil && m.meta != nil {
+		if v := m.meta.View(); v != nil {
+			return v.Bucket(name)
+		}
+		return kv.Bucket{}, false
+	}
 	for _, b := range c.Buckets() {
 		if b.Name == name {
 			return b, true

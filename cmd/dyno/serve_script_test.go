@@ -24,6 +24,8 @@ func serveCommands() map[string]func(ts *testscript.TestScript, neg bool, args [
 		"serveend":   cmdServeEnd,
 		"servekill":  cmdServeKill,
 		"ports":      cmdPorts,
+
+		"readmeserve": cmdReadmeServe,
 	}
 }
 
