@@ -129,7 +129,7 @@ func header(p *plan.Plan) history.Header {
 		N: p.Cluster.Replicas, Seed: p.Seed, Mode: "sim",
 		Labels: map[string]string{
 			"engine": string(p.Engine), "nodes": fmt.Sprint(p.Cluster.Nodes),
-			"skew": p.Skew().String(),
+			"skew": p.Skew().String(), "keep_sessions": fmt.Sprint(p.KeepsSessions()),
 		},
 	}
 }
