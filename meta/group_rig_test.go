@@ -46,6 +46,7 @@ type groupMember struct {
 	address  *memnet.Host
 	stopping context.CancelFunc
 	ended    chan error
+	served   chan struct{} // closed when its port is
 }
 
 // newGroupRig founds a group that expects so many members and starts them, each once the
@@ -126,7 +127,12 @@ func (m *groupMember) begin() {
 	must(r.t, err)
 	m.present.Store(n)
 	m.rigNode, m.address, m.stopping, m.ended = n, host, cancel, make(chan error, 1)
-	r.lives.Go(func() { _ = srv.Serve(ctx, ln) }) // a host that is killed ends it with an error
+	served := make(chan struct{})
+	m.served = served
+	r.lives.Go(func() {
+		defer close(served)
+		_ = srv.Serve(ctx, ln) // a host that is killed ends it with an error
+	})
 	ended := m.ended
 	r.lives.Go(func() { ended <- n.Run(ctx) })
 }
@@ -153,6 +159,7 @@ func (m *groupMember) stop() error {
 	m.present.Store(nil)
 	m.stopping()
 	m.rigNode = nil
+	<-m.served // its port is free again
 	return <-m.ended
 }
 
