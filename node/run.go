@@ -13,6 +13,7 @@ import (
 
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/meta"
 )
 
 // controlTendEvery is how often the small store of control records is looked after: it
@@ -22,8 +23,25 @@ const controlTendEvery = time.Minute
 // Run serves until ctx ends, then drains, leaves a clean mark and closes everything
 // (I3, I4), and returns nil; or until a part fails, and returns why. A failed write or
 // sync has storage.ErrFailed in the chain: the process should end (I5).
+//
+// With meta.ErrStalled in the chain Run returns while parts of the node still stand in a
+// write that may never end: the process must end.
 func (n *Node) Run(ctx context.Context) error {
 	n.ran = true
+	stalled := make(chan error, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- n.run(ctx, func(err error) { stalled <- err }) }()
+	select {
+	case err := <-ended:
+		return err
+	case err := <-stalled:
+		return err
+	}
+}
+
+// run is Run, but that it waits for a disk however long that stands still; stalled is
+// called then, once.
+func (n *Node) run(ctx context.Context, stalled func(error)) error {
 	// Parts outlive ctx until the drain has passed them: each has a context of its own.
 	var l lifetimes
 	var stopPorts, stopLinks, stopDisk context.CancelFunc
@@ -35,7 +53,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stopDisk()
 
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	l.group = group
+	l.group, l.stalled = group, stalled
 	group.Go(func() error { return n.grow(&l) })
 	group.Go(func() error { return n.tendControl(l.disk) })
 	group.Go(func() error { return n.server.ServePeers(l.ports, n.peerPort) })
@@ -66,6 +84,8 @@ func (n *Node) Run(ctx context.Context) error {
 // lifetimes are what the parts of a node that runs belong to.
 type lifetimes struct {
 	group *errgroup.Group
+	// stalled is told that a write of the group's part does not end.
+	stalled func(error)
 	// ports, links and disk end in this order.
 	ports, links, disk context.Context
 }
@@ -82,7 +102,7 @@ func (n *Node) grow(l *lifetimes) error {
 	}
 	m := n.membership.Load()
 	if m.meta != nil {
-		l.group.Go(func() error { return m.meta.Run(l.links) })
+		l.group.Go(func() error { return runMeta(l, m.meta) })
 	}
 	if known && m.meta != nil {
 		if err := errors.Join(n.checkJoin(l.links, m), n.checkTwin(l.links, m)); err != nil {
@@ -100,6 +120,15 @@ func (n *Node) grow(l *lifetimes) error {
 		}
 	}
 	return n.runData(l)
+}
+
+// runMeta takes part in the group.
+func runMeta(l *lifetimes, g *meta.Group) error {
+	err := g.Run(l.links)
+	if errors.Is(err, meta.ErrStalled) {
+		l.stalled(err)
+	}
+	return err
 }
 
 // awaitData waits until this node is in a ring, and opens what serves data. It reports
