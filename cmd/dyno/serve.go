@@ -181,6 +181,10 @@ func (a *app) nodeSettings(cfg *node.Config, s settings) (*zap.Logger, error) {
 	if s.DrainTimeout <= 0 {
 		return nil, fmt.Errorf("drain timeout %v: must be above 0", s.DrainTimeout)
 	}
+	cfg.Meta.Engine.DeadAfter = s.VoterTimeout
+	if err := cfg.Meta.Engine.Validate(); err != nil {
+		return nil, fmt.Errorf("voter timeout %v: %w", s.VoterTimeout, err)
+	}
 	level, err := s.level()
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ type settings struct {
 	DiskReserve  string        `koanf:"disk_reserve"`
 	MemoryTarget string        `koanf:"memory_target"`
 	DrainTimeout time.Duration `koanf:"drain_timeout"`
+	VoterTimeout time.Duration `koanf:"voter_timeout"`
 	LogLevel     string        `koanf:"log_level"`
 	LogFormat    string        `koanf:"log_format"`
 }
@@ -53,7 +54,8 @@ func defaultSettings() settings {
 	return settings{
 		Listen: defaultEndpoint, Join: []string{}, Weight: 1,
 		DiskReserve: "512MiB", MemoryTarget: "512MiB", DrainTimeout: 10 * time.Second,
-		LogLevel: "warn", LogFormat: "auto",
+		VoterTimeout: time.Minute,
+		LogLevel:     "warn", LogFormat: "auto",
 	}
 }
 
@@ -87,6 +89,8 @@ var settingTexts = []struct{ key, text string }{
 		"cost of processor time. Raise it for much more data; 0: no target.\n" +
 		"GOMEMLIMIT in the environment goes before it."},
 	{"drain_timeout", "How long a node that is told to stop waits for requests under way."},
+	{"voter_timeout", "How long a voter of the metadata group may be silent before another member\n" +
+		"takes its seat. The same on all nodes."},
 	{"log_level", "debug, info, warn or error."},
 	{"log_format", "json, console, or auto: console where standard error is a terminal."},
 }
@@ -131,6 +135,8 @@ func (s *settings) commonFlags(f *pflag.FlagSet) {
 		"collect garbage harder above this much memory for each node; 0: no target")
 	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
 		"how long a node waits for requests under way when it is told to stop")
+	f.DurationVar(&s.VoterTimeout, "voter-timeout", s.VoterTimeout,
+		"how long a voter of the metadata group may be silent before another takes its seat")
 	f.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", s.LogFormat,
 		"json, console, or auto: console on a terminal")
