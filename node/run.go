@@ -102,10 +102,16 @@ func (n *Node) grow(l *lifetimes) error {
 	}
 	m := n.membership.Load()
 	if m.meta != nil {
+		if known {
+			// Before the other seats hear of this opening: a copy would cost the original its seat.
+			if err := n.checkTwin(l.links, m); err != nil {
+				return err
+			}
+		}
 		l.group.Go(func() error { return runMeta(l, m.meta) })
 	}
 	if known && m.meta != nil {
-		if err := errors.Join(n.checkJoin(l.links, m), n.checkTwin(l.links, m)); err != nil {
+		if err := n.checkJoin(l.links, m); err != nil {
 			return err
 		}
 	}
