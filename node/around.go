@@ -141,12 +141,14 @@ func (n *Node) askWhere(
 }
 
 // where is the newest that this node knows of where a member listens: what gossip hears
-// goes before what was found, and that before the ring.
+// goes before what was found, and that before the ring; but the ring goes first where it had
+// news that gossip has yet to hear.
 func (d *data) where(m ring.Member) ring.Member {
 	if at, found := d.finds.of(m.ID); found {
 		m.Client, m.Peer, m.Gossip = at.Client, at.Peer, at.Gossip
 	}
-	if heard, alive := d.gossip.View().Find(m.ID); alive {
+	heard, alive := d.gossip.View().Find(m.ID)
+	if alive && !d.moves.overtaken(m.ID, heard.Meta.PeerAddr) {
 		m.Client, m.Peer, m.Gossip = heard.Meta.ClientAddr, heard.Meta.PeerAddr, heard.Addr
 	}
 	return m

@@ -28,6 +28,8 @@ type data struct {
 	peers       *peers
 	coordinator *coordinator.Coordinator
 	finds       *finds
+
+	moves moves
 }
 
 // openData opens what serves keys, if the node is in a ring by now.
@@ -151,6 +153,11 @@ func (d *data) alive(node kv.NodeID) bool {
 // follow tells the connections where the members are now, and, of a newer ring, gossip whom
 // it has and the others which it is.
 func (d *data) follow(current *ring.Ring, newer bool) error {
+	view := d.gossip.View()
+	d.moves.follow(current, func(id kv.NodeID) string {
+		heard, _ := view.Find(id)
+		return heard.Meta.PeerAddr
+	})
 	var members []ring.Member
 	var registered []gossip.Peer
 	for _, m := range current.Members() {
