@@ -78,7 +78,9 @@ func sideRooms() []Room {
 		{Path: "storage/enginetest", Row: side, Imports: []string{"storage"}},
 		{Path: "jepsen", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/history", Row: side, Imports: []string{"kv", "vclock"}},
-		{Path: "jepsen/workload", Row: side, Imports: pure},
+		{
+			Path: "jepsen/workload", Row: side, Imports: pure, TestImports: []string{"jepsen/checker"},
+		},
 		{Path: "jepsen/checker", Row: side, Imports: pure},
 		{Path: "jepsen/clients", Row: side, Imports: append(blackBox, "jepsen/workload")},
 		{Path: "jepsen/nemesis", Row: side, Imports: blackBox},
