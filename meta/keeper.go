@@ -17,8 +17,10 @@ const (
 	// partSize is how long a part of a snapshot is. A change of a few of them takes a disk
 	// some milliseconds, for which the raft log waits at most.
 	partSize = 256 << 10
-	// sweepBatch is how many records one change deletes.
+	// sweepBatch is how many records one change deletes at most, and sweepBytes what each
+	// takes of the room of a change: its key, and what is counted beside that.
 	sweepBatch = 1024
+	sweepBytes = 128
 	// keeperQueue bounds what waits for the keeper: a snapshot to write, a sweep, and the
 	// pieces that two seats may be sending. Above it a piece is refused, and sent again.
 	keeperQueue = 8
@@ -161,8 +163,10 @@ func (k *keeper) delete(
 	if err != nil {
 		return fmt.Errorf("meta: sweep the raft log: %w", err)
 	}
+	bytes, changes := k.control.Room()
+	most := max(1, min(sweepBatch, changes, bytes/sweepBytes))
 	for len(batch) > 0 && ctx.Err() == nil {
-		n := min(sweepBatch, len(batch))
+		n := min(most, len(batch))
 		if err := k.control.Apply(batch[:n]...); err != nil {
 			return err
 		}

@@ -294,3 +294,25 @@ func TestALogThatBeginsAnewHasNothingOfTheOldOne(t *testing.T) {
 		t.Errorf("%d entries are left after a sweep", n)
 	}
 }
+
+// TestASweepTakesNoMoreThanTheStoreDoes: what has been given up may be more than one change.
+func TestASweepTakesNoMoreThanTheStoreDoes(t *testing.T) {
+	b := newLogBench(t, storage.Limits{Bytes: 1 << 20, Count: 1 << 16, Value: 1 << 20})
+	terms := slices.Repeat([]uint64{1}, 300)
+	must(t, b.save(&pb.HardState{}, entriesOf(1, 10, terms...)))
+	for _, limits := range []storage.Limits{
+		{Bytes: 1 << 20, Count: 100, Value: 1 << 20}, {Bytes: 8 << 10, Count: 1 << 16, Value: 8 << 10},
+	} {
+		b.engine.SetLimits(limits)
+		must(t, b.keeper.sweep(t.Context(), needed{epoch: b.state.Epoch, base: 150}))
+		must(t, b.keeper.sweep(t.Context(), needed{epoch: b.state.Epoch + 1}))
+		left := 0
+		must(t, b.control.Each(wire.PrefixRaftLog, func(string, []byte) error { left++; return nil }))
+		if left > 0 {
+			t.Errorf("%+v: %d entries are left", limits, left)
+		}
+		b.engine.SetLimits(storage.Limits{Bytes: 1 << 20, Count: 1 << 16, Value: 1 << 20})
+		must(t, b.begin(8, kv.Open{Seq: 1, Nonce: 1}))
+		must(t, b.save(&pb.HardState{}, entriesOf(1, 10, terms...)))
+	}
+}
