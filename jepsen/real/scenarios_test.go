@@ -44,7 +44,7 @@ func TestScenariosOfRealProcesses(t *testing.T) {
 		name string
 		do   func(*scenario)
 	}{
-		{"a paused leader", aPausedLeader}, {"all are killed", allAreKilled},
+		{"a move", aMove}, {"a paused leader", aPausedLeader}, {"all are killed", allAreKilled},
 		{"an older directory", anOlderDirectory}, {"a wiped directory", aWipedDirectory},
 	} {
 		ok := t.Run(step.name, func(t *testing.T) {
@@ -66,6 +66,27 @@ func TestScenariosOfRealProcesses(t *testing.T) {
 		}
 	}
 	s.check(kept.Unlock(t.Context()))
+}
+
+// aMove is that of a node which is killed and started elsewhere: the others ask it there as soon
+// as the group has confirmed it, and do not wait for its old address to be given up.
+func aMove(s *scenario) {
+	const at, within = 2, 6 * time.Second
+	s.check(s.Kill(at))
+	s.check(s.Move(at))
+	s.check(s.Ready(s.Context(), at))
+	ctx, cancel := context.WithTimeout(s.Context(), within)
+	defer cancel()
+	for _, through := range s.Addresses() {
+		s.check(s.await(ctx, func(ctx context.Context) string {
+			_, err := s.client.Bucket("default").Get(ctx, []byte("key"), client.WithTimeout(soon),
+				client.WithR(client.All), client.WithEndpoint(through))
+			if err != nil {
+				return through + ": " + err.Error()
+			}
+			return ""
+		}))
+	}
 }
 
 // aPausedLeader is paused for longer than an election takes, and goes on as what it was:
