@@ -8,8 +8,10 @@
 //
 //	real       node, and all that it is made of; client
 //	simulated  sockets, disks (one layer below storage.Store), wall clocks, sources of
-//	           chance, the metadata group, and the ends of processes and machines
-//	either     the engine of a disk: one of the simulator's own, which loses what was not
+//	           chance, and the ends of processes and machines
+//	either     the metadata group: that of the nodes themselves (Config.Grouped), or one
+//	           that does as it is told, and loses nothing
+//	           the engine of a disk: one of the simulator's own, which loses what was not
 //	           synced, or the product's Badger, in memory or in a directory (EngineKind)
 //
 // A process can not be ended from outside in Go. So its end is that of all it can reach:

@@ -14,6 +14,7 @@
 //	          sessions must be answered again
 //	reads     every key is read from all replicas, through each node
 //	power     all hosts lose their power at once, start, and everything is read again
+//	state     all members have come to the same state of the metadata group
 //	compare   the disks of all owners hold the same of each key, byte for byte
 //
 // Between its faults the conductor does what a supervisor does: a process that ended by
