@@ -4,12 +4,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dyno-kv/dyno/client"
+	"github.com/dyno-kv/dyno/meta/state"
 )
 
 // metaStatusOutput is what `dyno meta status -o json` prints.
@@ -43,8 +43,8 @@ type groupOutput struct {
 	ID   int    `json:"id"`
 	Zone string `json:"zone,omitempty"`
 	Seat string `json:"seat"`
-	// Raft is the id of the seat: the member's number, and how many it has had; empty where
-	// it has none.
+	// Raft is the id of the seat: the member's number, the group's generation, and a counter;
+	// empty where it has none.
 	Raft     string `json:"raft,omitempty"`
 	Weight   int    `json:"weight"`
 	Instance uint64 `json:"instance"`
@@ -69,13 +69,13 @@ func newGroupOutput(list []client.GroupMember) []groupOutput {
 	return out
 }
 
-// raftText shows the id of a seat: the member's number stands in its highest 16 bits.
+// raftText shows the id of a seat as logs do: the member's number, the group's generation,
+// and a counter of the group.
 func raftText(id uint64) string {
-	const counterBits = 48
 	if id == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d.%d", id>>counterBits, id&(1<<counterBits-1))
+	return state.RaftID(id).String()
 }
 
 // state is what is wrong with a member; empty where nothing is.
