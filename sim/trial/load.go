@@ -132,7 +132,11 @@ func (r *run) demand(phase string, level int, decides bool) {
 		return
 	}
 	wait()
-	switch all, ok := fair(r.record.History().Ops, level, from, r.now(), nil); {
+	var suffers func(*history.Op) bool
+	if !decides {
+		suffers = r.asksTheGroup
+	}
+	switch all, ok := fair(r.record.History().Ops, level, from, r.now(), suffers); {
 	case all == 0 && len(r.loads) > len(r.lockers):
 		r.unsure("liveness", "%s: nothing was asked that %d replicas can answer", phase, level)
 	case ok*100 < all*r.leastDemanded():

@@ -89,12 +89,18 @@ func clique(hears []uint, set uint) bool {
 // suffers reports whether an operation runs into an outage: of all, or of the one host that
 // it asks.
 func (r *run) suffers(op *history.Op) bool {
-	if touches(op, r.total.past) {
+	if touches(op, r.total.past) || r.asksTheGroup(op) {
 		return true
 	}
 	return op.Pinned && slices.ContainsFunc(r.hosts, func(h *host) bool {
 		return (op.Node == h.Name || op.Node == h.Member.Client) && touches(op, h.away.past)
 	})
+}
+
+// asksTheGroup reports whether an operation counts owners that the group has confirmed: one
+// that was started while the nodes' own group was out of reach is none.
+func (r *run) asksTheGroup(op *history.Op) bool {
+	return r.plan.Grouped && max(op.PR, op.PW) > 0
 }
 
 func touches(op *history.Op, events []history.Event) bool {
