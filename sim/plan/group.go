@@ -71,15 +71,14 @@ func (p *Plan) drawGentle(rng *rand.Rand, o *Options) {
 		in := kinds[rng.IntN(len(kinds))]
 		f := Fault{Kind: in.Kind, At: Span(at) + between(rng, 0, time.Second)}
 		in.draw(rng, p, &f)
-		f.For = min(f.For, Span(gentleFault))
+		f.For, f.By = min(f.For, Span(gentleFault)), 0
 		p.Faults = append(p.Faults, f)
 	}
 }
 
 // gentleKinds are those of which one that is short and alone costs no session.
 func gentleKinds() []Kind {
-	return []Kind{Kill, Power, Pause, Isolate, LeaderKill, LeaderPower, LeaderPause, LeaderCut,
-		SeatsPower}
+	return []Kind{Kill, Power, Pause, Isolate, LeaderKill, LeaderPower, LeaderPause, LeaderCut}
 }
 
 // KeepsSessions reports whether nothing in the plan may cost a session that its client keeps

@@ -200,7 +200,8 @@ func groupKinds() []Info {
 		{Kind: LeaderDisk, Needs: RealGroup, everywhere: true, draw: leaderDisk,
 			What: "each sync of whoever leads the metadata group takes By for For"},
 		{Kind: SeatsPower, Needs: KeepsData | RealGroup, everywhere: true,
-			draw: lasts(10*time.Millisecond, 3*time.Second),
-			What: "all hosts with a seat in the metadata group lose their power at the same moment"},
+			draw: seatsPower,
+			What: "the disks of all who have a seat in the metadata group but the leader stand for By; " +
+				"then all of them lose their power at once, and the leader comes back last"},
 	}
 }

@@ -126,6 +126,13 @@ func leaderCut(rng *rand.Rand, _ *Plan, f *Fault) {
 	f.N = rng.IntN(2)
 }
 
+func seatsPower(rng *rand.Rand, _ *Plan, f *Fault) {
+	f.For = between(rng, 10*time.Millisecond, 3*time.Second)
+	if rng.IntN(2) == 0 {
+		f.By = between(rng, 100*time.Millisecond, time.Second)
+	}
+}
+
 func leaderDisk(rng *rand.Rand, _ *Plan, f *Fault) {
 	f.For = between(rng, time.Second, 10*time.Second)
 	f.By = between(rng, 200*time.Millisecond, 8*time.Second)
