@@ -111,9 +111,8 @@ func (n *Node) grow(l *lifetimes) error {
 		l.group.Go(func() error { return runMeta(l, m.meta) })
 	}
 	if known && m.meta != nil {
-		if err := n.checkJoin(l.links, m); err != nil {
-			return err
-		}
+		// Beside all else: an address that swallows packets keeps nobody from serving.
+		l.group.Go(func() error { return n.checkJoin(l.links, m) })
 	}
 	l.group.Go(func() error { return n.confirm(l.links) })
 	if len(n.cfg.Form.Join) > 0 {
