@@ -48,7 +48,7 @@ func (r *run) end() (*Record, error) {
 		fake: time.Since(r.began), bites: r.bites, damage: r.damage, points: r.passed(),
 		from: r.chaosFrom, met: r.met,
 	}
-	x.fairAll, x.fairOK = fair(h.Ops, r.plan.Cluster.Majority(), r.chaosFrom, r.chaosEnd, r.suffers)
+	x.fairAll, x.fairOK, _ = fair(h.Ops, r.plan.Cluster.Majority(), r.chaosFrom, r.chaosEnd, r.suffers)
 	r.available(x.fairAll, x.fairOK)
 	r.heard(h.Ops)
 	r.judgeSights(h.Ops)

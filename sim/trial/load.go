@@ -136,12 +136,12 @@ func (r *run) demand(phase string, level int, decides bool) {
 	if !decides {
 		suffers = r.asksTheGroup
 	}
-	switch all, ok := fair(r.record.History().Ops, level, from, r.now(), suffers); {
+	switch all, ok, failed := fair(r.record.History().Ops, level, from, r.now(), suffers); {
 	case all == 0 && len(r.loads) > len(r.lockers):
 		r.unsure("liveness", "%s: nothing was asked that %d replicas can answer", phase, level)
 	case ok*100 < all*r.leastDemanded():
-		r.problem("liveness", "%s: %d of %d operations that need %d replicas at most were ok",
-			phase, ok, all, level)
+		r.problem("liveness", "%s: %d of %d operations that need %d replicas at most were ok; "+
+			"not so %v (%s)", phase, ok, all, level, failed, failed.Error)
 	}
 }
 
@@ -207,10 +207,11 @@ func (r *run) finalRead(s *session, step workload.Step) bool {
 }
 
 // fair counts the operations of an interval that ask for so many replicas at most, and how
-// many of them were ok. Those that suffer from something do not count; nil: none does.
+// many of them were ok; failed is the first that was not. Those that suffer from something
+// do not count; nil: none does.
 func fair(
 	ops []history.Op, level int, from, until int64, suffers func(*history.Op) bool,
-) (all, ok int) {
+) (all, ok int, failed *history.Op) {
 	for i := range ops {
 		op := &ops[i]
 		if op.Invoked < from || op.Completed > until || op.Final > 0 || op.Kind.Locks() ||
@@ -218,9 +219,12 @@ func fair(
 			continue
 		}
 		all++
-		if op.Outcome == history.OK {
+		switch {
+		case op.Outcome == history.OK:
 			ok++
+		case failed == nil:
+			failed = op
 		}
 	}
-	return all, ok
+	return all, ok, failed
 }

@@ -24,8 +24,10 @@ const (
 	patience = 90 * time.Second
 	// drained is when nothing that was begun is on its way any more.
 	drained = 12 * time.Second
-	// calm is how long a core has, after the last fault, before it must answer.
-	calm = 10 * time.Second
+	// calm is how long a core has, after the last fault, before it must answer: as long as
+	// gossip takes to find that a silent node is gone. A write that meets it before, through a
+	// node that has not asked it lately, may spend all its time on it.
+	calm = 16 * time.Second
 	// answers is how many steps each session does that must be answered.
 	answers = 12
 	// longest bounds one operation of a client with all its attempts, whatever the knobs
