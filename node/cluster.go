@@ -24,7 +24,7 @@ func (c *cluster) Missing() string {
 	if m := c.node.membership.Load(); m != nil {
 		return m.group.Missing()
 	}
-	return "this node has not joined a cluster yet"
+	return c.node.forming()
 }
 
 // Ring implements server.Cluster.
