@@ -24,6 +24,7 @@ func supervised(t *testing.T, script string, patience time.Duration) (
 ) {
 	t.Helper()
 	a, _, _ := newTestApp("")
+	a.errs = io.Discard // the command writes there too, as to a file of the process
 	began, out := make(chan struct{}), new(bytes.Buffer)
 	a.out = writerFunc(func(b []byte) (int, error) {
 		if out.Len() == 0 {
