@@ -307,7 +307,6 @@ func TestAMemberHaltsBeforeASnapshotOfANewerRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 1, nil)
 		n := r.newNode(4)
-		n.seat.client = true
 		newer := rigState(t, 3, 1).Snapshot(nil)
 		newer[0] = 99
 		n.caller = answering(wire.AppendMetaTailReply(nil, &wire.MetaTailReply{
