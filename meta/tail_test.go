@@ -307,6 +307,9 @@ func TestAMemberHaltsBeforeASnapshotOfANewerRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 1, nil)
 		n := r.newNode(4)
+		r.log.mu.Lock() // members that run look at all seats
+		n.seat.client = true
+		r.log.mu.Unlock()
 		newer := rigState(t, 3, 1).Snapshot(nil)
 		newer[0] = 99
 		n.caller = answering(wire.AppendMetaTailReply(nil, &wire.MetaTailReply{
