@@ -75,7 +75,7 @@ func joins(nodes []*testNode) (done uint64) {
 	return done
 }
 
-func TestHealedPartitionIsJoinedAgain(t *testing.T) {
+func TestTrapN4WhoWasCutOffIsJoinedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newTestNet()
 		nodes := net.cluster(t, 5)
@@ -130,7 +130,7 @@ func TestCrashIsNoticedWithinTheTimeThatTheConfigStates(t *testing.T) {
 	}
 }
 
-func TestProcessThatStoodStillObjectsInTime(t *testing.T) {
+func TestTrapN1AProcessThatStoodStillObjectsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newTestNet()
 		nodes := net.cluster(t, 5)
@@ -156,7 +156,7 @@ func TestProcessThatStoodStillObjectsInTime(t *testing.T) {
 
 // Nobody reads node 1's view, nobody builds it, and a watcher never receives: its
 // gossip must go on.
-func TestStuckConsumerDoesNotStallGossip(t *testing.T) {
+func TestTrapN5AStuckConsumerDoesNotStallGossip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newTestNet()
 		cfg := testConfig(1)

@@ -45,7 +45,7 @@ func TestMemberThatCanNotBeReachedIsRefused(t *testing.T) {
 	}
 }
 
-func TestStrayMessagesAreCountedAndIgnored(t *testing.T) {
+func TestTrapN9StrayMessagesAreCountedAndIgnored(t *testing.T) {
 	r, _ := testRoster()
 	h := &hooks{roster: r}
 	h.NotifyMsg([]byte("x"))

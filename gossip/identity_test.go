@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-func TestNodesOfTwoClustersNeverMeet(t *testing.T) {
+func TestTrapN8NodesOfTwoClustersNeverMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newTestNet()
 		a := net.start(t, testConfig(1), testAddress(1), quiet(t))
@@ -93,7 +93,7 @@ func TestStrangerWithTheRightLabelIsRefused(t *testing.T) {
 	}
 }
 
-func TestRestartAtAnotherPortIsAccepted(t *testing.T) {
+func TestTrapN3ARestartAtAnotherPortIsAccepted(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		end     func(*testNode)
@@ -137,7 +137,7 @@ func TestRestartAtAnotherPortIsAccepted(t *testing.T) {
 	}
 }
 
-func TestClonedIdentityIsReportedToAPerson(t *testing.T) {
+func TestTrapN3AClonedIdentityIsReportedToAPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs, seen := observer.New(zap.WarnLevel)
 		net := newTestNet()

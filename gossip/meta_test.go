@@ -90,7 +90,7 @@ func TestMetaThatNoNodeWouldSayIsRefused(t *testing.T) {
 	}
 }
 
-func TestMetaAtTheBoundIsAcceptedAndAboveIsRefusedAtConfig(t *testing.T) {
+func TestTrapN6MetaAtTheBoundIsAcceptedAndAboveIsRefusedAtConfig(t *testing.T) {
 	cfg := testConfig(1)
 	room := MaxMeta - metaFixed - 2*metaLength - len(cfg.PeerAddr)
 	cfg.ClientAddr = strings.Repeat("a", room)

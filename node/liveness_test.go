@@ -35,7 +35,7 @@ func (m mutable) DialTimeout(addr string, timeout time.Duration) (net.Conn, erro
 	return m.Transport.DialTimeout(addr, timeout)
 }
 
-func TestMembersThatOnlyGossipHasLostAreUsed(t *testing.T) {
+func TestTrapN2MembersThatOnlyGossipHasLostAreUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 3)
 		var mute atomic.Bool
