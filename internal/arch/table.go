@@ -47,12 +47,12 @@ func Rooms() []Room {
 		{Path: "wire", Row: 3, Core: true},
 		{Path: "meta/state", Row: 3, Core: true},
 		{Path: "storage", Row: 4, TestImports: []string{"storage/enginetest"}},
+		{Path: "meta/seats", Row: 4, Core: true},
 		{Path: "storage/versions", Row: 4, Core: true},
 		{Path: "rpc", Row: 4},
 		{Path: "rpc/memnet", Row: 4},
 		{Path: "gossip", Row: 5},
 		{Path: "replica", Row: 5},
-		{Path: "meta/seats", Row: 4, Core: true},
 		{Path: "meta", Row: 5},
 		{Path: "handoff", Row: 6},
 		{Path: "antientropy/exchange", Row: 6},
@@ -103,7 +103,7 @@ func sideRooms() []Room {
 			// A bubble needs a *testing.T, also in the processes that run one plan each.
 			Path: "sim/trial", Row: side, Libraries: []string{"testing", "testing/synctest"},
 			Imports: []string{
-				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "jepsen/clients", "internal/trace",
+				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "internal/trace",
 				"internal/fail", "internal/mutant", "jepsen/history", "jepsen/workload",
 				"jepsen/checker", "jepsen/clients", "node", "client", "storage", "kv", "rpc/memnet",
 				"meta", "meta/state",
