@@ -20,12 +20,18 @@
 //
 // # Goroutines
 //
-//	store     shards, committer, answers, tending     ends after the ports
-//	ports     clients, peers                          end by draining
-//	peers     connections to the other members        end after the sends
-//	probe     pings members whose liveness is doubted ends with the peers
-//	gossip    memberlist and its loops                ends with the ports
-//	confirm   asks the group about this opening       ends when it has answered
-//	watch     ring and gossip changes                 ends with ctx
-//	sweep     removes deleted buckets                 ends with ctx
+//	ports     clients, peers                            end by draining
+//	grow      makes the node a member, opens its data   ends when that is done, or with peers
+//	group     this member's part in the metadata group  ends with peers
+//	peers     connections to the other members          end after the sends
+//	probe     pings members whose liveness is doubted   ends with peers
+//	gossip    memberlist and its loops                  ends with peers
+//	confirm   asks the group about this opening, and
+//	          then whether another one has followed     ends with peers
+//	join      is any address to join another cluster's? ends when all have been asked
+//	around    asks there for members that moved         ends with peers
+//	watch     ring and gossip changes                   ends with peers
+//	sweep     removes deleted buckets                   ends with peers
+//	store     shards, committer, answers, tending       ends after peers
+//	control   tends the control store                   ends with store
 package node
