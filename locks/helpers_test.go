@@ -34,7 +34,12 @@ func apply(t *Table, at At, command any) Result {
 	case SessionExpire:
 		return t.ExpireSessions(at, c)
 	case Acquire:
-		return t.Acquire(at, c)
+		would := t.WouldQueue(c)
+		r := t.Acquire(at, c)
+		if would && r.Code != CodeQueued {
+			panic(fmt.Sprintf("%+v would have queued, and is answered %+v", c, r))
+		}
+		return r
 	case Cancel:
 		return t.Cancel(at, c)
 	case CancelWait:

@@ -83,6 +83,22 @@ func (t *Table) Look(id SessionID, holder uint64) (Result, bool) {
 	return Result{}, false
 }
 
+// WouldQueue reports whether an Acquire that is applied now would only enter a queue: then
+// nobody loses by its being applied a moment later.
+func (t *Table) WouldQueue(c Acquire) bool {
+	l, s := t.findLock(c.Name), t.sessions[c.Session]
+	if c.Wait == 0 || l == nil || s == nil || l.admits(c.Kind) {
+		return false
+	}
+	if len(s.active) > 0 && s.active[0].number <= c.DoneThrough {
+		return false // it gives something up
+	}
+	if _, known := t.Look(c.Session, c.Holder); known {
+		return false
+	}
+	return c.problem() == "" && t.full(s, l, len(c.Name), len(c.Value)) == ""
+}
+
 // Counts are the numbers of things in a table.
 type Counts struct {
 	Sessions, Locks, Holders, Waiters int

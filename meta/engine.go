@@ -140,7 +140,7 @@ func openEngine(cfg EngineConfig, env engineEnv, log *zap.Logger) (*engine, erro
 	}
 	e.links = newRaftLinks(&e.env, &e.cfg, e.gate, e.tell, log)
 	e.loop = loop{
-		e: e, store: store, inFlight: make(map[uint64]*batch),
+		e: e, store: store, inFlight: make(map[uint64]*batch), linger: newLingering(),
 		rounds: make(map[uint64][]*readRequest), heard: make(map[state.RaftID]time.Time),
 	}
 	store.now = e.loop.presentState

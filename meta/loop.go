@@ -85,6 +85,7 @@ type loop struct {
 	// Of a leader.
 	seq       uint64 // numbers entries and rounds of this life
 	waiting   []*proposal
+	linger    lingering
 	inFlight  map[uint64]*batch
 	readers   []*readRequest
 	rounds    map[uint64][]*readRequest
@@ -212,6 +213,8 @@ func (l *loop) run(ctx context.Context) error {
 			err = l.stepAll(in)
 		case p := <-proposals:
 			l.take(p)
+		case <-l.linger.timer.C:
+			l.linger.over()
 		case r := <-e.reads:
 			l.takeRead(r)
 		case ev := <-e.events:
@@ -228,9 +231,10 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-// settle proposes what waits and handles all that raft is ready for.
+// settle proposes what waits and handles all that raft is ready for, as long as that makes
+// room for what still waits.
 func (l *loop) settle() error {
-	if l.node != nil && l.mayAct(time.Now()) {
+	for more := true; more && l.node != nil && l.mayAct(time.Now()); {
 		if err := l.gather(l.e.proposals); err != nil {
 			return err
 		}
@@ -240,6 +244,7 @@ func (l *loop) settle() error {
 		if err := l.ready(); err != nil {
 			return err
 		}
+		more = len(l.waiting) > 0 && l.wants() && !l.holds()
 	}
 	l.publish()
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 
+	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
 )
 
@@ -32,7 +33,8 @@ type proposal struct {
 	ctx      context.Context
 	commands [][]byte
 	size     int
-	done     chan proposed // size 1: nobody waits to tell
+	acquire  *locks.Acquire // what it consists of, where that will only queue; else nil
+	done     chan proposed  // size 1: nobody waits to tell
 }
 
 // proposed is how a proposal ended.
@@ -61,6 +63,7 @@ func (e *engine) propose(ctx context.Context, commands [][]byte) (
 	if !e.status.Load().Leads {
 		return nil, 0, errNotLeader
 	}
+	p.acquire = e.patient(commands)
 	select {
 	case e.proposals <- p:
 	default:
@@ -98,6 +101,7 @@ func (l *loop) take(p *proposal) {
 		p.done <- proposed{err: errDropped}
 	default:
 		l.waiting = append(l.waiting, p)
+		l.linger.joined(p, len(l.waiting))
 	}
 }
 
@@ -116,7 +120,7 @@ func (l *loop) gather(queue <-chan *proposal) error {
 				more = false
 			}
 		}
-		if len(l.waiting) == 0 {
+		if len(l.waiting) == 0 || l.holds() {
 			return nil
 		}
 		if err := l.proposeBatch(); err != nil {
@@ -142,6 +146,7 @@ func (l *loop) proposeBatch() error {
 		b.proposals = append(b.proposals, p)
 		l.waiting = l.waiting[1:]
 	}
+	l.linger.over() // what did not fit has waited
 	return l.proposeEntry(b, commands)
 }
 
@@ -212,6 +217,7 @@ func (l *loop) abandon() {
 		p.done <- proposed{err: errNotLeader}
 	}
 	l.waiting = nil
+	l.linger.over()
 	l.seatsBusy = 0
 	l.abandonReads()
 }

@@ -183,6 +183,9 @@ func (l *loop) applyAll(entries []*pb.Entry) error {
 		}
 		l.fed = true
 	}
+	if len(entries) > 0 {
+		l.moved()
+	}
 	return nil
 }
 

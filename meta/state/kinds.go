@@ -100,6 +100,10 @@ func decode(k kind, r *reader) Command {
 	}
 }
 
+// IsAcquire reports whether an encoded command is an Acquire, so far as its first byte
+// tells.
+func IsAcquire(b []byte) bool { return len(b) > 0 && kind(b[0]) == kindAcquire }
+
 // DecodeCommand reads one command. It shares no bytes with b. The error wraps ErrUnknown
 // or ErrDamaged; a leader proposes nothing that it can not decode.
 func DecodeCommand(b []byte) (Command, error) {
