@@ -85,6 +85,13 @@
 // exclude nobody for sure; whatever must be protected has to compare [Held.Fence] with the
 // highest it has seen.
 //
+// A renewal is sent a quarter of the time to live after the last, to one node. Where that
+// has not answered for a sixth of it, three others are asked as well, and three more after
+// each further sixth; nobody is given up before another answers. So a session with a time to
+// live of 10 s or more survives pauses of one process at a time, this one included, of up to
+// half of that, and changes of leader meanwhile: docs/protocol.md, session.keepalive, says
+// exactly what it survives.
+//
 // Each attempt has a number of its own, so that goroutines of one session exclude each
 // other, and so that a request which arrives twice, or late, changes nothing. Who gives up
 // cancels its number. Requests about locks go to any node, again and again as their time
@@ -102,8 +109,8 @@
 //	                at a time per node        or left the ring, Close
 //	ring fetch      a request, one at a time  the fetch ends, Close     Close
 //	keep            NewSession, per session   session is over, Close    Close
-//	asking aside    keep, when a node is      one has answered          keep
-//	                silent, up to three
+//	asking          keep, for each node       one has answered          keep
+//	                asked for a renewal
 //	cancelling      a caller that gave up,    the group has answered,   Close
 //	                where that took too long  session is over, Close
 //	abandoning      a NewSession that failed  answer, deadline, Close   Close

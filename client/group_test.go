@@ -24,9 +24,11 @@ type fakeGroup struct {
 	parked  map[parkedKey][]*parkedCall
 	ended   map[SessionID]time.Time // when sessions ended
 	renewed int
-	// gather is for how long renewals are kept before they are answered.
-	gather time.Duration
-	wake   chan struct{}
+	// gather is for how long renewals are kept before they are answered; hurries says that
+	// it is no longer than an eighth of the time that they have.
+	gather  time.Duration
+	hurries bool
+	wake    chan struct{}
 }
 
 type parkedKey struct {
@@ -167,7 +169,7 @@ func (s *seen) seeLock(call *rpc.Call) (err error) {
 	case wire.MethodSessionKeepAlive, wire.MethodSessionClose:
 		var q wire.SessionRequest
 		err = wire.DecodeSessionRequest(call.Params, &q)
-		s.lock.Session = q.Session
+		s.lock.Session, s.timeout = q.Session, q.TimeoutMS
 	}
 	return err
 }
@@ -197,7 +199,7 @@ func (g *fakeGroup) handle(call *rpc.Call, s *seen, deaf bool) bool {
 		got := wire.SessionOpenResult{Session: q.Session, TTLMS: uint32(r.TTL.Milliseconds())}
 		reply(refusal(r), func(dst []byte) []byte { return wire.AppendSessionOpenResult(dst, &got) })
 	case wire.MethodSessionKeepAlive:
-		g.renew(call, id, deaf)
+		g.renew(call, s, deaf)
 	case wire.MethodSessionClose:
 		r := g.table.CloseSession(g.at(), locks.SessionClose{ID: id})
 		reply(refusal(r), wire.AppendEmptyResult)
@@ -236,13 +238,17 @@ func (g *fakeGroup) release(call *rpc.Call, s *seen) locks.Result {
 	})
 }
 
-func (g *fakeGroup) renew(call *rpc.Call, id locks.SessionID, deaf bool) {
+func (g *fakeGroup) renew(call *rpc.Call, s *seen, deaf bool) {
 	call.Park()
-	taken := g.leases.Renew(id, time.Now())
+	taken := g.leases.Renew(s.lock.Session, time.Now())
 	if taken == locks.RenewalTaken {
 		g.renewed++
 	}
-	time.AfterFunc(g.gather, func() {
+	gather := g.gather
+	if g.hurries {
+		gather = min(gather, time.Duration(s.timeout)*time.Millisecond/8)
+	}
+	time.AfterFunc(gather, func() {
 		switch {
 		case deaf, taken == locks.RenewalOpen:
 		case taken == locks.RenewalUnknown:
@@ -251,6 +257,13 @@ func (g *fakeGroup) renew(call *rpc.Call, id locks.SessionID, deaf bool) {
 			call.Reply(wire.AppendEmptyResult)
 		}
 	})
+}
+
+// gathers sets for how long renewals are kept.
+func (g *fakeGroup) gathers(most time.Duration, hurries bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gather, g.hurries = most, hurries
 }
 
 func (g *fakeGroup) acquire(call *rpc.Call, s *seen, deaf bool) {

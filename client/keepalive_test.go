@@ -33,7 +33,11 @@ func TestASessionOutlastsTheEndpointThatItWasOpenedAt(t *testing.T) {
 // TestASessionSurvivesNodesThatPauseInTurn: at a TTL of 10 s or more, while no pause is
 // longer than half of it. A node that pauses may have led the group.
 func TestASessionSurvivesNodesThatPauseInTurn(t *testing.T) {
-	for seed := range uint64(40) {
+	seeds := uint64(500)
+	if testing.Short() {
+		seeds = 20
+	}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 4))
 			ttl := 10*time.Second + time.Duration(rng.Int64N(int64(20*time.Second)))
@@ -83,6 +87,53 @@ func TestASilentNodeDoesNotEndASessionWhateverTheAttempts(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if s.Err() != nil {
 			t.Error(s.Err())
+		}
+	})
+}
+
+// A pause of all nodes is to the client what its own is.
+func TestASessionOutlastsAPauseOfItsClient(t *testing.T) {
+	for _, ttl := range []time.Duration{10 * time.Second, 15 * time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f, g, _, s := open(t, 3, WithTTL(ttl))
+			g.gathers(ttl/6, true)
+			for range 50 {
+				// The worst moment: a renewal is about to be sent.
+				time.Sleep(time.Until(s.Renewed().Add(ttl/4 - time.Millisecond)))
+				f.cutOff(f.nodes...)
+				time.Sleep(ttl / 2)
+				f.mend(f.nodes...)
+				time.Sleep(ttl / 2)
+			}
+			if s.Err() != nil {
+				t.Errorf("ttl %v: %v", ttl, s.Err())
+			}
+		})
+	}
+}
+
+// A node that answers late may be the only one that knows the next leader.
+func TestANodeThatAnswersLateIsNotGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, g, _, s := open(t, 3, WithTTL(10*time.Second))
+		g.gathers(4*time.Second, false)
+		time.Sleep(5 * time.Minute)
+		if s.Err() != nil {
+			t.Error(s.Err())
+		}
+	})
+}
+
+// While one node is asked the others are left alone, and none is asked twice at once.
+func TestARenewalThatIsAnsweredInTimeIsOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, g, _, s := open(t, 3, WithTTL(12*time.Second))
+		g.gathers(2*time.Second, true)
+		f.forget()
+		time.Sleep(10 * time.Minute)
+		asked := len(f.requests(wire.MethodSessionKeepAlive))
+		if most := 10*60/3 + 1; asked > most || s.Err() != nil {
+			t.Errorf("%d requests, want %d at most: %v", asked, most, s.Err())
 		}
 	})
 }

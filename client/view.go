@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,23 +127,33 @@ func rotated(list []*node, turn int, suits func(*node) bool) *node {
 	return nil
 }
 
-// someNodes are up to n nodes that any request may go to, at least one, the given one last.
-func (c *Client) someNodes(n int, last *node) []*node {
+// others are all nodes but one that any request may go to: those that seem well first,
+// then those that gave no answer, then those out of reach.
+func (c *Client) others(than *node) []*node {
 	all := c.endpoints
 	if v := c.view.Load(); v != nil && len(v.members) > 0 {
 		all = v.members
 	}
-	turn := int(c.turn.Add(uint32(n)))
-	var some []*node
-	for i := range all {
-		if one := all[(turn+i)%len(all)]; one != last && len(some) < n {
-			some = append(some, one)
+	now := time.Now().UnixNano()
+	rank := func(n *node) int {
+		switch {
+		case n.outOfReach():
+			return 2
+		case n.avoided.Load() > now:
+			return 1
+		default:
+			return 0
 		}
 	}
-	if len(some) < n && last != nil {
-		some = append(some, last)
+	turn := int(c.turn.Add(1))
+	list := make([]*node, 0, len(all))
+	for i := range all {
+		if n := all[(turn+i)%len(all)]; n != than {
+			list = append(list, n)
+		}
 	}
-	return some
+	slices.SortStableFunc(list, func(a, b *node) int { return cmp.Compare(rank(a), rank(b)) })
+	return list
 }
 
 // hasUntried reports whether a node of the given kind, in reach or any, was not asked in

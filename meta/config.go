@@ -64,7 +64,8 @@ type Config struct {
 	// another one.
 	TailWait, TailGrace time.Duration
 	// RenewAtLeast is the shortest time for which renewals are gathered into a batch; else
-	// it is a sixth of the shortest TTL among them.
+	// it is a sixth of the shortest TTL among them. One whose caller has little time is not
+	// kept that long.
 	RenewAtLeast time.Duration
 	// RenewWindow is how long the leader gathers batches for one confirmation.
 	RenewWindow time.Duration

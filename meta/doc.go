@@ -79,6 +79,7 @@
 //	tail               Group.Run             ctx ends, halted       Group.Run
 //	renewals           Group.Run             ctx ends               Group.Run
 //	one per message    renewals              answered               renewals
+//	watch for a leader one per message, try  the try ends           one per message
 //	pulls, keepViews   Group.Run             ctx ends               Group.Run
 //	two shelves        Group.Run             ctx ends               Group.Run
 //	lead               Group.Run             ctx ends               Group.Run

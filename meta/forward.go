@@ -72,17 +72,44 @@ func (g *Group) readIndex(ctx context.Context) (index uint64, err error) {
 func (g *Group) withLeader(
 	ctx context.Context, try func(ctx context.Context, leader kv.NodeID) error,
 ) error {
+	return g.search(ctx, func(ctx context.Context, leader kv.NodeID, _ int) (
+		context.Context, context.CancelFunc,
+	) {
+		return context.WithTimeout(ctx, g.cfg.TryTimeout)
+	}, try)
+}
+
+// search is withLeader with tries that bound bounds, which is told how many have ended
+// without an answer.
+func (g *Group) search(
+	ctx context.Context,
+	bound func(ctx context.Context, leader kv.NodeID, silences int) (
+		context.Context, context.CancelFunc),
+	try func(ctx context.Context, leader kv.NodeID) error,
+) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, g.cfg.CallTimeout)
 		defer cancel()
 	}
 	perhaps := false
-	pause := retryFirst
-	var failed kv.NodeID
+	pause, silences := retryFirst, 0
+	var failed, silent, named kv.NodeID
 	for turn := 0; ; turn++ {
-		leader := g.guess(turn, failed)
-		err := g.tryOnce(ctx, leader, try)
+		before := named
+		if named = g.named(); named == failed && named != before {
+			failed = 0 // it has come to lead since it was asked
+		}
+		leader := g.guess(turn, failed, silent)
+		err := errNobody
+		if leader != 0 {
+			limited, cancel := bound(ctx, leader, silences)
+			if err = try(limited, leader); err != nil && limited.Err() != nil {
+				silent, pause = leader, retryFirst // the time was lost already
+				silences++
+			}
+			cancel()
+		}
 		if err == nil || errors.Is(err, errFinal) {
 			return err
 		}
@@ -99,20 +126,11 @@ func (g *Group) withLeader(
 	}
 }
 
+// errNobody: there is nobody to ask.
+var errNobody = errors.New("meta: no member of the group is known; has this node registered?")
+
 // errFinal: to try again would lead to the same.
 var errFinal = errors.New("meta: refused")
-
-// tryOnce bounds one try.
-func (g *Group) tryOnce(
-	ctx context.Context, leader kv.NodeID, try func(context.Context, kv.NodeID) error,
-) error {
-	if leader == 0 {
-		return errors.New("meta: no member of the group is known; has this node registered?")
-	}
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.TryTimeout)
-	defer cancel()
-	return try(ctx, leader)
-}
 
 // bounded gives ctx a deadline where it has none, and ends it with the group's part here.
 func (g *Group) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

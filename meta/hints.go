@@ -44,8 +44,9 @@ func (h *hints) get() kv.NodeID {
 }
 
 // guess is whom to ask at a call's turn, counted from 0: who is said to lead, but for the
-// member that has just failed, and otherwise one seat after the other. 0: nobody is known.
-func (g *Group) guess(turn int, failed kv.NodeID) kv.NodeID {
+// member that has just failed, and otherwise one seat after the other, but for that and for
+// the last that gave no answer: each may use up a try. 0: nobody is known.
+func (g *Group) guess(turn int, failed, silent kv.NodeID) kv.NodeID {
 	status := g.engine.standing()
 	if status.Leads {
 		return g.cfg.Node
@@ -56,15 +57,30 @@ func (g *Group) guess(turn int, failed kv.NodeID) kv.NodeID {
 		}
 	}
 	seats := g.seats()
-	if others := slices.DeleteFunc(slices.Clone(seats), func(n kv.NodeID) bool {
-		return n == failed
-	}); len(others) > 0 {
-		seats = others
+	for _, not := range []kv.NodeID{silent, failed} {
+		if others := slices.DeleteFunc(slices.Clone(seats), func(n kv.NodeID) bool {
+			return n == not
+		}); len(others) > 0 {
+			seats = others
+		}
 	}
 	if len(seats) == 0 {
 		return 0
 	}
 	return seats[(turn+int(g.cfg.Node))%len(seats)]
+}
+
+// named is who leads as far as this member has heard without asking; 0: nobody.
+func (g *Group) named() kv.NodeID {
+	status := g.engine.standing()
+	switch {
+	case status.Leads:
+		return g.cfg.Node
+	case status.Leader != 0:
+		return status.Leader
+	default:
+		return g.hints.get()
+	}
 }
 
 // seats are the other members to ask, in order of their numbers: those with a seat, as

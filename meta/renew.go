@@ -15,21 +15,29 @@ import (
 )
 
 const (
-	// renewShare is which part of a session's TTL its renewal may wait for company.
-	renewShare = 6
+	// renewShare is which part of a session's TTL its renewal may wait for company, and
+	// hurryShare which part of its caller's time.
+	renewShare, hurryShare = 6, 8
 	// renewAgain is the pause after a batch that nobody answered. Those in it wait for the
 	// next one, beside those that came meanwhile.
 	renewAgain = 200 * time.Millisecond
 	// maxRenewals bounds the renewals that wait at one member: more than a group has
 	// sessions.
 	maxRenewals = 200_000
+	// renewTry bounds the first tries of a batch, so that a leader which is paused holds it up
+	// for little longer than an election. For one that is only slow it is twice as long after
+	// each renewTries.
+	renewTry   = 500 * time.Millisecond
+	renewTries = 4
+	// newsPoll is how often a try looks whether another leader is named.
+	newsPoll = 50 * time.Millisecond
 )
 
 // renewals gathers the renewals of a member's clients into batches for the leader: one a
-// sixth of the shortest TTL among them, but for retries. A renewal that finds no batch sent
-// within that time goes at once. It is answered with the batch that carried it, and with
-// no other: a later one confirms the leader for a later moment only, an earlier one for one
-// before it came.
+// sixth of the shortest TTL among them, or an eighth of the shortest time that one of them
+// has, but for retries. A renewal that finds no batch sent within that time goes at once. It
+// is answered with the batch that carried it, and with no other: a later one confirms the
+// leader for a later moment only, an earlier one for one before it came.
 type renewals struct {
 	group *Group
 	wake  chan struct{} // size 1: the next batch is due earlier
@@ -53,15 +61,16 @@ func newRenewals(g *Group) *renewals {
 }
 
 // Renew keeps a session alive: it has its full TTL from some moment after the call on. It
-// waits for the batch that carries it, for a sixth of the TTL or half of ctx's time. The error
-// wraps ErrSessionExpired where the group does not know the session, and ErrNoLeader where
-// ctx ended before a leader answered; the session may then be alive or not.
+// waits for the batch that carries it, for a sixth of the TTL or an eighth of ctx's time: who
+// has little left says so by that. The error wraps ErrSessionExpired where the group does not
+// know the session, and ErrNoLeader where ctx ended before a leader answered; the session may
+// then be alive or not.
 func (g *Group) Renew(ctx context.Context, id locks.SessionID) error {
 	ctx, cancel := g.bounded(ctx)
 	defer cancel()
 	r := &renewal{id: id, every: g.every(id), done: make(chan error, 1)}
 	if deadline, bounded := ctx.Deadline(); bounded {
-		r.every = min(r.every, time.Until(deadline)/2) // its answer has to be in time
+		r.every = min(r.every, time.Until(deadline)/hurryShare)
 	}
 	if !g.renewals.add(r) {
 		return ErrOverloaded
@@ -224,7 +233,7 @@ func (g *Group) judge(ctx context.Context, refused []*renewal, index uint64) (op
 func (g *Group) renewAt(ctx context.Context, sessions [][16]byte) (
 	renewed []bool, index uint64, err error,
 ) {
-	err = g.withLeader(ctx, func(ctx context.Context, leader kv.NodeID) error {
+	err = g.search(ctx, g.hasten, func(ctx context.Context, leader kv.NodeID) error {
 		var err error
 		if leader == g.cfg.Node {
 			renewed, index, err = g.renewHere(ctx, sessions)
@@ -234,6 +243,31 @@ func (g *Group) renewAt(ctx context.Context, sessions [][16]byte) (
 		return err
 	})
 	return renewed, index, err
+}
+
+// hasten bounds a try of a batch: by a short time at first, and by the news that another
+// member leads. A batch costs little to repeat, and a session may wait for it.
+func (g *Group) hasten(ctx context.Context, leader kv.NodeID, silences int) (
+	context.Context, context.CancelFunc,
+) {
+	try := g.cfg.TryTimeout
+	if longer := silences / renewTries; longer < 8 {
+		try = min(try, renewTry<<longer)
+	}
+	ctx, cancel := context.WithTimeout(ctx, try)
+	before := g.named()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for sleep(ctx, newsPoll) {
+			if now := g.named(); now != before && now != 0 && now != leader {
+				cancel()
+			}
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watching.Wait()
+	}
 }
 
 // renewThere asks another member to renew a batch.

@@ -61,7 +61,7 @@ func TestRenewalsOfAMemberTravelInOneBatchASixthOfTheTTL(t *testing.T) {
 		var keepers []*keeping
 		for i := range sessions {
 			id := n.open(byte(i+1), 12*time.Second)
-			keepers = append(keepers, r.keepAlive(n, id, 4*time.Second))
+			keepers = append(keepers, r.keepAlive(n, id, 4*time.Second, 16*time.Second))
 			time.Sleep(37 * time.Millisecond)
 		}
 		n.barrier()

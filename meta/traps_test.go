@@ -103,7 +103,7 @@ func TestL4APausedLeaderExpiresNobodyAndRenewsNobodyWhenItComesBack(t *testing.T
 		r := newRig(t, 3, 0, nil)
 		old := r.nodes[0]
 		id := old.open(1, 10*time.Second)
-		keeper := r.keepAlive(r.nodes[2], id, 3*time.Second)
+		keeper := r.keepAlive(r.nodes[2], id, 3*time.Second, 3*time.Second)
 		time.Sleep(time.Second)
 		old.pause()
 		time.Sleep(time.Second)
@@ -140,7 +140,8 @@ func TestL5ChangesOfLeaderEndNoSession(t *testing.T) {
 		var keepers []*keeping
 		for i := range 50 {
 			n := r.nodes[i%4]
-			keepers = append(keepers, r.keepAlive(n, n.open(byte(i+1), 10*time.Second), 3*time.Second))
+			id := n.open(byte(i+1), 10*time.Second)
+			keepers = append(keepers, r.keepAlive(n, id, 3*time.Second, 3*time.Second))
 		}
 		for turn := range 20 {
 			time.Sleep(4 * time.Second)
@@ -265,8 +266,8 @@ func TestL9TwoSessionsOfOneNameAreTwo(t *testing.T) {
 	})
 }
 
-// keeping keeps a session alive, as a client does: a call every so often, each with half
-// of that again to be answered.
+// keeping keeps a session alive, as a client does: a call every so often, each with some
+// time to be answered.
 type keeping struct {
 	cancel context.CancelFunc
 	runs   sync.WaitGroup
@@ -274,13 +275,13 @@ type keeping struct {
 	last   time.Time // when the last call that was answered was sent
 }
 
-func (r *rig) keepAlive(n *rigNode, id locks.SessionID, every time.Duration) *keeping {
+func (r *rig) keepAlive(n *rigNode, id locks.SessionID, every, within time.Duration) *keeping {
 	ctx, cancel := context.WithCancel(r.ctx)
 	k := &keeping{cancel: cancel, last: time.Now()}
 	k.runs.Go(func() {
 		for ctx.Err() == nil {
 			sent := time.Now()
-			limited, done := context.WithTimeout(ctx, every)
+			limited, done := context.WithTimeout(ctx, within)
 			err := n.Renew(limited, id)
 			done()
 			switch {

@@ -50,6 +50,11 @@ const (
 	// regained is how long after a fault a group with the product's own ticks may take until
 	// it renews again: elections, connections, and a few rounds of a client.
 	regained = 4 * time.Second
+	// rowEvery is how far apart pauses in a row begin: in between the group is of use for a
+	// moment, also where an election was a tie.
+	rowEvery = regained + time.Second
+	// rowNodes is from how many nodes on the pause of one leaves a majority.
+	rowNodes = 3
 )
 
 // gentle draws whether a plan's faults are so few and short that no session may be lost.
@@ -67,6 +72,10 @@ func (p *Plan) drawGentle(rng *rand.Rand, o *Options) {
 			kinds = append(kinds, in)
 		}
 	}
+	if p.Cluster.Nodes >= rowNodes && rng.IntN(2) == 0 {
+		p.drawRow(rng, kinds)
+		return
+	}
 	for at := before; len(kinds) > 0 && at < chaos-after-gentleFault; at += gentleEvery {
 		in := kinds[rng.IntN(len(kinds))]
 		f := Fault{Kind: in.Kind, At: Span(at) + between(rng, 0, time.Second)}
@@ -76,6 +85,25 @@ func (p *Plan) drawGentle(rng *rand.Rand, o *Options) {
 	}
 }
 
+// drawRow draws pauses of one node at a time, each as soon as the one before ends.
+func (p *Plan) drawRow(rng *rand.Rand, kinds []Info) {
+	kinds = slices.DeleteFunc(kinds, func(in Info) bool {
+		return !slices.Contains(rowKinds(), in.Kind)
+	})
+	at := before
+	for len(kinds) > 0 && at < chaos-after-gentleTTL/2 {
+		in := kinds[rng.IntN(len(kinds))]
+		f := Fault{Kind: in.Kind, At: Span(at)}
+		in.draw(rng, p, &f)
+		f.For = min(between(rng, rowEvery, gentleTTL/2), Span(gentleTTL/2))
+		p.Faults = append(p.Faults, f)
+		at = f.End() + time.Duration(between(rng, 0, 200*time.Millisecond))
+	}
+}
+
+// rowKinds are those that may follow one another without a pause in between.
+func rowKinds() []Kind { return []Kind{Pause, LeaderPause} }
+
 // gentleKinds are those of which one that is short and alone costs no session.
 func gentleKinds() []Kind {
 	return []Kind{Kill, Power, Pause, Isolate, LeaderKill, LeaderPower, LeaderPause, LeaderCut}
@@ -83,7 +111,8 @@ func gentleKinds() []Kind {
 
 // KeepsSessions reports whether nothing in the plan may cost a session that its client keeps
 // alive: faults are of the gentle kinds, and with the time that the group takes to come back
-// from them no stretch of them is longer than half of a time to live.
+// from them no stretch of them is longer than half of a time to live; or they are pauses of
+// one node after the other, none of them longer than that, which leave a majority.
 func (p *Plan) KeepsSessions() bool {
 	k := &p.Knobs
 	ttl := time.Duration(k.SessionTTL)
@@ -93,6 +122,9 @@ func (p *Plan) KeepsSessions() bool {
 	}
 	faults := slices.Clone(p.Faults)
 	slices.SortStableFunc(faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	if p.pausesInTurn(faults, ttl/2) {
+		return true
+	}
 	var from, until time.Duration
 	for i := range faults {
 		f := &faults[i]
@@ -107,4 +139,23 @@ func (p *Plan) KeepsSessions() bool {
 		}
 	}
 	return true
+}
+
+// pausesInTurn reports whether faults, in order, are pauses of one node at a time, none longer
+// than most.
+func (p *Plan) pausesInTurn(faults []Fault, most time.Duration) bool {
+	for i := range faults {
+		f := &faults[i]
+		if !slices.Contains(rowKinds(), f.Kind) || time.Duration(f.For) > most {
+			return false
+		}
+		if i == 0 {
+			continue
+		}
+		before := &faults[i-1]
+		if at := time.Duration(f.At); at < before.End() || at < time.Duration(before.At)+rowEvery {
+			return false
+		}
+	}
+	return p.Cluster.Nodes >= rowNodes
 }

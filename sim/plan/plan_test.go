@@ -246,7 +246,20 @@ func TestSessionsAreKeptWhereFaultsAreShortAndApart(t *testing.T) {
 		"nobody locks": {func(p *Plan) { p.Loads = nil }, false},
 		"slow ticks":   {func(p *Plan) { p.Knobs.Tick = Span(time.Second) }, false},
 		"one pause":    {func(p *Plan) { p.Faults = []Fault{fault(Pause, 0, time.Second)} }, true},
-		"a long one":   {func(p *Plan) { p.Faults = []Fault{fault(Pause, 0, 3*time.Second)} }, false},
+		"a long cut":   {func(p *Plan) { p.Faults = []Fault{fault(Isolate, 0, 3*time.Second)} }, false},
+		"a long pause": {func(p *Plan) { p.Faults = []Fault{fault(Pause, 0, 6*time.Second)} }, true},
+		"too long":     {func(p *Plan) { p.Faults = []Fault{fault(Pause, 0, 7*time.Second)} }, false},
+		"pauses in turn": {func(p *Plan) {
+			p.Faults = []Fault{fault(Pause, 6*time.Second, 5*time.Second),
+				fault(LeaderPause, 0, 6*time.Second), fault(LeaderPause, 11*time.Second, time.Second)}
+		}, true},
+		"pauses that overlap": {func(p *Plan) {
+			p.Faults = []Fault{fault(Pause, 0, 6*time.Second),
+				fault(LeaderPause, 5500*time.Millisecond, time.Second)}
+		}, false},
+		"pauses of a pair": {func(p *Plan) {
+			p.Cluster.Nodes, p.Faults = 2, []Fault{fault(Pause, 0, 6*time.Second)}
+		}, false},
 		"two apart": {func(p *Plan) {
 			p.Faults = []Fault{fault(Kill, 0, time.Second), fault(LeaderCut, 9*time.Second, time.Second)}
 		}, true},
