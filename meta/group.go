@@ -83,6 +83,7 @@ func Open(cfg Config, log *zap.Logger) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.tellEntries(cfg.Trace)
 	g.engine = seated{e}
 	return g, nil
 }

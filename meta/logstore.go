@@ -31,6 +31,8 @@ type logStore struct {
 	opens   []kv.Open         // of this store under state.Raft
 	entries []*pb.Entry       // Base+1 to Last; never changed
 
+	tells teller // of entries
+
 	// now makes the snapshot that raft sends to a seat that is behind the log.
 	now func() (*pb.Snapshot, error)
 }
@@ -173,7 +175,7 @@ func (s *logStore) save(hs *pb.HardState, entries []*pb.Entry) error {
 	if !raft.IsEmptyHardState(hs) {
 		next.Term, next.Vote, next.Commit = hs.GetTerm(), hs.GetVote(), hs.GetCommit()
 	}
-	commit := next.Commit
+	commit, before := next.Commit, s.state.Commit
 	for {
 		records := s.fitting(entries)
 		part := entries[:len(records)]
@@ -187,8 +189,10 @@ func (s *logStore) save(hs *pb.HardState, entries []*pb.Entry) error {
 		}
 		s.keep(part)
 		s.state = next
+		s.tellStored(part)
 		if len(entries) == 0 {
 			s.state.Commit = commit
+			s.tellCommitted(before)
 			return nil
 		}
 	}
@@ -233,7 +237,11 @@ func (s *logStore) keep(entries []*pb.Entry) {
 
 // commit notes how far the log is committed. It becomes durable with the next change: a
 // seat that forgets it learns it again.
-func (s *logStore) commit(index uint64) { s.state.Commit = max(s.state.Commit, index) }
+func (s *logStore) commit(index uint64) {
+	before := s.state.Commit
+	s.state.Commit = max(before, index)
+	s.tellCommitted(before)
+}
 
 // install begins the log after a snapshot, whose parts are durable.
 func (s *logStore) install(hs *pb.HardState, head wire.SnapshotHead) error {

@@ -62,6 +62,7 @@ type Disk struct {
 	faults   [parts][ops]fault
 	capacity int64
 	syncTime time.Duration
+	standing bool
 	rewrite  time.Duration // how long an open takes to write anew what it found
 	limits   storage.Limits
 	stats    DiskStats
@@ -198,12 +199,15 @@ func (d *Disk) Kill() {
 }
 
 // LosePower ends the process, if any, and takes what no sync has covered. A commit that
-// was under way is there whole or not at all, as rng decides; nil means not at all. The
-// next process finds that the machine has booted. Where the engine does not support
-// UnsyncedLoss, it is a kill and a new boot.
+// was under way is there whole or not at all, as rng decides; nil means not at all, and so
+// does a disk that stands. The next process finds that the machine has booted. Where the
+// engine does not support UnsyncedLoss, it is a kill and a new boot.
 func (d *Disk) LosePower(rng *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.standing {
+		rng = nil
+	}
 	if d.fence() {
 		d.stats.PowerLosses++
 	}
@@ -333,6 +337,14 @@ func (d *Disk) SetSyncTime(t time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.syncTime = t
+}
+
+// SetStanding says whether the disk stands: nothing that it is given gets onto it, so that a
+// loss of power leaves nothing of a commit under way. How long that takes SetSyncTime says.
+func (d *Disk) SetStanding(stands bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.standing = stands
 }
 
 // SetRewriteTime is how long, after an open, a power loss still takes what an earlier

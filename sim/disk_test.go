@@ -74,6 +74,28 @@ func TestALossOfPowerTakesTheCommitUnderWayWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// TestADiskThatStandsKeepsNothingOfWhatItWasGiven, whatever chance says; what was synced
+// before stays.
+func TestADiskThatStandsKeepsNothingOfWhatItWasGiven(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			d := NewDisk()
+			e := openDisk(t, d).Data
+			must(t, e.Commit(1, []storage.Write{set("a", "1")}))
+			d.SetStanding(true)
+			ended := commitHalf(d, e, 2, set("a", "2"))
+			d.LosePower(source(seed, "power"))
+			d.SetStanding(false)
+			if err := <-ended; !errors.Is(err, ErrFenced) {
+				t.Errorf("the commit of a dead process: %v", err)
+			}
+			if got := list(t, openDisk(t, d).Data, 2, "", ""); !slices.Equal(got, []string{"a=1"}) {
+				t.Errorf("seed %d: %q", seed, got)
+			}
+		})
+	}
+}
+
 func TestAFailedSyncLosesAllThatCameAfterIt(t *testing.T) {
 	d := NewDisk()
 	e := openDisk(t, d).Data

@@ -22,6 +22,21 @@
 //   - I2 At most one mutant is on at a time.
 //   - I3 A name that no mutant has ends the process at its start, with the names there are.
 //
+// # A bug that no run can show
+//
+// M17 asks for leases that go on over a change of leaders, which is [LeasesGoOn], and for
+// what a deposed leader has decided taking effect later. The latter would be a command that
+// ends sessions and counts whatever term it was proposed in (LOCKS R4), and it has no
+// mutant: in no entry of a group are the term of such a command and that of the entry two.
+// Only a leader's own loop appends one, in the term in which it leads. What waits for a
+// loop that has ceased to lead is refused before the loop can lead again, and who decides
+// which sessions end ends with the term. An entry may be committed late, by the leader
+// after: but nobody had renewed those sessions for all of their time when it was proposed,
+// and a new leader takes renewals only after it has applied all entries before its own
+// first, so that no client is told of a session that such an entry ends. The check is there
+// for a leader that is written in another way some day; the tests of package locks and of
+// package meta hold it, with commands that no leader would propose.
+//
 // Mutants of lines, which the tests of single rooms must kill, are another thing:
 // internal/mutants.
 package mutant

@@ -132,6 +132,7 @@ func ofTheGroup() []Info {
 		{LostSeatVotes, "X17", "a seat goes on although its store is an older copy",
 			"Schedules: a voter that is restored; locks, after a restored disk"},
 		{VoteBeforeSync, "X18", "a seat answers votes and entries before they are durable",
-			"Schedules: a power loss right behind an entry; locks: lock-gone, equal-fences"},
+			"white box: committed before a majority has it; loss of power of all seats while their " +
+				"disks stand: two entries under one index, states that differ"},
 	}
 }

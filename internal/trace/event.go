@@ -48,6 +48,12 @@ const (
 	// dots whose versions are gone. Covers; Value as in Synced, whose events come before.
 	// One key's events of one store come in the order of its commits.
 	Covered
+	// EntryStored: a seat of the metadata group has an entry of its log durably. Value is the
+	// index, Counter the term.
+	EntryStored
+	// EntryCommitted: a seat takes an entry for committed. Value is the index, Counter the
+	// term; Need is how many seats must have it durably, at least.
+	EntryCommitted
 )
 
 var kindNames = [...]string{
@@ -56,7 +62,7 @@ var kindNames = [...]string{
 	HintDeleted: "hint-deleted", FenceSet: "fence-set", PhaseCommitted: "phase-committed",
 	LockGranted: "lock-granted", LockExpired: "lock-expired",
 	PurgeConfirmed: "purge-confirmed", ReadAnswered: "read-answered",
-	Covered: "covered",
+	Covered: "covered", EntryStored: "entry-stored", EntryCommitted: "entry-committed",
 }
 
 func (k Kind) String() string {

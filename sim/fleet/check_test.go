@@ -27,6 +27,17 @@ func generated(t *testing.T, seed uint64) *history.History {
 	return h
 }
 
+// generatedLocks is one with every kind of operation on locks.
+func generatedLocks(t *testing.T, seed uint64) *history.History {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	h, err := checker.GenerateLocks(rng, checker.DefaultLockShape())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 func store(t *testing.T, path string, h *history.History) error {
 	t.Helper()
 	out, err := os.Create(path)

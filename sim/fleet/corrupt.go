@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dyno-kv/dyno/jepsen/checker"
 	"github.com/dyno-kv/dyno/jepsen/history"
@@ -65,9 +66,14 @@ func Corrupt(ctx context.Context, r Runner, s Sweep, each func()) (*Corruptions,
 	return c, errors.Join(err, failed)
 }
 
+// corruptors are those of all histories, and those of histories with locks.
+func corruptors() []checker.Corruptor {
+	return slices.Concat(checker.Corruptors(), checker.LockCorruptors())
+}
+
 func newCorruptions() *Corruptions {
 	c := &Corruptions{}
-	for _, x := range checker.Corruptors() {
+	for _, x := range corruptors() {
 		c.Corruptors = append(c.Corruptors, Corrupted{Name: x.Name, What: x.What})
 	}
 	return c
@@ -87,7 +93,7 @@ func (c *Corruptions) add(seed uint64, h *history.History) error {
 		return err
 	}
 	c.Histories++
-	for i, x := range checker.Corruptors() {
+	for i, x := range corruptors() {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		bad, ok := x.Corrupt(rng, h)
 		if !ok {

@@ -145,7 +145,7 @@ func TestMutantsEndWithAnErrorOfTheRig(t *testing.T) {
 	}
 }
 
-// storing is a Runner that leaves a generated history.
+// storing is a Runner that leaves a generated history, of every other seed one of locks.
 func storing(t *testing.T) *fake {
 	return &fake{result: func(p *plan.Plan, o RunOptions) (*trial.Result, error) {
 		r := good(p)
@@ -153,14 +153,19 @@ func storing(t *testing.T) *fake {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
-		return r, store(t, filepath.Join(dir, trial.HistoryFile), generated(t, p.Seed))
+		h := generated(t, p.Seed)
+		if p.Seed%2 == 1 {
+			h = generatedLocks(t, p.Seed)
+		}
+		return r, store(t, filepath.Join(dir, trial.HistoryFile), h)
 	}}
 }
 
 func TestEveryCorruptorIsCaught(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c, err := Corrupt(t.Context(), storing(t), Sweep{Seeds: 10, Draw: simple}, func() {})
-	if err != nil || !c.Pass || c.Histories != 10 || len(c.Corruptors) != len(checker.Corruptors()) {
+	every := len(checker.Corruptors()) + len(checker.LockCorruptors())
+	if err != nil || !c.Pass || c.Histories != 10 || len(c.Corruptors) != every {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for _, x := range c.Corruptors {

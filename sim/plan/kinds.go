@@ -202,6 +202,7 @@ func groupKinds() []Info {
 		{Kind: SeatsPower, Needs: KeepsData | RealGroup, everywhere: true,
 			draw: seatsPower,
 			What: "the disks of all who have a seat in the metadata group but the leader stand for By; " +
-				"then all of them lose their power at once, and the leader comes back last"},
+				"then all of them lose their power at once, and the leader comes back last, when " +
+				"another leads"},
 	}
 }

@@ -126,9 +126,10 @@ func leaderCut(rng *rand.Rand, _ *Plan, f *Fault) {
 	f.N = rng.IntN(2)
 }
 
+// seatsPower mostly finds disks that stand: else nobody has anything that its disk has not.
 func seatsPower(rng *rand.Rand, _ *Plan, f *Fault) {
 	f.For = between(rng, 10*time.Millisecond, 3*time.Second)
-	if rng.IntN(2) == 0 {
+	if rng.IntN(4) > 0 {
 		f.By = between(rng, 100*time.Millisecond, time.Second)
 	}
 }

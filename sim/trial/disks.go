@@ -75,6 +75,9 @@ func (r *run) slowDisk(f *fault) []action {
 	})
 }
 
+// standing is what a sync takes of a disk that does nothing: longer than that goes on.
+const standing = time.Minute
+
 // slow lets syncs take what the slowest of the faults that are set says.
 func (r *run) slow(h *host) {
 	most := time.Duration(r.plan.Sync)
@@ -82,6 +85,7 @@ func (r *run) slow(h *host) {
 		most = max(most, by)
 	}
 	h.Disk.SetSyncTime(most)
+	h.Disk.SetStanding(most >= standing)
 }
 
 func (r *run) disks(f *fault) (func(*fault) []action, bool) {

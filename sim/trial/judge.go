@@ -88,8 +88,12 @@ func (r *run) heard(ops []history.Op) {
 			done++
 		}
 	}
-	if told := r.white.Counts().Acknowledged; told < done {
+	counts := r.white.Counts()
+	if told := counts.Acknowledged; told < done {
 		r.unsure("white-box", "the nodes told of %d acknowledged writes, clients know of %d", told, done)
+	}
+	if r.plan.Grouped && counts.Entries == 0 {
+		r.unsure("white-box", "no seat told of any entry of the group")
 	}
 }
 

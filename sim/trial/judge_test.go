@@ -34,7 +34,7 @@ func TestARunThatServesLittleIsRed(t *testing.T) {
 
 // TestNodesThatTellNothingAreNotBelieved: what white-box rules say of no event is not known.
 func TestNodesThatTellNothingAreNotBelieved(t *testing.T) {
-	r := &run{white: whitebox.New()}
+	r := &run{plan: &plan.Plan{}, white: whitebox.New()}
 	ops := []history.Op{
 		{Kind: history.Put, Outcome: history.OK}, {Kind: history.Put, Outcome: history.Info},
 		{Kind: history.Delete, Outcome: history.OK}, {Kind: history.Get, Outcome: history.OK},
@@ -43,7 +43,7 @@ func TestNodesThatTellNothingAreNotBelieved(t *testing.T) {
 	if len(r.problems) != 1 || !r.problems[0].Unknown {
 		t.Errorf("of one write the nodes told nothing: %v", r.problems)
 	}
-	r = &run{white: whitebox.New()}
+	r = &run{plan: &plan.Plan{}, white: whitebox.New()}
 	r.white.Take(trace.Event{Kind: trace.Acknowledged, Need: 1})
 	if r.heard(ops); len(r.problems) != 0 {
 		t.Errorf("they told of it: %v", r.problems)

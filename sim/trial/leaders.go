@@ -127,54 +127,6 @@ func (r *run) leaderDisk(f *fault) []action {
 	})
 }
 
-// seatsPower ends all who have a seat at the same moment. For By before that the disks of
-// all but the leader stand, so that what is under way then is durable nowhere else; and the
-// leader comes back last.
-func (r *run) seatsPower(f *fault) []action {
-	var met []*host
-	var lead *host
-	back := func(of func(h *host) bool) func() {
-		return func() {
-			for _, h := range met {
-				if of(h) {
-					r.back(h)
-				}
-			}
-		}
-	}
-	begin := func() {
-		lead = r.leader()
-		seats, _ := r.cluster.Seats()
-		for _, s := range seats {
-			h := r.hosts[s.ID-1]
-			if met = append(met, h); h != lead && f.By > 0 {
-				h.stalls++
-				h.slows.begin(f, time.Minute)
-				r.slow(h)
-			}
-		}
-	}
-	cut := func() {
-		for _, h := range met {
-			if h != lead && f.By > 0 {
-				h.stalls = max(0, h.stalls-1)
-				h.slows.end(f)
-				r.slow(h)
-			}
-			f.bit = r.losePower(h) || f.bit
-			h.down++
-		}
-	}
-	const later = 3 * time.Second
-	at := time.Duration(f.At + f.By)
-	end := at + time.Duration(f.For)
-	return []action{
-		{time.Duration(f.At), begin}, {at, cut},
-		{end, back(func(h *host) bool { return h != lead })},
-		{end + later, back(func(h *host) bool { return h == lead })},
-	}
-}
-
 func (r *run) leaders(f *fault) (func(*fault) []action, bool) {
 	kinds := map[plan.Kind]func(*fault) []action{
 		plan.LeaderKill: r.leaderDown(r.kill), plan.LeaderPower: r.leaderDown(r.losePower),

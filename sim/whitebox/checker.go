@@ -15,6 +15,8 @@ const (
 	RuleUniqueDot    = "unique-dot"
 	RuleAcknowledged = "acknowledged-by-w"
 	RuleGrows        = "grows"
+	RuleSameEntry    = "same-entry"
+	RuleByMajority   = "entry-by-majority"
 )
 
 // Violation is a broken rule.
@@ -31,6 +33,8 @@ const maxViolations = 100
 // Counts tells how much was judged.
 type Counts struct {
 	Minted, Durable, Acknowledged int
+	// Entries of the metadata group that were committed.
+	Entries int
 	// Violations that were found, also those that were not kept.
 	Violations int
 }
@@ -42,6 +46,7 @@ type Checker struct {
 	dots   map[dot]mint
 	keys   map[keyName]*key
 	lives  map[uint16]int // of each node; only the newest process is heard
+	log    groupLog
 	found  []Violation
 	counts Counts
 }
@@ -82,6 +87,7 @@ type key struct {
 func New() *Checker {
 	return &Checker{
 		dots: make(map[dot]mint), keys: make(map[keyName]*key), lives: make(map[uint16]int),
+		log: newGroupLog(),
 	}
 }
 

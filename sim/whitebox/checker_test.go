@@ -52,12 +52,7 @@ func wiped(node uint16) trace.Event   { return trace.Event{Emitter: node} }
 func started(node uint16) trace.Event { return trace.Event{Emitter: node, Value: 1} }
 
 func TestRules(t *testing.T) {
-	tests := []struct {
-		name   string
-		events []trace.Event
-		want   string // the rule; green where empty
-		says   string // in its text
-	}{
+	tests := []ruling{
 		{name: "nothing"},
 		{name: "a write", events: []trace.Event{
 			minted(1, "k", 1, "r"), synced(2, "k", 1), covered(2, "k", alone(1)),
@@ -176,6 +171,19 @@ func TestRules(t *testing.T) {
 			want:   RuleGrows, says: "node 1",
 		},
 	}
+	judge(t, tests)
+}
+
+// ruling is a list of events, and how they are judged.
+type ruling struct {
+	name   string
+	events []trace.Event
+	want   string // the rule; green where empty
+	says   string // in its text
+}
+
+func judge(t *testing.T, tests []ruling) {
+	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := New()
@@ -254,9 +262,10 @@ func TestViolationsAreBoundedAndCounted(t *testing.T) {
 
 func TestOtherEventsAreNoConcern(t *testing.T) {
 	c := New()
-	for k := trace.Kind(0); k <= trace.Covered+1; k++ {
+	for k := trace.Kind(0); k <= trace.EntryCommitted+1; k++ {
 		switch k {
-		case trace.DotMinted, trace.Synced, trace.Covered, trace.Acknowledged:
+		case trace.DotMinted, trace.Synced, trace.Covered, trace.Acknowledged,
+			trace.EntryStored, trace.EntryCommitted:
 		default:
 			c.Take(at(trace.Event{Kind: k, Actor: actor, Counter: 1}, 1, "k"))
 		}

@@ -17,6 +17,10 @@
 //     write had to reach have a durable object that covers its dot.
 //   - grows: what the durable object of a key covers, at one node, never becomes less,
 //     unless the node's disk was wiped or an older copy put in its place: [Checker.Wiped].
+//   - entry-by-majority: when a seat of the metadata group takes an entry for committed, a
+//     majority of its voters has it durably, but for one that was added meanwhile.
+//   - same-entry: no seat takes another entry for committed under an index than the first
+//     that did.
 //
 // What a node has lost with its power it must not have called durable, so a power loss
 // excuses nothing and is not told to the checker.
@@ -27,7 +31,7 @@
 //     before it answers on the strength of it, so that order is enough.
 //   - I2 A process that has been followed by another of its node, or whose disk was wiped,
 //     is not heard any more: it reaches nobody, and what it says of its disk is old.
-//   - I3 Memory is bounded by the dots and keys of the run, and by its nodes.
+//   - I3 Memory is bounded by the dots, keys and entries of the run, and by its nodes.
 //   - I4 No rule is green for want of events: an acknowledgement without a demand, or of
 //     a dot that was never minted, is a violation. So a checker must hear from the start.
 //

@@ -8,7 +8,7 @@ import (
 	"github.com/dyno-kv/dyno/internal/trace"
 )
 
-// take judges one event. What is no promise of a write is passed over.
+// take judges one event. What is no promise is passed over.
 func (c *Checker) take(e *trace.Event) {
 	at := keyName{bucket: e.Bucket, key: string(e.Key)}
 	d := dot{actor: e.Actor, counter: e.Counter}
@@ -21,6 +21,10 @@ func (c *Checker) take(e *trace.Event) {
 		c.covered(e, at)
 	case trace.Acknowledged:
 		c.acknowledged(e, at, d)
+	case trace.EntryStored:
+		c.stored(e)
+	case trace.EntryCommitted:
+		c.committed(e)
 	}
 }
 
