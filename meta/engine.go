@@ -16,6 +16,7 @@ import (
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // The ways in which a proposal or a read fails.
@@ -82,6 +83,10 @@ type engineEnv struct {
 	address func(kv.NodeID) string
 	// alive reports whether a member seems to be up: only such a one is given a seat.
 	alive func(kv.NodeID) bool
+	// witnesses are all other members that are known, and ask says hello to one of them, over
+	// connections that are not those of raft. ask is nil where there is nobody to ask.
+	witnesses func() []kv.NodeID
+	ask       func(context.Context, kv.NodeID, *wire.MetaHello) (wire.MetaHello, error)
 	// lead is told of every change of leadership, on the engine's loop; it must not wait.
 	lead func(leadership)
 }
@@ -104,7 +109,10 @@ type engine struct {
 	events    chan event
 
 	status atomic.Pointer[engineStatus]
-	ended  chan struct{} // closed when run ends
+	// attested is the raft id under which all other members have accepted this one, when it
+	// was the only voter.
+	attested atomic.Uint64
+	ended    chan struct{} // closed when run ends
 
 	doors  sync.RWMutex // guards closed; never held over a wait
 	closed bool         // nothing is taken into hellos and the keeper's jobs any more
@@ -139,6 +147,7 @@ func openEngine(cfg EngineConfig, env engineEnv, log *zap.Logger) (*engine, erro
 		return nil, err
 	}
 	e.links = newRaftLinks(&e.env, &e.cfg, e.gate, e.tell, log)
+	e.links.examine = e.examine
 	e.loop = loop{
 		e: e, store: store, inFlight: make(map[uint64]*batch), linger: newLingering(),
 		rounds: make(map[uint64][]*readRequest), heard: make(map[state.RaftID]time.Time),
@@ -148,7 +157,10 @@ func openEngine(cfg EngineConfig, env engineEnv, log *zap.Logger) (*engine, erro
 		if err := store.opened(env.open); err != nil {
 			return nil, err
 		}
-		if err := e.loop.restart(snapshot); err != nil {
+		if store.refused {
+			log.Error(remedy, zap.Stringer("raft-id", state.RaftID(store.state.Raft)))
+			e.loop.refused = remedy // what it has applied may never have been: nobody sees that
+		} else if err := e.loop.restart(snapshot); err != nil {
 			return nil, err
 		}
 	}
@@ -163,8 +175,8 @@ func (e *engine) run(ctx context.Context) error {
 	defer cancel()
 	e.links.open(ctx)
 	e.loop.begin()
-	// Size 3, one for each: none waits, also where nobody listens any more.
-	faults := make(chan error, 3)
+	// Size 4, one for each: none waits, also where nobody listens any more.
+	faults := make(chan error, 4)
 	looped := make(chan struct{})
 	go func() {
 		defer close(looped)
@@ -173,6 +185,7 @@ func (e *engine) run(ctx context.Context) error {
 	var helpers sync.WaitGroup
 	helpers.Go(func() { faults <- e.keeper.run(ctx) })
 	helpers.Go(func() { faults <- e.judgeHellos(ctx) })
+	helpers.Go(func() { faults <- e.seekWitnesses(ctx) })
 	stalled := make(chan error, 1)
 	helpers.Go(func() { stalled <- e.watch.awaitStall(ctx, e.cfg.StallAfter) })
 

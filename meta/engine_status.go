@@ -40,6 +40,9 @@ func (r role) String() string {
 type engineStatus struct {
 	Role role
 	Raft state.RaftID // 0 for a client
+	Open kv.Open      // of a seat: the present opening of its store
+	// Sole says that this seat is the group's only voter, as far as its log tells.
+	Sole bool
 	// Fed says that raft applies entries here. Where it does not, the services tail a seat.
 	Fed bool
 	// Refused says why the group does not take this member's seat; "" where it does.
@@ -67,8 +70,8 @@ func (l *loop) publish() {
 		l.voters, l.learners = idsOf(l.seats.GetVoters()), idsOf(l.seats.GetLearners())
 	}
 	if l.node != nil {
-		s.Raft, s.Role = l.raft, roleLearner
-		s.Voters, s.Learners = l.voters, l.learners
+		s.Raft, s.Role, s.Open = l.raft, roleLearner, l.e.env.open
+		s.Voters, s.Learners, s.Sole = l.voters, l.learners, l.sole()
 		if slices.Contains(s.Voters, l.raft) {
 			s.Role = roleVoter
 		}
@@ -88,9 +91,9 @@ func (l *loop) publish() {
 }
 
 func (s *engineStatus) equal(o *engineStatus) bool {
-	return s.Role == o.Role && s.Raft == o.Raft && s.Fed == o.Fed && s.Refused == o.Refused &&
-		s.Leads == o.Leads && s.Leader == o.Leader && s.Term == o.Term && s.First == o.First &&
-		s.Last == o.Last && s.Commit == o.Commit &&
+	return s.Role == o.Role && s.Raft == o.Raft && s.Open == o.Open && s.Sole == o.Sole &&
+		s.Fed == o.Fed && s.Refused == o.Refused && s.Leads == o.Leads && s.Leader == o.Leader &&
+		s.Term == o.Term && s.First == o.First && s.Last == o.Last && s.Commit == o.Commit &&
 		slices.Equal(s.Voters, o.Voters) && slices.Equal(s.Learners, o.Learners) &&
 		maps.Equal(s.Match, o.Match)
 }

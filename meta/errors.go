@@ -15,6 +15,9 @@ var (
 	ErrOverloaded = errors.New("meta: this member has too many calls open, try again later")
 	// ErrSessionExpired: the group does not know the session, or not any more.
 	ErrSessionExpired = errors.New("meta: the session has expired")
+	// ErrRolledBack: this member is the group's only voter, and its directory was put back to an
+	// older state or copied. The process must end; what it would issue may have been issued.
+	ErrRolledBack = errors.New("meta: the only voter of the group was rolled back")
 	// ErrHalted: this copy of the group's state can not go on; see the log for why.
 	ErrHalted = errors.New("meta: this member's copy of the state has halted")
 )

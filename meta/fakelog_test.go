@@ -11,6 +11,7 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/rpc"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // fakeLog is the log of a group in memory, in the place of raft: who leads is what a test
@@ -205,7 +206,7 @@ func (s *fakeSeat) standing() *engineStatus {
 	if s.client {
 		return &engineStatus{Role: roleClient}
 	}
-	status.Raft = state.RaftID(uint64(s.node) << 48)
+	status.Raft, status.Open = state.RaftID(uint64(s.node)<<48), kv.Open{Seq: 1, Nonce: 1}
 	status.Commit = s.log.first + uint64(len(s.log.entries)) - 1
 	if s.leads != nil {
 		status.Leads, status.Term, status.First = true, s.leads.Term, s.leads.First
@@ -285,8 +286,26 @@ func (s *fakeSeat) readIndex(ctx context.Context) (index, term uint64, err error
 	return index, leads.Term, nil
 }
 
-// handle implements consensus: nobody speaks raft here.
-func (s *fakeSeat) handle(call *rpc.Call) { call.ReplyError("INVALID: no raft here") }
+// handle implements consensus: nobody speaks raft here, but a seat says who it is.
+func (s *fakeSeat) handle(call *rpc.Call) {
+	if string(call.Method) != wire.MethodMetaHello {
+		call.ReplyError("INVALID: no raft here")
+		return
+	}
+	answer := wire.MetaHello{Verdict: kv.VerdictUnknown}
+	if status := s.standing(); status.Raft != 0 {
+		answer.Raft, answer.Open = uint64(status.Raft), []kv.Open{status.Open}
+	}
+	call.Reply(func(dst []byte) []byte { return wire.AppendMetaHello(dst, &answer) })
+}
+
+// examine implements consensus: every store is well.
+func (s *fakeSeat) examine(context.Context, *wire.MetaHello) (wire.MetaHello, error) {
+	return wire.MetaHello{Verdict: kv.VerdictConfirmed}, nil
+}
+
+// claims implements consensus.
+func (s *fakeSeat) claims(context.Context, claim) {}
 
 // expiries is how many SessionExpire a seat has proposed.
 func (s *fakeSeat) expiries() (count int) {

@@ -50,9 +50,7 @@ func Found(
 	}
 	opens := wire.RaftOpens{Raft: raft}
 	opens.List = append(opens.List, f.Open)
-	records := append(with, stateRecord(&first), headRecord(&file.head), storage.ControlRecord{
-		Key: wire.KeyRaftOpens, Record: wire.AppendRaftOpensRecord(nil, &opens),
-	})
+	records := append(with, stateRecord(&first), headRecord(&file.head), opensRecord(&opens))
 	if err := control.Apply(records...); err != nil {
 		return nil, fmt.Errorf("meta: found the group: %w", err)
 	}

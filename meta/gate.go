@@ -147,11 +147,18 @@ func (g *gate) judge(conn connection, h *wire.MetaHello) (wire.MetaHello, error)
 	own, term, seated := g.own, g.terms[from], slices.Contains(g.seats, from)
 	g.mu.Unlock()
 	answer := wire.MetaHello{Raft: uint64(own), For: h.Raft, Verdict: kv.VerdictUnknown}
+	asked := h.For == 0 && from != 0 // for a verdict only
 	switch {
+	case asked && len(h.Open) > 0:
 	case own == 0:
 		answer.Detail = errNoSeatHere.Error()
 		return answer, nil
 	case state.RaftID(h.For) != own:
+		// Who is of the time of an earlier raft id hears what has become of its own.
+		if v, why := g.verdict(from, h, term, seated); refuses(v) {
+			answer.Verdict, answer.Detail, answer.Open = v, why, g.lacking(from, h.Open)
+			return answer, nil
+		}
 		answer.Detail = fmt.Sprintf("meta: raft id %v is not here, %v is", state.RaftID(h.For), own)
 		return answer, nil
 	case from == 0 || len(h.Open) == 0:
@@ -159,14 +166,51 @@ func (g *gate) judge(conn connection, h *wire.MetaHello) (wire.MetaHello, error)
 		return answer, nil
 	}
 	answer.Verdict, answer.Detail = g.verdict(from, h, term, seated)
+	if newer := g.newer(from); asked && newer != 0 {
+		answer.Verdict, answer.Detail = kv.VerdictLost, fmt.Sprintf("meta: raft id %v was replaced by "+
+			"%v", from, newer)
+	}
 	if answer.Verdict != kv.VerdictConfirmed {
+		answer.Open = g.lacking(from, h.Open)
 		return answer, nil
 	}
 	if err := g.remember(from, h.Open[len(h.Open)-1]); err != nil {
 		return answer, err
 	}
-	g.admit(conn, from, own)
+	if !asked {
+		g.admit(conn, from, own)
+	}
 	return answer, nil
+}
+
+// newer returns a raft id that the member of another one had later, if one was heard of.
+func (g *gate) newer(than state.RaftID) (newer state.RaftID) {
+	for id := range g.remembered {
+		if id.Node() == than.Node() && id > than {
+			newer = max(newer, id)
+		}
+	}
+	return newer
+}
+
+// lacking returns the opening that is known of a raft id and that a store does not show, if
+// there is one: who is refused can see for itself.
+func (g *gate) lacking(from state.RaftID, shown []kv.Open) []kv.Open {
+	known := []kv.Open{g.remembered[from]}
+	g.read(func(s *state.State) {
+		if s == nil {
+			return
+		}
+		if m, found := s.Member(from.Node()); found && m.Raft == from {
+			known = append(known, m.RaftOpen)
+		}
+	})
+	for _, o := range known {
+		if kv.JudgeOpens(o, shown) != kv.VerdictConfirmed {
+			return []kv.Open{o}
+		}
+	}
+	return nil
 }
 
 // verdict judges openings by what is remembered of them and by what the group knows. A
@@ -202,6 +246,12 @@ func (g *gate) verdict(
 		case !seated:
 			verdict = kv.VerdictLost
 			detail = fmt.Sprintf("meta: the group has given up raft id %v", from)
+		case g.remembered[from] == kv.Open{}:
+			// It may have to be heard until it is removed (docs/adr/0017), but its newest opening
+			// is known only to those who were shown it.
+			verdict = kv.VerdictUnknown
+			detail = fmt.Sprintf("meta: the group has replaced raft id %v, and this member never "+
+				"knew its store", from)
 		}
 	})
 	return verdict, detail

@@ -164,6 +164,71 @@ func TestAGateAsksTheStateOfWhatItDoesNotRememberItself(t *testing.T) {
 	}
 }
 
+// The group gave the member another raft id, and with it forgot the newest opening under
+// the old one, which is still in the configuration (docs/adr/0017).
+func TestAGateTakesNoReplacedSeatWhoseStoreItNeverKnew(t *testing.T) {
+	for _, met := range []bool{false, true} {
+		b := newGateBench(t)
+		if met {
+			b.hello(newConn(), b.other, 1, opening(1), opening(2))
+		}
+		for _, c := range []state.Command{
+			state.OpenStore{Node: 2, Opens: []kv.Open{opening(1), opening(2)}},
+			state.AssignRaft{Node: 2, For: opening(2), Previous: b.other},
+		} {
+			applied, err := b.state.Apply(b.state.Index()+1, 1,
+				state.AppendEntry(nil, state.Token{}, c))
+			must(t, err)
+			if got := applied.Results[0]; got.Code != state.CodeOK {
+				t.Fatalf("%T: %+v", c, got)
+			}
+		}
+		conn := newConn()
+		rolledBack := kv.Open{Seq: 2, Nonce: 77}
+		if v := b.hello(conn, b.other, 1, opening(1), rolledBack); v == kv.VerdictConfirmed {
+			t.Errorf("met %t: a store that was rolled back is taken", met)
+		}
+		want := kv.VerdictUnknown // it is not told that it is lost: others may need it
+		if met {
+			want = kv.VerdictConfirmed
+		}
+		if v := b.hello(conn, b.other, 1, opening(1), opening(2)); v != want {
+			t.Errorf("met %t: %v for a store that goes on, want %v", met, v, want)
+		}
+	}
+}
+
+func TestAGateBearsWitness(t *testing.T) {
+	b := newGateBench(t)
+	b.become(0, nil) // a client of the group
+	ask := func(from state.RaftID, opens ...kv.Open) wire.MetaHello {
+		t.Helper()
+		answer, err := b.judge(nil, &wire.MetaHello{Raft: uint64(from), Term: 1, Open: opens})
+		must(t, err)
+		return answer
+	}
+	if a := ask(b.other, opening(1), opening(2)); a.Verdict != kv.VerdictConfirmed {
+		t.Fatalf("%+v", a)
+	}
+	b.engine = b.engine.Crash(nil)
+	b.reopen()
+	b.become(0, nil)
+	b.state = nil // a process that was just started
+	a := ask(b.other, opening(1), kv.Open{Seq: 2, Nonce: 77})
+	if a.Verdict != kv.VerdictForked || len(a.Open) != 1 || a.Open[0] != opening(2) {
+		t.Errorf("%+v of a store that was rolled back", a)
+	}
+	if a := ask(b.other+1, opening(1)); a.Verdict != kv.VerdictConfirmed {
+		t.Errorf("%+v of a new raft id", a)
+	}
+	if a := ask(b.other, opening(1), opening(2)); a.Verdict != kv.VerdictLost {
+		t.Errorf("%+v of a raft id that was replaced", a)
+	}
+	if len(b.greeted) != 0 {
+		t.Error("a question lets messages pass")
+	}
+}
+
 func TestAGateRefusesWhoHasForgottenATerm(t *testing.T) {
 	b := newGateBench(t)
 	conn := newConn()

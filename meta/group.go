@@ -63,6 +63,10 @@ type consensus interface {
 	readIndex(ctx context.Context) (index, term uint64, err error)
 	// handle answers a call that is the engine's. It never waits.
 	handle(call *rpc.Call)
+	// examine judges the openings that another seat shows.
+	examine(ctx context.Context, h *wire.MetaHello) (wire.MetaHello, error)
+	// claims tells what a member that tails this one says it has applied.
+	claims(ctx context.Context, c claim)
 }
 
 // Open reads what this member keeps of the group, and starts nothing. From here on View
@@ -79,6 +83,7 @@ func Open(cfg Config, log *zap.Logger) (*Group, error) {
 		node: cfg.Node, open: cfg.Opens[len(cfg.Opens)-1], control: cfg.Control,
 		machine: g.machine, dial: cfg.Dial, hello: cfg.Hello, rand: g.fork(),
 		address: g.address, alive: cfg.Alive, lead: g.appoint,
+		witnesses: g.witnesses, ask: g.ask,
 	}, log.Named("engine"))
 	if err != nil {
 		return nil, err

@@ -53,6 +53,15 @@ type groupMember struct {
 // one before is registered. It waits until the first ring is there.
 func newGroupRig(t testing.TB, members int, tune func(*Config)) *groupRig {
 	t.Helper()
+	return newGroupRigWith(t, members, tune, func(*groupMember) {})
+}
+
+// newGroupRigWith is newGroupRig with something that happens when the cluster has been
+// founded and nobody runs yet.
+func newGroupRigWith(
+	t testing.TB, members int, tune func(*Config), founded func(*groupMember),
+) *groupRig {
+	t.Helper()
 	r := &groupRig{t: t, net: memnet.New(3), tune: tune}
 	r.net.SetDefaults(memnet.Faults{Delay: time.Millisecond})
 	t.Cleanup(r.end)
@@ -68,6 +77,7 @@ func newGroupRig(t testing.TB, members int, tune func(*Config)) *groupRig {
 				First: m.registration(), Open: m.opens[0],
 			})
 			must(t, err)
+			founded(m)
 		} else if got := r.members[0].do(m.registration()); got.Member.ID != m.id {
 			t.Fatalf("member %d is number %d", i, got.Member.ID)
 		}

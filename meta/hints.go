@@ -118,6 +118,34 @@ func (g *Group) seats() []kv.NodeID {
 	})
 }
 
+// witnesses are all other members that are known here, in order of their numbers. A seat
+// that has not applied its log yet knows more of them by the view of its last life.
+func (g *Group) witnesses() []kv.NodeID {
+	var nodes []kv.NodeID
+	g.machine.read(func(s *state.State) {
+		if s == nil {
+			return
+		}
+		for _, m := range s.Members() {
+			if !m.Left {
+				nodes = append(nodes, m.ID)
+			}
+		}
+	})
+	if v := g.views.newest.Load(); v != nil && v.Ring != nil {
+		for _, m := range v.Ring.Members() {
+			nodes = append(nodes, m.ID)
+		}
+	}
+	if g.cfg.Known != nil {
+		nodes = append(nodes, g.cfg.Known()...)
+	}
+	slices.Sort(nodes)
+	return slices.DeleteFunc(slices.Compact(nodes), func(n kv.NodeID) bool {
+		return n == g.cfg.Node
+	})
+}
+
 // address is where a member's peer port is: gossip knows best, then the state, then the
 // view of an earlier life, then what the registration told.
 func (g *Group) address(node kv.NodeID) string {

@@ -28,7 +28,8 @@ const (
 	linkIdle = 2 * time.Minute
 	// linkLook is how long an address is taken for the present one.
 	linkLook = 200 * time.Millisecond
-	// maxLinks bounds them: seats are few, and a member whose view is pulled is called once.
+	// maxLinks bounds them: seats are few, and a member whose view is pulled, or who is to bear
+	// witness, is called once. Above it the one goes that was not used for longest.
 	maxLinks = 64
 )
 
@@ -109,6 +110,19 @@ func (l *links) dropIdle(now time.Time) {
 	}
 }
 
+// dropOldest ends the connection that was not used for longest. l.mu is held.
+func (l *links) dropOldest() {
+	var oldest kv.NodeID
+	for node, k := range l.byNode {
+		age := l.byNode[oldest]
+		if age == nil || k.used.Before(age.used) || k.used.Equal(age.used) && node < oldest {
+			oldest = node
+		}
+	}
+	l.byNode[oldest].stop()
+	delete(l.byNode, oldest)
+}
+
 // call implements caller. Where there is no connection yet it waits for one, a little.
 func (l *links) call(
 	ctx context.Context, node kv.NodeID, method string, params rpc.AppendParams,
@@ -166,7 +180,7 @@ func (l *links) peer(node kv.NodeID) (*rpc.Peer, error) {
 	}
 	if k == nil {
 		if len(l.byNode) >= maxLinks {
-			return nil, fmt.Errorf("%w: meta: %d connections are open already", rpc.ErrNotSent, maxLinks)
+			l.dropOldest()
 		}
 		var err error
 		if k, err = l.begin(node, addr); err != nil {

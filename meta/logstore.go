@@ -29,6 +29,7 @@ type logStore struct {
 	state   wire.RaftState    // as stored, but for Commit, which may be ahead of it
 	head    wire.SnapshotHead // of the newest snapshot that is durable; Index 0: none
 	opens   []kv.Open         // of this store under state.Raft
+	refused bool              // the store takes no part under state.Raft any more
 	entries []*pb.Entry       // Base+1 to Last; never changed
 
 	tells teller // of entries
@@ -57,7 +58,7 @@ func openLog(control *storage.Control, watch *stopwatch) (*logStore, []byte, err
 		return nil, nil, fmt.Errorf("%w: openings of raft id %x, a log of %x",
 			ErrDamagedLog, opens.Raft, s.state.Raft)
 	}
-	s.opens = opens.List
+	s.opens, s.refused = opens.List, opens.Refused
 	if err := load(control, wire.KeySnapshot, wire.DecodeSnapshotHeadRecord, &s.head); err != nil {
 		return nil, nil, err
 	}
@@ -131,9 +132,7 @@ func (s *logStore) exists() bool { return s.state.Raft != 0 }
 func (s *logStore) begin(id uint64, open kv.Open) error {
 	opens := wire.RaftOpens{Raft: id, List: []kv.Open{open}}
 	return s.reset(wire.RaftState{Raft: id, Epoch: s.state.Epoch + 1},
-		storage.ControlRecord{
-			Key: wire.KeyRaftOpens, Record: wire.AppendRaftOpensRecord(nil, &opens),
-		}, opens.List)
+		opensRecord(&opens), opens.List)
 }
 
 // end makes the store that of a member without a seat.
@@ -146,6 +145,7 @@ func (s *logStore) reset(to wire.RaftState, record storage.ControlRecord, opens 
 	err := s.apply(record, stateRecord(&to), storage.ControlRecord{Key: wire.KeySnapshot})
 	if err == nil {
 		s.state, s.opens, s.head, s.entries = to, opens, wire.SnapshotHead{}, nil
+		s.refused = false
 	}
 	return err
 }
@@ -159,8 +159,8 @@ func (s *logStore) opened(open kv.Open) error {
 	// Whoever remembers an opening that is so far back refuses this store, wrongly; then it
 	// gets a new raft id.
 	list = list[max(0, len(list)-wire.MaxOpens):]
-	record := wire.AppendRaftOpensRecord(nil, &wire.RaftOpens{Raft: s.state.Raft, List: list})
-	err := s.apply(storage.ControlRecord{Key: wire.KeyRaftOpens, Record: record})
+	opens := wire.RaftOpens{Raft: s.state.Raft, List: list, Refused: s.refused}
+	err := s.apply(opensRecord(&opens))
 	if err == nil {
 		s.opens = list
 	}
@@ -288,6 +288,12 @@ func (s *logStore) apply(records ...storage.ControlRecord) error {
 func stateRecord(state *wire.RaftState) storage.ControlRecord {
 	return storage.ControlRecord{
 		Key: wire.KeyRaftState, Record: wire.AppendRaftStateRecord(nil, state),
+	}
+}
+
+func opensRecord(opens *wire.RaftOpens) storage.ControlRecord {
+	return storage.ControlRecord{
+		Key: wire.KeyRaftOpens, Record: wire.AppendRaftOpensRecord(nil, opens),
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/dyno-kv/dyno/internal/invariant"
 	"github.com/dyno-kv/dyno/internal/mutant"
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 )
 
@@ -41,14 +40,8 @@ type event struct {
 	sent     *snapshotSent
 	written  *snapshotFile // by this member
 	received *snapshotFile // from another seat
+	claim    *claim
 	resign   bool
-}
-
-// refusal is a seat's word that it does not take this one.
-type refusal struct {
-	by, own state.RaftID
-	verdict kv.Verdict
-	why     string
 }
 
 // snapshotSent tells how the sending of a snapshot went.
@@ -161,11 +154,11 @@ func (l *loop) introduce() {
 	if l.node != nil {
 		own = l.raft
 	}
-	l.e.gate.become(own, raftIDs(l.seats))
+	l.e.gate.become(own, l.peers())
 	l.e.links.become(identity{raft: own, opens: l.store.opens, term: l.store.state.Term})
 	now := time.Now()
 	l.silentUntil = now.Add(time.Duration(2*l.e.cfg.ElectionTicks) * l.e.cfg.Tick)
-	l.e.links.follow(raftIDs(l.seats), now)
+	l.e.links.follow(l.peers(), now)
 }
 
 // leave ends this member's part in raft; what is stored stays.
@@ -178,10 +171,12 @@ func (l *loop) leave(why string) {
 
 // mayAct reports whether a seat takes part yet. After each start it waits until all other
 // seats have accepted its store, or for two elections: of those that were up while it was
-// rolled back one says so, and it must not vote or acknowledge before it has heard that.
+// rolled back one says so, and it must not vote or acknowledge before it has heard that. One
+// that is the only voter waits for all other members.
 func (l *loop) mayAct(now time.Time) bool {
 	if !l.acting && l.node != nil {
-		l.acting = !now.Before(l.silentUntil) || l.e.gate.acceptedByAll()
+		l.acting = !now.Before(l.silentUntil) || l.e.gate.acceptedByAll() &&
+			(!l.sole() || l.e.attested.Load() == uint64(l.raft))
 	}
 	return l.acting && l.node != nil
 }
@@ -258,7 +253,7 @@ func (l *loop) tick(now time.Time) error {
 	if l.node == nil {
 		return nil
 	}
-	l.e.links.follow(raftIDs(l.seats), now)
+	l.e.links.follow(l.peers(), now)
 	if !l.mayAct(now) {
 		return nil
 	}
@@ -276,7 +271,9 @@ func (l *loop) tick(now time.Time) error {
 func (l *loop) hear(ev event) error {
 	switch {
 	case ev.refused != nil:
-		l.hearRefusal(ev.refused)
+		return l.hearRefusal(ev.refused)
+	case ev.claim != nil:
+		return l.hearClaim(ev.claim)
 	case ev.sent != nil:
 		return l.reportSnapshot(ev.sent)
 	case ev.written != nil:
@@ -289,15 +286,6 @@ func (l *loop) hear(ev event) error {
 		invariant.Unreachable("an event has one of its fields")
 	}
 	return nil
-}
-
-func (l *loop) hearRefusal(r *refusal) {
-	if l.node == nil || r.own != l.raft {
-		return // of another life
-	}
-	l.e.log.Warn("this member's seat is not accepted; it waits for a new raft id",
-		zap.Stringer("by-raft-id", r.by), zap.Stringer("verdict", r.verdict), zap.String("why", r.why))
-	l.leave(r.why)
 }
 
 // reportLost tells raft of messages that were lost.

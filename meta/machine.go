@@ -115,6 +115,28 @@ func (m *machine) take(index, term uint64, entry []byte) (state.Applied, error) 
 	return applied, nil
 }
 
+// agrees reports whether the state has the entry of an index in that term, of one generation;
+// true where that is not known.
+func (m *machine) agrees(index, term uint64, of kv.Generation) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state == nil || term == 0 || m.state.Generation() != of {
+		return true
+	}
+	if index == m.state.Index() {
+		return m.state.Term() == term
+	}
+	before, known := m.recent.term(index)
+	return !known || before == term
+}
+
+// give stops this copy for good, from outside.
+func (m *machine) give(why error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.halt(why)
+}
+
 // halt stops this copy for good. m.mu is held.
 func (m *machine) halt(why error) error {
 	m.halted = fmt.Errorf("%w: %w", ErrHalted, why)
@@ -184,6 +206,16 @@ func (m *machine) place() (index uint64, generation kv.Generation) {
 		return 0, 0
 	}
 	return m.state.Index(), m.state.Generation()
+}
+
+// reached is place, and tells the term of that entry as well.
+func (m *machine) reached() (index, term uint64, generation kv.Generation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state == nil {
+		return 0, 0, 0
+	}
+	return m.state.Index(), m.state.Term(), m.state.Generation()
 }
 
 // applied is the index of the newest entry that was applied.

@@ -132,13 +132,7 @@ func (k *raftLink) greet(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, snapshotTry)
 	defer cancel()
-	result, err := k.peer.Call(ctx, wire.MethodMetaHello, func(dst []byte, _ uint16) []byte {
-		return wire.AppendMetaHello(dst, &hello)
-	})
-	var answer wire.MetaHello
-	if err == nil {
-		err = wire.DecodeMetaHello(result, &answer)
-	}
+	answer, err := k.say(ctx, &hello)
 	if err != nil {
 		k.links.log.Debug("a seat did not answer hello", zap.Stringer("raft-id", k.id), zap.Error(err))
 		return false
@@ -147,16 +141,30 @@ func (k *raftLink) greet(ctx context.Context) bool {
 	case kv.VerdictConfirmed:
 		k.setGreeted(true)
 		k.links.gate.acceptedBy(k.id, self.raft)
+		if _, _, err := lookAt(ctx, k.say, k.links.examine); err != nil {
+			k.links.log.Debug("a seat was not looked at", zap.Stringer("raft-id", k.id), zap.Error(err))
+		}
 		return true
 	case kv.VerdictForked, kv.VerdictLost:
 		k.links.tell(ctx, event{refused: &refusal{
-			by: k.id, own: self.raft, verdict: answer.Verdict, why: answer.Detail,
+			by: k.id, own: self.raft, verdict: answer.Verdict, why: answer.Detail, lacks: answer.Open,
 		}})
 	default:
 		k.links.log.Debug("a seat does not accept this one yet", zap.Stringer("raft-id", k.id),
 			zap.String("why", answer.Detail))
 	}
 	return false
+}
+
+// say says hello once.
+func (k *raftLink) say(ctx context.Context, h *wire.MetaHello) (answer wire.MetaHello, err error) {
+	result, err := k.peer.Call(ctx, wire.MethodMetaHello, func(dst []byte, _ uint16) []byte {
+		return wire.AppendMetaHello(dst, h)
+	})
+	if err == nil {
+		err = wire.DecodeMetaHello(result, &answer)
+	}
+	return answer, err
 }
 
 // flush sends what waits, as fast as the seat answers.

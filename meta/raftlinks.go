@@ -37,6 +37,8 @@ type raftLinks struct {
 	log  *zap.Logger
 	// tell hands the loop what happened; it waits until the loop takes it or ctx ends.
 	tell func(context.Context, event)
+	// examine judges what another seat shows.
+	examine func(context.Context, *wire.MetaHello) (wire.MetaHello, error)
 	// lostSome has a token when lost is not empty.
 	lostSome chan struct{}
 

@@ -216,15 +216,7 @@ func (l *loop) applyEntry(entry *pb.Entry) error {
 
 // changeSeats tells raft of a committed change of seats (D5).
 func (l *loop) changeSeats(entry *pb.Entry) error {
-	var change pb.ConfChangeI
-	var err error
-	if entry.GetType() == pb.EntryConfChange {
-		c := new(pb.ConfChange)
-		change, err = c, proto.Unmarshal(entry.GetData(), c)
-	} else {
-		c := new(pb.ConfChangeV2)
-		change, err = c, proto.Unmarshal(entry.GetData(), c)
-	}
+	change, err := changeOf(entry)
 	if err != nil {
 		return fmt.Errorf("%w: change of seats at %d: %w", ErrDamagedLog, entry.GetIndex(), err)
 	}

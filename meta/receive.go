@@ -45,18 +45,26 @@ type inbound struct {
 
 // helloCall is a meta.hello that waits to be judged.
 type helloCall struct {
-	call  *rpc.Call
-	hello wire.MetaHello
+	conn   connection // nil: it did not come over one that raft messages could follow on
+	hello  wire.MetaHello
+	answer func(wire.MetaHello) // it does not wait
 }
 
 // handleHello answers the method meta.hello. It does not wait: judging may write.
 func (e *engine) handleHello(call *rpc.Call) {
-	h := &helloCall{call: call}
+	h := &helloCall{conn: call.Conn(), answer: func(a wire.MetaHello) { answerHello(call, a) }}
 	if err := wire.DecodeMetaHello(call.Params, &h.hello); err != nil {
 		call.ReplyError(wire.FormatError(wire.CodeInvalid, err.Error()))
 		return
 	}
-	taken := e.offer(func() bool {
+	if !e.offerHello(h) {
+		answerHello(call, wire.MetaHello{Detail: errFull.Error()})
+	}
+}
+
+// offerHello queues a hello to be judged, or reports that too many wait.
+func (e *engine) offerHello(h *helloCall) bool {
+	return e.offer(func() bool {
 		select {
 		case e.hellos <- h:
 			return true
@@ -64,9 +72,6 @@ func (e *engine) handleHello(call *rpc.Call) {
 			return false
 		}
 	})
-	if !taken {
-		e.answerHello(call, wire.MetaHello{Detail: errFull.Error()})
-	}
 }
 
 // offer hands something to a queue of the engine that is emptied, and answered, when the
@@ -85,7 +90,7 @@ func (e *engine) shut() {
 	for {
 		select {
 		case h := <-e.hellos:
-			e.answerHello(h.call, wire.MetaHello{Detail: errEnded.Error()})
+			h.answer(wire.MetaHello{Verdict: kv.VerdictUnknown, Detail: errEnded.Error()})
 		case j := <-e.keeper.jobs:
 			if j.refuse != nil {
 				j.refuse()
@@ -96,7 +101,7 @@ func (e *engine) shut() {
 	}
 }
 
-func (e *engine) answerHello(call *rpc.Call, answer wire.MetaHello) {
+func answerHello(call *rpc.Call, answer wire.MetaHello) {
 	if answer.Verdict == 0 {
 		answer.Verdict = kv.VerdictUnknown
 	}
@@ -108,7 +113,7 @@ func (e *engine) judgeHellos(ctx context.Context) error {
 	for {
 		select {
 		case h := <-e.hellos:
-			if err := e.judgeHello(h); err != nil {
+			if err := e.judgeHello(ctx, h); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -117,8 +122,20 @@ func (e *engine) judgeHellos(ctx context.Context) error {
 	}
 }
 
-func (e *engine) judgeHello(h *helloCall) error {
-	answer, err := e.gate.judge(h.call.Conn(), &h.hello)
+func (e *engine) judgeHello(ctx context.Context, h *helloCall) error {
+	switch q := &h.hello; {
+	case q.Verdict != 0:
+		e.heedVerdict(ctx, q)
+		h.answer(wire.MetaHello{Verdict: kv.VerdictUnknown})
+		return nil
+	case q.Raft == 0 && q.For == 0:
+		self, _ := e.links.showing()
+		h.answer(wire.MetaHello{
+			Raft: uint64(self.raft), Term: self.term, Open: self.opens, Verdict: kv.VerdictUnknown,
+		})
+		return nil
+	}
+	answer, err := e.gate.judge(h.conn, &h.hello)
 	if err != nil {
 		answer.Verdict, answer.Detail = kv.VerdictUnknown, err.Error()
 	}
@@ -126,8 +143,8 @@ func (e *engine) judgeHello(h *helloCall) error {
 		e.log.Warn("a seat is refused",
 			zap.Stringer("raft-id", state.RaftID(h.hello.Raft)), zap.String("why", answer.Detail))
 	}
-	e.answerHello(h.call, answer)
-	if answer.Verdict == kv.VerdictConfirmed {
+	h.answer(answer)
+	if answer.Verdict == kv.VerdictConfirmed && h.hello.For != 0 {
 		e.links.link(state.RaftID(h.hello.Raft)) // it takes nothing from here before a hello
 	}
 	return err

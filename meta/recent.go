@@ -48,6 +48,14 @@ func (r *recent) add(c committed) {
 	r.first += uint64(drop)
 }
 
+// term returns the term of the entry at index, where that is one of the recent ones.
+func (r *recent) term(index uint64) (term uint64, known bool) {
+	if index < r.first || index-r.first >= uint64(len(r.entries)) {
+		return 0, false
+	}
+	return r.entries[index-r.first].Term, true
+}
+
 // after returns entries that follow index, at most about so many bytes of them, and one at
 // least where there is one. ok is false where the next one is gone. The result must not
 // be changed.

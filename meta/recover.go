@@ -15,6 +15,7 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // ErrNoRecovery refuses to recover a group from a directory that is no place for it.
@@ -42,6 +43,7 @@ type Recovery struct {
 	store *logStore
 	after *snapshotFile
 	term  uint64
+	raft  state.RaftID // of the only voter, from then on
 }
 
 // UncertainEntry is an entry that becomes committed, with the names of its commands.
@@ -72,14 +74,14 @@ func PlanRecovery(control *storage.Control, node kv.NodeID, opens []kv.Open) (*R
 	if r.Uncertain, err = uncertain(store); err != nil {
 		return nil, err
 	}
-	if err := alone(s, own, r.term); err != nil {
+	if r.raft, err = alone(s, &m, store.opens, r.term); err != nil {
 		return nil, err
 	}
 	counts := s.Locks().Counts()
 	r.Generation, r.Sessions, r.Locks = s.Generation(), counts.Sessions, counts.Locks
 	r.after = &snapshotFile{data: s.Snapshot(nil)}
 	r.after.head.Index, r.after.head.Term = s.Index(), s.Term()
-	r.after.head.Voters = []uint64{uint64(own)}
+	r.after.head.Voters = []uint64{uint64(r.raft)}
 	return r, nil
 }
 
@@ -106,11 +108,17 @@ func uncertain(store *logStore) (list []UncertainEntry, err error) {
 	return list, nil
 }
 
-// alone begins the next generation of the group, in which only one raft id is left.
-func alone(s *state.State, own state.RaftID, term uint64) error {
+// alone begins the next generation of the group, in which only one raft id is left: a new
+// one, for others may remember openings of the old one that this store does not have.
+func alone(s *state.State, own *state.Member, opens []kv.Open, term uint64) (state.RaftID, error) {
 	commands := []state.Command{state.GenerationBump{Previous: s.Generation()}}
+	if slices.Contains(opens, own.Open) { // the group will know the store by it
+		commands = append(commands, state.AssignRaft{
+			Node: own.ID, For: own.Open, Previous: own.RaftLast,
+		})
+	}
 	for _, m := range s.Members() {
-		if m.Raft != 0 && m.Raft != own {
+		if m.Raft != 0 && m.ID != own.ID {
 			commands = append(commands, state.DropRaft{Raft: m.Raft})
 		}
 	}
@@ -118,15 +126,16 @@ func alone(s *state.State, own state.RaftID, term uint64) error {
 		entry := state.AppendEntry(nil, state.Token{}, some...)
 		applied, err := s.Apply(s.Index()+1, term, entry)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, r := range applied.Results {
 			if r.Code != state.CodeOK {
-				return fmt.Errorf("%w: %s", ErrNoRecovery, r.Detail)
+				return 0, fmt.Errorf("%w: %s", ErrNoRecovery, r.Detail)
 			}
 		}
 	}
-	return nil
+	m, _ := s.Member(own.ID)
+	return m.Raft, nil
 }
 
 // Commit makes the seat of the directory the only voter of the group. The others must be
@@ -141,7 +150,22 @@ func (r *Recovery) Commit() error {
 	if err := keeper.write(r.after); err != nil {
 		return err
 	}
-	return r.store.install(&pb.HardState{Term: new(r.term)}, r.after.head)
+	return r.store.recover(uint64(r.raft), &pb.HardState{Term: new(r.term)}, r.after.head)
+}
+
+// recover is install for a seat that gets another raft id at the same time. It has shown
+// all its openings to the group that goes on.
+func (s *logStore) recover(id uint64, hs *pb.HardState, head wire.SnapshotHead) error {
+	opens := wire.RaftOpens{Raft: id, List: s.opens}
+	next := wire.RaftState{
+		Raft: id, Epoch: s.state.Epoch + 1, Term: hs.GetTerm(), Commit: head.Index,
+		Base: head.Index, BaseTerm: head.Term, Last: head.Index,
+	}
+	err := s.apply(stateRecord(&next), headRecord(&head), opensRecord(&opens))
+	if err == nil {
+		s.state, s.head, s.entries, s.refused = next, head, nil, false
+	}
+	return err
 }
 
 // replay returns the state after all of a log, and the seats.

@@ -37,6 +37,10 @@ type tail struct {
 	group  *Group
 	source atomic.Uint32 // whom it asks; 0: nobody
 	voting atomic.Pointer[[]state.RaftID]
+
+	// Owned by run: the life of a seat that may be followed, and the one that was last told
+	// of that may not.
+	trusted, denounced source
 }
 
 // voters are the seats that vote, as the source last said.
@@ -110,9 +114,9 @@ var errLeaderless = errors.New("meta: the seat has no leader")
 // follow tails one seat as long as that is of use, and says why it no longer is.
 func (t *tail) follow(ctx context.Context, source kv.NodeID) error {
 	for !t.fed() {
-		index, generation := t.group.machine.place()
+		index, term, generation := t.group.machine.reached()
 		reply, err := t.ask(ctx, source, wire.MetaTailRequest{
-			After: index, Generation: generation, Bytes: tailBytes,
+			After: index, Term: term, Generation: generation, Bytes: tailBytes,
 		}, t.group.cfg.TailWait)
 		if err != nil {
 			return err
@@ -148,7 +152,15 @@ func (t *tail) ask(
 	if err := wire.DecodeMetaTailReply(answer, reply); err != nil {
 		return nil, err
 	}
+	if err := t.trust(ctx, source, reply); err != nil {
+		return nil, err
+	}
 	t.group.hints.heard(reply.Leader, reply.Term)
+	if reply.Code == wire.MetaRefused {
+		if err := t.group.diverged(source, reply); err != nil {
+			return nil, err
+		}
+	}
 	if reply.Code != wire.MetaOK {
 		return nil, fmt.Errorf("meta: member %d can not be tailed: %s", source,
 			reply.Detail[:min(len(reply.Detail), maxDetail)])
@@ -164,12 +176,12 @@ func (t *tail) ask(
 // fetch gets the rest of a snapshot of which a reply brought the first piece, and puts it
 // in the state's place. Where the seat has begun another one meanwhile, so does fetch.
 func (t *tail) fetch(ctx context.Context, source kv.NodeID, reply *wire.MetaTailReply) error {
-	index, generation := t.group.machine.place()
+	index, term, generation := t.group.machine.reached()
 	part := reply.Part
 	got := append([]byte(nil), part.Chunk...)
 	for uint64(len(got)) < part.Total {
 		next, err := t.ask(ctx, source, wire.MetaTailRequest{
-			After: index, Generation: generation, Snapshot: part.Index, Offset: uint64(len(got)),
+			After: index, Term: term, Generation: generation, Snapshot: part.Index, Offset: uint64(len(got)),
 		}, tailChunkTime)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ package meta
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -16,6 +17,17 @@ const maxTailBytes = 1 << 20
 // there is something, or with a piece of a snapshot where that is too long ago, or where
 // its state belongs to another generation.
 func (g *Group) serveTail(ctx context.Context, q *wire.MetaTailRequest) wire.MetaTailReply {
+	reply := g.feed(ctx, q)
+	s := g.engine.standing()
+	reply.Raft, reply.Open = uint64(s.Raft), s.Open
+	for _, id := range s.Voters[:min(len(s.Voters), wire.MaxMetaVoters)] {
+		reply.Voters = append(reply.Voters, uint64(id))
+	}
+	return reply
+}
+
+// feed is the part of serveTail that does not tell who answers.
+func (g *Group) feed(ctx context.Context, q *wire.MetaTailRequest) wire.MetaTailReply {
 	ctx, cancel := withRemaining(ctx, q.RemainingMS)
 	defer cancel()
 	index, generation := g.machine.place()
@@ -24,6 +36,10 @@ func (g *Group) serveTail(ctx context.Context, q *wire.MetaTailRequest) wire.Met
 	}
 	if q.Generation > generation {
 		return wire.MetaTailReply{MetaOutcome: g.outcome(wire.MetaNoSeat, "an older generation")}
+	}
+	if g.contradicts(ctx, q) {
+		return wire.MetaTailReply{MetaOutcome: g.outcome(wire.MetaRefused,
+			fmt.Sprintf("entry %d is of another term here than %d", q.After, q.Term))}
 	}
 	reply := wire.MetaTailReply{Generation: generation}
 	entries, ok := g.machine.after(q.After, int(min(q.Bytes, maxTailBytes)))
@@ -47,11 +63,6 @@ func (g *Group) serveTail(ctx context.Context, q *wire.MetaTailRequest) wire.Met
 		return wire.MetaTailReply{MetaOutcome: g.outcome(wire.MetaNoSeat, "another generation")}
 	}
 	reply.Committed = committed
-	for _, id := range g.engine.standing().Voters {
-		if len(reply.Voters) < wire.MaxMetaVoters {
-			reply.Voters = append(reply.Voters, uint64(id))
-		}
-	}
 	reply.MetaOutcome = g.outcome(wire.MetaOK, "")
 	return reply
 }

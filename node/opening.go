@@ -37,7 +37,8 @@ type opening struct {
 
 // begin reads what the directory tells of its past. Of a store that existed, the new
 // opening is made durable, and the clean mark removed, before anything else can happen
-// (I2); nothing is written into an empty one until the group says that it may be empty.
+// (I2); nothing is written into an empty one until the group says that it may be empty; only
+// what an earlier life of it had heard of a group goes.
 // empty says that there is no data: where the clean mark tells of writes, that is an empty
 // store, and the marked incarnations must not go on without what they wrote (TRAPS C5).
 func begin(
@@ -52,7 +53,7 @@ func begin(
 	fresh := replica.Past{Stop: replica.StopNone, Opens: []kv.Open{{Seq: 1, Nonce: nonce}}}
 	if !found {
 		o.past = fresh
-		return o, nil
+		return o, o.forgetGroup()
 	}
 	if err := o.checkIdentity(record); err != nil {
 		return nil, err
@@ -71,6 +72,28 @@ func begin(
 			"find out why its group does not accept it", maxOpens)
 	}
 	return o, o.write(false)
+}
+
+// forgetGroup removes what a life that never became a member has kept of the group that it
+// heard of: the next one may be of another cluster, where the same numbers are others'.
+func (o *opening) forgetGroup() error {
+	var records []storage.ControlRecord
+	for _, key := range []string{wire.KeyRaftView, wire.KeyRaftPeers} {
+		_, found, err := o.control.Get(key)
+		if err != nil && !errors.Is(err, storage.ErrUnreadable) {
+			return fmt.Errorf("node: read %s: %w", key, err)
+		}
+		if found || err != nil {
+			records = append(records, storage.ControlRecord{Key: key}) // removed
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := o.control.Apply(records...); err != nil {
+		return fmt.Errorf("node: forget a group that was never joined: %w", err)
+	}
+	return nil
 }
 
 func (o *opening) checkIdentity(record []byte) error {

@@ -70,6 +70,10 @@ func (n *Node) run(ctx context.Context, stalled func(error)) error {
 		return nil
 	})
 	err := group.Wait()
+	if errors.Is(err, meta.ErrRolledBack) {
+		// The data in the directory is as old, and this node's own group has accepted it.
+		err = errors.Join(err, n.membership.Load().opening.refuse())
+	}
 	// Where a part has failed nothing was drained: the requests that were under way see
 	// their connections' end and the store's, and must be gone before the store closes.
 	n.server.Wait()

@@ -78,7 +78,7 @@ func goldenMetaAsked(ok, elsewhere MetaOutcome) []golden {
 			MetaOutcome: ok, Renewed: []bool{true, false}, Index: 77,
 		}, AppendMetaRenewReply, DecodeMetaRenewReply),
 		of("meta.tail.params", "", MetaTailRequest{
-			After: 75, Generation: 1, RemainingMS: 2000, Bytes: 1 << 20,
+			After: 75, Term: 2, Generation: 1, RemainingMS: 2000, Bytes: 1 << 20,
 		}, AppendMetaTailRequest, DecodeMetaTailRequest),
 		of("meta.tail.params.piece", "the next piece of a snapshot", MetaTailRequest{
 			After: 75, Generation: 1, RemainingMS: 2000, Bytes: 1 << 20, Snapshot: 8192, Offset: 95,
@@ -87,7 +87,8 @@ func goldenMetaAsked(ok, elsewhere MetaOutcome) []golden {
 			MetaOutcome: ok, Generation: 1, Committed: 77, Entries: []MetaEntry{
 				{Index: 76, Term: 2}, {Index: 77, Term: 2, Data: []byte("entry")},
 			},
-			Voters: []uint64{1<<48 | 1, 2<<48 | 2},
+			Voters: []uint64{1<<48 | 1, 2<<48 | 2}, Raft: 1<<48 | 1,
+			Open: kv.Open{Seq: 11, Nonce: 43690},
 		}, AppendMetaTailReply, DecodeMetaTailReply),
 		of("meta.tail.result.piece", "", MetaTailReply{
 			MetaOutcome: ok, Generation: 1, Committed: 8200, Part: goldenPart(),

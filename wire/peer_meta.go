@@ -71,16 +71,22 @@ type MetaOutcome struct {
 	Detail string    // for people; empty where Code is MetaOK
 }
 
-// MetaHello is the first call of a connection between members of the group, and its
-// answer. Who gets one compares it with what it remembers of that raft id before it takes
-// any other message (ARCHITECTURE 8).
+// MetaHello is the first call of a connection between seats of the group, and its answer.
+// Who gets one compares it with what it remembers of that raft id before it takes any
+// other message (ARCHITECTURE 8). Beside that members look after each other with it:
+//
+//	Raft and no For         a seat asks a member, which may have none, for its verdict
+//	neither                 a member asks which seat this is: the answer shows it
+//	Verdict, For, no Raft   a member has refused the receiver, seat For
 type MetaHello struct {
-	Raft uint64    // of the sender's seat; 0: a client of the group
-	For  uint64    // the raft id that the sender takes the receiver for; 0: none
-	Term uint64    // of the sender's hard state
-	Open []kv.Open // all openings since the last confirmed one, that one included
-	// Verdict is the answer's: what the receiver makes of the sender's openings. 0 in
-	// what is asked.
+	Raft uint64 // of the sender's seat; 0: a client of the group
+	For  uint64 // the raft id that the sender takes the receiver for; 0: none
+	Term uint64 // of the sender's hard state
+	// Open are all openings of the sender's store under its raft id. With a verdict that
+	// refuses it is the one that the refused store does not show, if there is one.
+	Open []kv.Open
+	// Verdict is what one member makes of the other's openings; 0 where it only shows its
+	// own.
 	Verdict kv.Verdict
 	Detail  string // for people, where Verdict refuses
 }
@@ -176,6 +182,7 @@ type MetaRenewReply struct {
 // waits for news until its time is over.
 type MetaTailRequest struct {
 	After       uint64
+	Term        uint64        // of the entry After, as the sender has applied it; 0: not told
 	Generation  kv.Generation // of the sender's state
 	RemainingMS uint32
 	Bytes       uint32 // about how many the answer may have
@@ -197,7 +204,11 @@ type MetaTailReply struct {
 	Committed  uint64      // the last that the answering member has applied
 	Entries    []MetaEntry // without gaps, the first of index After+1
 	Part       SnapshotPart
-	Voters     []uint64 // the raft ids of the seats that vote, in order; for people
+	Voters     []uint64 // the raft ids of the seats that vote, in order
+	// Raft is the answering seat, 0 for a client of the group, and Open the present opening
+	// of its store: who tails it looks whether it knows a later one.
+	Raft uint64
+	Open kv.Open
 }
 
 // MetaViewRequest asks a member for its view of ring and buckets, where that is newer

@@ -2,6 +2,8 @@
 
 package wire
 
+import "github.com/dyno-kv/dyno/kv"
+
 // AppendMetaProposeRequest appends the params of meta.propose.
 func AppendMetaProposeRequest(dst []byte, q *MetaProposeRequest) []byte {
 	return appendBins(appendUint(append(dst, 0x92), uint64(q.RemainingMS)), q.Commands)
@@ -120,12 +122,13 @@ func DecodeMetaRenewReply(b []byte, into *MetaRenewReply) error {
 
 // AppendMetaTailRequest appends the params of meta.tail.
 func AppendMetaTailRequest(dst []byte, q *MetaTailRequest) []byte {
-	dst = appendUint(append(dst, 0x96), q.After)
+	dst = appendUint(append(dst, 0x97), q.After)
 	dst = appendUint(dst, uint64(q.Generation))
 	dst = appendUint(dst, uint64(q.RemainingMS))
 	dst = appendUint(dst, uint64(q.Bytes))
 	dst = appendUint(dst, q.Snapshot)
-	return appendUint(dst, q.Offset)
+	dst = appendUint(dst, q.Offset)
+	return appendUint(dst, q.Term)
 }
 
 // DecodeMetaTailRequest reads the params of meta.tail.
@@ -139,13 +142,17 @@ func DecodeMetaTailRequest(b []byte, into *MetaTailRequest) error {
 	into.Bytes = r.uint32()
 	into.Snapshot = r.uint64()
 	into.Offset = r.uint(MaxMetaSnapshot)
+	if extra > 0 {
+		into.Term = r.uint64()
+		extra--
+	}
 	r.extras(extra)
 	return r.finish()
 }
 
 // AppendMetaTailReply appends the result of meta.tail.
 func AppendMetaTailReply(dst []byte, a *MetaTailReply) []byte {
-	dst = appendOutcome(append(dst, 0x96), &a.MetaOutcome)
+	dst = appendOutcome(append(dst, 0x98), &a.MetaOutcome)
 	dst = appendUint(dst, uint64(a.Generation))
 	dst = appendUint(dst, a.Committed)
 	dst = appendArray(dst, len(a.Entries))
@@ -160,7 +167,9 @@ func AppendMetaTailReply(dst []byte, a *MetaTailReply) []byte {
 	for _, id := range a.Voters {
 		dst = appendUint(dst, id)
 	}
-	return dst
+	dst = appendUint(dst, a.Raft)
+	dst = appendUint(append(dst, 0x92), a.Open.Seq)
+	return appendUint(dst, a.Open.Nonce)
 }
 
 // minMetaEntry is the least that an encoded entry takes: its array and three fields.
@@ -188,6 +197,13 @@ func DecodeMetaTailReply(b []byte, into *MetaTailReply) error {
 	into.Voters = make([]uint64, 0, n)
 	for ; n > 0 && r.err == nil; n-- {
 		into.Voters = append(into.Voters, r.uint64())
+	}
+	if extra > 1 {
+		into.Raft = r.uint64()
+		more := r.tuple(2)
+		into.Open = kv.Open{Seq: r.uint64(), Nonce: r.uint64()}
+		r.extras(more)
+		extra -= 2
 	}
 	r.extras(extra)
 	return r.finish()

@@ -131,7 +131,7 @@ func TestWhatIsAskedOfTheGroupComesBack(t *testing.T) {
 	t.Run("tail", func(t *testing.T) {
 		comesBack(t, func(t *rapid.T) MetaTailRequest {
 			return MetaTailRequest{
-				After: drawCount(t, "after"), Generation: drawGeneration(t),
+				After: drawCount(t, "after"), Term: drawCount(t, "term"), Generation: drawGeneration(t),
 				RemainingMS: rapid.Uint32().Draw(t, "remaining"),
 				Bytes:       rapid.Uint32().Draw(t, "bytes"), Snapshot: drawCount(t, "snapshot"),
 				Offset: rapid.Uint64Range(0, MaxMetaSnapshot).Draw(t, "offset"),
@@ -151,6 +151,8 @@ func TestWhatIsAskedOfTheGroupComesBack(t *testing.T) {
 				Committed: drawCount(t, "committed"),
 				Entries:   rapid.SliceOfN(entry, 0, 9).Draw(t, "entries"),
 				Voters:    rapid.SliceOfN(rapid.Uint64(), 0, 5).Draw(t, "voters"),
+				Raft:      drawCount(t, "raft"),
+				Open:      kv.Open{Seq: drawCount(t, "open"), Nonce: rapid.Uint64().Draw(t, "nonce")},
 			}
 			if drawFlag(t, "part") {
 				a.Part = drawPart(t)
@@ -256,7 +258,7 @@ func TestMessagesOfTheGroupThatSayNonsenseAreRefused(t *testing.T) {
 		"an offset beyond the end":   snapshot(SnapshotPart{Index: 1, Total: 3, Offset: 4}),
 		"a snapshot beyond measure":  snapshot(SnapshotPart{Index: 1, Total: MaxMetaSnapshot + 1}),
 		"a piece of no snapshot":     snapshot(SnapshotPart{Total: 3}),
-		"a generation after the end": tail(0x96, 0, byte(kv.MaxGeneration)+1, 0, 0, 0, 0),
+		"a generation after the end": tail(0x97, 0, byte(kv.MaxGeneration)+1, 0, 0, 0, 0, 0),
 		"an unknown verdict": DecodeMetaHello(AppendMetaHello(nil,
 			&MetaHello{Verdict: kv.VerdictForked + 1}), &hello),
 		"an empty message": DecodeMetaStepRequest(AppendMetaStepRequest(nil,
@@ -300,6 +302,10 @@ func TestFieldsThatTheGroupGetsLaterAreSkipped(t *testing.T) {
 			t.Errorf("%s: %s", g.name, diff)
 		}
 	}
+}
+
+func TestATailThatTellsNotWhoAnswersIsRead(t *testing.T) {
+	t.Parallel()
 	inner := MetaTailReply{MetaOutcome: MetaOutcome{Code: MetaOK}}
 	entry := []byte{0x94, 1, 1, 0xc4, 1, 'd', 0xc0}
 	b := appendOutcome([]byte{0x96}, &inner.MetaOutcome)
@@ -311,6 +317,18 @@ func TestFieldsThatTheGroupGetsLaterAreSkipped(t *testing.T) {
 	}
 	want := []MetaEntry{{Index: 1, Term: 1, Data: []byte("d")}}
 	if diff := cmp.Diff(want, got.Entries, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestATailThatTellsNoTermIsAskedFor(t *testing.T) {
+	t.Parallel()
+	var got MetaTailRequest
+	if err := DecodeMetaTailRequest([]byte{0x96, 75, 1, 9, 10, 0, 0}, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := MetaTailRequest{After: 75, Generation: 1, RemainingMS: 9, Bytes: 10}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }

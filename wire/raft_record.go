@@ -31,6 +31,9 @@ type RaftEntry struct {
 type RaftOpens struct {
 	Raft uint64
 	List []kv.Open
+	// Refused: this seat was found to be rolled back or copied when it was the only voter;
+	// it takes no part under this raft id any more.
+	Refused bool
 }
 
 // RaftPeer is the newest opening that was heard of under a raft id.
@@ -53,7 +56,7 @@ type SnapshotHead struct {
 const (
 	raftStateFields = 8
 	raftEntryFields = 3
-	raftOpensFields = 2
+	raftOpensFields = 2 // and Refused, which older records do not have
 	raftPeerFields  = 3
 	snapshotFields  = 11
 	// maxRaftIDs bounds the lists of raft ids in a record.
@@ -154,13 +157,14 @@ func DecodeRaftEntryRecord(key string, rec []byte) (e RaftEntry, err error) {
 // AppendRaftOpensRecord appends the record that stands under KeyRaftOpens.
 func AppendRaftOpensRecord(dst []byte, o *RaftOpens) []byte {
 	start := len(dst)
-	dst = append(beginRecord(dst), 0x90|raftOpensFields)
+	dst = append(beginRecord(dst), 0x90|raftOpensFields+1)
 	dst = appendUint(dst, o.Raft)
 	dst = appendArray(dst, len(o.List))
 	for _, open := range o.List {
 		dst = appendUint(append(dst, 0x90|openFields), open.Seq)
 		dst = appendUint(dst, open.Nonce)
 	}
+	dst = appendBool(dst, o.Refused)
 	SealRecord(dst[start:], FormatRaftOpens, []byte(KeyRaftOpens))
 	return dst
 }
@@ -185,6 +189,10 @@ func DecodeRaftOpensRecord(rec []byte) (o RaftOpens, err error) {
 		if r.err != nil {
 			break
 		}
+	}
+	if extra > 0 {
+		o.Refused = r.bool()
+		extra--
 	}
 	r.extras(extra)
 	return o, r.record()

@@ -54,7 +54,11 @@ func raftRecords() []raftRecord {
 			return RaftEntry{Term: id.Draw(t, "term"), Kind: rapid.Byte().Draw(t, "kind"), Data: data}
 		}, func(v any) []byte { e := v.(RaftEntry); return AppendRaftEntryRecord(nil, entryKey, &e) },
 			func(b []byte) (any, error) { return DecodeRaftEntryRecord(entryKey, b) }},
-		{"opens", func(t *rapid.T) any { return RaftOpens{Raft: id.Draw(t, "raft"), List: opens(t)} },
+		{"opens", func(t *rapid.T) any {
+			return RaftOpens{
+				Raft: id.Draw(t, "raft"), List: opens(t), Refused: rapid.Bool().Draw(t, "refused"),
+			}
+		},
 			func(v any) []byte { o := v.(RaftOpens); return AppendRaftOpensRecord(nil, &o) },
 			func(b []byte) (any, error) { return DecodeRaftOpensRecord(b) }},
 		{"peers", func(t *rapid.T) any {
@@ -163,5 +167,16 @@ func TestKeysOfTheRaftLogSortAsTheirNumbers(t *testing.T) {
 		if _, _, err := ParseSnapshotPartKey(key); !errors.Is(err, ErrRecordKey) {
 			t.Errorf("%q: %v, want ErrRecordKey", key, err)
 		}
+	}
+}
+
+// Directories of builds from before a seat could be refused have no word of it.
+func TestOpeningsWithoutAWordOfRefusalAreRead(t *testing.T) {
+	payload := []byte{0x92, 7, 0x91, 0x92, 3, 9}
+	got, err := DecodeRaftOpensRecord(
+		AppendRecord(nil, FormatRaftOpens, []byte(KeyRaftOpens), payload))
+	want := RaftOpens{Raft: 7, List: []kv.Open{{Seq: 3, Nonce: 9}}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
