@@ -149,9 +149,6 @@ func BenchmarkExportAndImport(b *testing.B) {
 // TestManyWaitersCostNoMoreEachThanFew fails where a command walks through a queue: it
 // compares times within one run, with much room.
 func TestManyWaitersCostNoMoreEachThanFew(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compares times")
-	}
 	handOver := func(waiters int) time.Duration {
 		b := newBulk(t, waiters)
 		for n := 1; n <= waiters; n++ {

@@ -35,9 +35,7 @@ type place struct {
 }
 
 func TestEveryStateOfTwoSessionsWithTwoNumbersEach(t *testing.T) {
-	if testing.Short() {
-		t.Skip("45,000 steps")
-	}
+	largeWorld(t)
 	walk(t, world{sessions: 2, numbers: 2, names: "a", kinds: []Kind{KindExclusive, KindShared}})
 }
 
@@ -46,10 +44,17 @@ func TestEveryStateOfThreeSessionsAtOneLock(t *testing.T) {
 }
 
 func TestEveryStateOfTwoLocks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("29,000 steps")
-	}
+	largeWorld(t)
 	walk(t, world{sessions: 2, numbers: 2, names: "ab", kinds: []Kind{KindExclusive}, fresh: true})
+}
+
+// largeWorld leaves a world of tens of thousands of steps out of -short, which is for the
+// race detector: this takes many times as long with it, and one goroutine can not race.
+func largeWorld(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: one goroutine takes every step, so it can not race; `make test` walks it")
+	}
 }
 
 func walk(t *testing.T, w world) {

@@ -245,7 +245,7 @@ func TestLocksGoOnThroughFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.name != "all restarted" {
-				t.Skip("takes some seconds")
+				t.Skip("-short: one way is enough for the race detector; `make test` tries all")
 			}
 			synctest.Test(t, func(t *testing.T) {
 				r := newGroupRig(t, 5, nil)

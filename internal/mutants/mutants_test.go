@@ -96,9 +96,6 @@ func TestApplyChangesOneLineAndKeepsItsIndentation(t *testing.T) {
 // TestRunTellsMutantsApart runs the whole command on a module of a few lines, whose
 // list has one mutant of each verdict, and checks that the module is left as it was.
 func TestRunTellsMutantsApart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a module seven times")
-	}
 	root := unpack(t, "testdata/tiny.txtar")
 	before := snapshot(t, root)
 	var stdout, stderr bytes.Buffer
@@ -134,9 +131,6 @@ func TestRunTellsMutantsApart(t *testing.T) {
 // TestRunPassesWhereAllAreKilled also shows that a failing test without any mutant is
 // not taken for a killed one.
 func TestRunPassesWhereAllAreKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a module four times")
-	}
 	root := unpack(t, "testdata/tiny.txtar")
 	list := filepath.Join(root, "sum", "testdata", "mutants.txt")
 	one := "file: sum/sum.go\nname: adds one less\n- total += x\n+ total += x - 1\n"

@@ -44,7 +44,7 @@ var built = sync.OnceValues(func() (string, error) {
 func build(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("builds and runs real processes")
+		t.Skip("-short: the race detector would not be in the processes; `make test` runs them")
 	}
 	binary, err := built()
 	if err != nil {

@@ -27,7 +27,7 @@ const patience = 5 * time.Minute
 func program(t *testing.T, edited bool) (path, edits string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("builds a program, and the standard library with it")
+		t.Skip("-short: the race detector would not be in what is built; `make test` runs it")
 	}
 	path = filepath.Join(t.TempDir(), "schedule.test")
 	args := []string{"test", "-c", "-o", path}
@@ -37,7 +37,7 @@ func program(t *testing.T, edited bool) (path, edits string) {
 			t.Fatal(err)
 		}
 		if tc.OS != "linux" {
-			t.Skip("the overlay is for linux")
+			t.Skipf("the overlay edits the runtime for linux only, this is %s", tc.OS)
 		}
 		o, err := overlay.Generate(tc, t.TempDir())
 		if err != nil {
