@@ -21,10 +21,7 @@ func AppendBucket(dst []byte, b *kv.Bucket) []byte {
 	w.uint(fieldID, uint64(b.ID))
 	w.str(fieldName, b.Name)
 	w.uint(fieldN, uint64(b.N))
-	w.levelIfSet(fieldR, b.R)
-	w.levelIfSet(fieldW, b.W)
-	w.levelIfSet(fieldPR, b.PR)
-	w.levelIfSet(fieldPW, b.PW)
+	w.levels(b.R, b.W, b.PR, b.PW)
 	w.bool(fieldSloppy, b.Sloppy)
 	if b.LWW {
 		w.str(fieldResolve, resolveLWW)
@@ -84,12 +81,7 @@ func (w *mapWriter) buckets(list []kv.Bucket) {
 }
 
 func (r *reader) buckets() []kv.Bucket {
-	n := r.array(minBucket)
-	list := make([]kv.Bucket, 0, n)
-	for ; n > 0 && r.err == nil; n-- {
-		list = append(list, r.bucket())
-	}
-	return list
+	return elements(r, r.array(minBucket), (*reader).bucket)
 }
 
 // BucketListResult answers bucket.list.

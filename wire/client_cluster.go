@@ -146,35 +146,26 @@ func DecodeClusterInfoResult(result []byte, into *ClusterInfoResult) error {
 }
 
 func (r *reader) members() []Member {
-	n := r.array(minMember)
-	list := make([]Member, 0, n)
-	for ; n > 0 && r.err == nil; n-- {
-		var m Member
-		left := r.pairs()
-		for f := r.next(&left); f != fieldNone; f = r.next(&left) {
-			if !m.read(r, f) {
-				r.skip()
-			}
+	return elements(r, r.array(minMember), (*reader).member)
+}
+
+func (r *reader) member() (m Member) {
+	left := r.pairs()
+	for f := r.next(&left); f != fieldNone; f = r.next(&left) {
+		if !m.read(r, f) {
+			r.skip()
 		}
-		list = append(list, m)
 	}
-	return list
+	return m
 }
 
 // preference reads lists of nodes, none of which is empty.
 func (r *reader) preference() [][]kv.NodeID {
-	n := r.array(2)
-	lists := make([][]kv.NodeID, 0, n)
-	for ; n > 0 && r.err == nil; n-- {
-		m := r.array(1)
-		if m == 0 {
+	return elements(r, r.array(2), func(r *reader) []kv.NodeID {
+		n := r.array(1)
+		if n == 0 {
 			r.fail(invalid(r.field, "a partition has no nodes"))
 		}
-		nodes := make([]kv.NodeID, 0, m)
-		for ; m > 0 && r.err == nil; m-- {
-			nodes = append(nodes, kv.NodeID(r.uint16()))
-		}
-		lists = append(lists, nodes)
-	}
-	return lists
+		return elements(r, n, func(r *reader) kv.NodeID { return kv.NodeID(r.uint16()) })
+	})
 }

@@ -148,11 +148,7 @@ func (r *reader) siblings() []Sibling {
 	if n == 0 {
 		return nil
 	}
-	list := make([]Sibling, 0, n)
-	for ; n > 0 && r.err == nil; n-- {
-		list = append(list, r.sibling())
-	}
-	return list
+	return elements(r, n, (*reader).sibling)
 }
 
 // GetResult answers kv.get. Decoded slices alias the result.

@@ -53,12 +53,7 @@ func (w *mapWriter) groupMembers(list []GroupMember) {
 }
 
 func (r *reader) groupMembers() []GroupMember {
-	n := r.array(minMember)
-	list := make([]GroupMember, 0, n)
-	for ; n > 0 && r.err == nil; n-- {
-		list = append(list, r.groupMember())
-	}
-	return list
+	return elements(r, r.array(minMember), (*reader).groupMember)
 }
 
 func (r *reader) groupMember() (m GroupMember) {

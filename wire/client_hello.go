@@ -52,11 +52,7 @@ func DecodeHelloRequest(params []byte, into *HelloRequest) error {
 		case fieldVersion:
 			into.Version = q.text(MaxName)
 		case fieldProto:
-			n := q.list(1)
-			into.Proto = make([]uint32, 0, n)
-			for ; n > 0 && q.err == nil; n-- {
-				into.Proto = append(into.Proto, q.uint32())
-			}
+			into.Proto = elements(&q.reader, q.list(1), (*reader).uint32)
 		case fieldFeatures:
 			into.Features = q.texts()
 		case fieldAuth:

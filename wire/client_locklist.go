@@ -113,17 +113,9 @@ func (l *LockInfo) read(r *reader, f field) bool {
 	case fieldKind:
 		l.Kind = LockKind(r.text(MaxName))
 	case fieldHolders:
-		n := r.array(minHolder)
-		l.Holders = make([]LockHolder, 0, n)
-		for ; n > 0 && r.err == nil; n-- {
-			l.Holders = append(l.Holders, r.lockHolder())
-		}
+		l.Holders = elements(r, r.array(minHolder), (*reader).lockHolder)
 	case fieldWaiters:
-		n := r.array(minWaiter)
-		l.Waiters = make([]LockWaiter, 0, n)
-		for ; n > 0 && r.err == nil; n-- {
-			l.Waiters = append(l.Waiters, r.lockWaiter())
-		}
+		l.Waiters = elements(r, r.array(minWaiter), (*reader).lockWaiter)
 	case fieldHolderCount:
 		l.HolderCount = r.uint32()
 	case fieldWaiterCount:
@@ -235,11 +227,7 @@ func DecodeLockListResult(result []byte, into *LockListResult) error {
 	for f := r.next(&left); f != fieldNone; f = r.next(&left) {
 		switch f {
 		case fieldLocks:
-			n := r.array(minLock)
-			into.Locks = make([]LockInfo, 0, n)
-			for ; n > 0 && r.err == nil; n-- {
-				into.Locks = append(into.Locks, r.lockInfo())
-			}
+			into.Locks = elements(&r, r.array(minLock), (*reader).lockInfo)
 		case fieldCursor:
 			into.Cursor = r.bytes(len(r.b))
 		case fieldIndex:

@@ -110,11 +110,7 @@ func DecodeGetManyResult(result []byte, into *GetManyResult) error {
 			r.skip()
 			continue
 		}
-		n := r.array(minGetManyEntry)
-		into.Results = make([]GetManyEntry, 0, n)
-		for ; n > 0 && r.err == nil; n-- {
-			into.Results = append(into.Results, r.getManyEntry())
-		}
+		into.Results = elements(&r, r.array(minGetManyEntry), (*reader).getManyEntry)
 	}
 	return r.finish()
 }

@@ -110,11 +110,7 @@ func DecodeKeyScanResult(result []byte, into *KeyScanResult) error {
 	for f := r.next(&left); f != fieldNone; f = r.next(&left) {
 		switch f {
 		case fieldEntries:
-			n := r.array(minKeyScanEntry)
-			into.Entries = make([]KeyScanEntry, 0, n)
-			for ; n > 0 && r.err == nil; n-- {
-				into.Entries = append(into.Entries, r.keyScanEntry())
-			}
+			into.Entries = elements(&r, r.array(minKeyScanEntry), (*reader).keyScanEntry)
 		case fieldCursor:
 			into.Cursor = r.bytes(len(r.b))
 		case fieldComplete:

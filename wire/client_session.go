@@ -219,11 +219,7 @@ func DecodeSessionListResult(result []byte, into *SessionListResult) error {
 	for f := r.next(&left); f != fieldNone; f = r.next(&left) {
 		switch f {
 		case fieldSessions:
-			n := r.array(minSession)
-			into.Sessions = make([]SessionInfo, 0, n)
-			for ; n > 0 && r.err == nil; n-- {
-				into.Sessions = append(into.Sessions, r.sessionInfo())
-			}
+			into.Sessions = elements(&r, r.array(minSession), (*reader).sessionInfo)
 		case fieldCursor:
 			into.Cursor = r.bytes(len(r.b))
 		case fieldIndex:

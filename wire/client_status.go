@@ -71,11 +71,7 @@ func DecodeClusterStatusResult(result []byte, into *ClusterStatusResult) error {
 		case fieldRingVersion:
 			into.RingVersion = r.uint64()
 		case fieldMembers:
-			n := r.array(minMember)
-			into.Members = make([]MemberStatus, 0, n)
-			for ; n > 0 && r.err == nil; n-- {
-				into.Members = append(into.Members, r.memberStatus())
-			}
+			into.Members = elements(&r, r.array(minMember), (*reader).memberStatus)
 		default:
 			r.skip()
 		}

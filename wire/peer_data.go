@@ -160,11 +160,7 @@ func DecodeScanReply(b []byte, into *ScanReply) error {
 	r.standing(&into.Standing)
 	into.Code = r.replicaCode()
 	into.Detail = r.text(len(r.b))
-	n := r.array(minScanEntry)
-	into.Entries = make([]ScanEntry, 0, n)
-	for ; n > 0 && r.err == nil; n-- {
-		into.Entries = append(into.Entries, r.scanEntry())
-	}
+	into.Entries = elements(&r, r.array(minScanEntry), (*reader).scanEntry)
 	into.More = r.bool()
 	r.extras(extra)
 	return r.finish()

@@ -331,14 +331,19 @@ func (r *reader) extras(n int) {
 	}
 }
 
-// texts reads an array of at most MaxList strings of at most MaxName bytes.
-func (r *reader) texts() []string {
-	n := r.list(1)
-	list := make([]string, 0, n)
+// elements reads the n elements of an array whose head was read. The compiler copies it to
+// where it is called, so that the reader stays on the stack.
+func elements[T any](r *reader, n int, read func(*reader) T) []T {
+	list := make([]T, 0, n)
 	for ; n > 0 && r.err == nil; n-- {
-		list = append(list, r.text(MaxName))
+		list = append(list, read(r))
 	}
 	return list
+}
+
+// texts reads an array of at most MaxList strings of at most MaxName bytes.
+func (r *reader) texts() []string {
+	return elements(r, r.list(1), func(r *reader) string { return r.text(MaxName) })
 }
 
 // pairs reads the head of a map and returns the number of its pairs.
