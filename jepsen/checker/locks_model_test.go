@@ -67,25 +67,9 @@ func TestEachCorruptorOfLocksTurnsTheVerdictRed(t *testing.T) {
 	}
 	for _, c := range LockCorruptors() {
 		t.Run(c.Name, func(t *testing.T) {
-			done := 0
-			for seed := range uint64(100) {
-				h := generateLocks(t, seed, lockShapeOf(seed))
-				bad, ok := c.Corrupt(seeded(seed), h)
-				if !ok {
-					continue
-				}
-				done++
-				r := check(t, bad, DefaultConfig())
-				if r.Verdict != Invalid || !broke(r, rules[c.Name]) {
-					t.Fatalf("seed %d: %s: %s", seed, c.What, r)
-				}
-				if !reflect.DeepEqual(h, generateLocks(t, seed, lockShapeOf(seed))) {
-					t.Fatalf("seed %d: the corruptor changed its operand", seed)
-				}
-			}
-			if done < 80 {
-				t.Errorf("only %d of 100 histories had a place for it", done)
-			}
+			turnsRed(t, c, rules[c.Name], func(seed uint64) *history.History {
+				return generateLocks(t, seed, lockShapeOf(seed))
+			})
 		})
 	}
 }
@@ -133,12 +117,5 @@ func TestLongHistoriesOfLocksAreCheckedInAMinute(t *testing.T) {
 	if os.Getenv("DYNO_LONG") == "1" {
 		attempts, bound = 620_000, time.Minute
 	}
-	h := largeLocks(t, attempts)
-	begun := time.Now()
-	r := check(t, h, DefaultConfig())
-	took := time.Since(begun)
-	t.Logf("%d operations in %v: %s", len(h.Ops), took, r)
-	if r.Verdict != Valid || took > bound {
-		t.Errorf("%s after %v", r.Verdict, took)
-	}
+	checkedWithin(t, largeLocks(t, attempts), bound)
 }
