@@ -24,6 +24,14 @@ func mustLock(t *testing.T, m *Mutex) *Held {
 	return held
 }
 
+// unlocks checks that a lock is given back. It may be called in any goroutine.
+func unlocks(t *testing.T, held *Held) {
+	t.Helper()
+	if err := held.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // isFree checks that nobody holds a lock or waits for it.
 func (g *fakeGroup) isFree(t *testing.T, name string) {
 	t.Helper()
@@ -35,10 +43,7 @@ func (g *fakeGroup) isFree(t *testing.T, name string) {
 func TestGoroutinesExcludeEachOtherInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, g, c, s := open(t, 3)
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		var inside atomic.Int32
 		var order []int
 		var last uint64
@@ -63,9 +68,7 @@ func TestGoroutinesExcludeEachOtherInTheOrderTheyCame(t *testing.T) {
 				last, order = held.Fence(), append(order, i)
 				time.Sleep(time.Second)
 				inside.Add(-1)
-				if err := held.Unlock(t.Context()); err != nil {
-					t.Error(err)
-				}
+				unlocks(t, held)
 			})
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -115,20 +118,15 @@ func TestReadersShareAndDoNotOvertakeAWriter(t *testing.T) {
 func TestTryLockIsRefusedAndItsNumberFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, g, c, s := open(t, 1)
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		held := mustLock(t, other.Mutex("m"))
-		_, err = s.Mutex("m").TryLock(t.Context())
+		_, err := s.Mutex("m").TryLock(t.Context())
 		var e *Error
 		if !errors.As(err, &e) || !errors.Is(err, ErrLocked) || e.Outcome != OutcomeNone ||
 			e.Name != "m" || e.Holder != 1 {
 			t.Errorf("%+v", err)
 		}
-		if err := held.Unlock(t.Context()); err != nil {
-			t.Error(err)
-		}
+		unlocks(t, held)
 		if got, err := s.Mutex("m").TryLock(t.Context()); err != nil || got.Holder() != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -166,9 +164,7 @@ func TestLostAnswersLeaveNoTrace(t *testing.T) {
 					if len(holding) != 1 || holding[0].holder != held.Holder() {
 						t.Fatalf("held by %v, want %d", holding, held.Holder())
 					}
-					if err := held.Unlock(t.Context()); err != nil {
-						t.Error(err)
-					}
+					unlocks(t, held)
 					g.isFree(t, "m")
 					if err := s.Close(t.Context()); err != nil {
 						t.Error(err)
@@ -197,10 +193,7 @@ func TestLostAnswersLeaveNoTrace(t *testing.T) {
 func TestALostAnswerIsToldByTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, g, c, s := open(t, 3)
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		mustLock(t, other.Mutex("m"))
 		var count atomic.Int32
 		f.suffer(func(seen) fate {
@@ -209,7 +202,7 @@ func TestALostAnswerIsToldByTheNext(t *testing.T) {
 			}
 			return fated
 		})
-		_, err = s.Mutex("m").TryLock(t.Context())
+		_, err := s.Mutex("m").TryLock(t.Context())
 		if !errors.Is(err, ErrLocked) || OutcomeOf(err) != OutcomeNone {
 			t.Errorf("%v, outcome %v", err, OutcomeOf(err))
 		}

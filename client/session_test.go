@@ -20,11 +20,16 @@ func open(t *testing.T, nodes int, opts ...Option) (*fake, *fakeGroup, *Client, 
 	f := newFake(t, nodes)
 	g := f.withGroup()
 	c := f.client(nil)
+	return f, g, c, mustOpen(t, c, opts...)
+}
+
+func mustOpen(t *testing.T, c *Client, opts ...Option) *Session {
+	t.Helper()
 	s, err := c.NewSession(t.Context(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f, g, c, s
+	return s
 }
 
 func stateOf(s *Session) SessionState {
@@ -287,20 +292,14 @@ func TestOptionsOfSessionsAreChecked(t *testing.T) {
 func TestCloseFreesWhatASessionHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, g, c, s := open(t, 3)
-		held, err := s.Mutex("m").Lock(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		held := mustLock(t, s.Mutex("m"))
 		waited := make(chan error, 1)
 		go func() {
 			_, err := s.Mutex("m").Lock(t.Context())
 			waited <- err
 		}()
 		synctest.Wait()
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		if err := s.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -330,10 +329,7 @@ func TestCloseFreesWhatASessionHolds(t *testing.T) {
 func TestCloseOfTheClientEndsItsSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, _, c, s := open(t, 1)
-		held, err := s.Mutex("m").Lock(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		held := mustLock(t, s.Mutex("m"))
 		waited := make(chan error, 1)
 		go func() {
 			_, err := s.Mutex("m").Lock(context.Background())

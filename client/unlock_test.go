@@ -90,9 +90,7 @@ func TestUnlocksAtOnceAreOne(t *testing.T) {
 		var all sync.WaitGroup
 		for range 5 {
 			all.Go(func() {
-				if err := held.Unlock(t.Context()); err != nil {
-					t.Error(err)
-				}
+				unlocks(t, held)
 			})
 		}
 		all.Wait()
@@ -109,10 +107,7 @@ func TestNoGrantIsLeftToNobody(t *testing.T) {
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
 			f, g, c, s := open(t, 3, WithTTL(time.Hour))
-			other, err := c.NewSession(t.Context(), WithTTL(time.Hour))
-			if err != nil {
-				t.Fatal(err)
-			}
+			other := mustOpen(t, c, WithTTL(time.Hour))
 			rng := rand.New(rand.NewPCG(seed, 2))
 			bad := rng.IntN(40)
 			var calm atomic.Bool

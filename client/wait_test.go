@@ -20,10 +20,7 @@ import (
 func TestAWaitIsPolledAtLeastAsOftenAsTheProtocolHasIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _, c, s := open(t, 3)
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		held := mustLock(t, other.Mutex("m"))
 		f.forget()
 		time.AfterFunc(95*time.Second, func() { _ = held.Unlock(context.Background()) })
@@ -58,10 +55,7 @@ func TestTheEndOfAWaitIsATimeout(t *testing.T) {
 		t.Run(fmt.Sprintf("told by the group %t", group), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, g, c, s := open(t, 1)
-				other, err := c.NewSession(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
+				other := mustOpen(t, c)
 				mustLock(t, other.Mutex("m"))
 				if !group { // the answer does not come
 					f.suffer(func(s seen) fate {
@@ -72,7 +66,7 @@ func TestTheEndOfAWaitIsATimeout(t *testing.T) {
 					})
 				}
 				began := time.Now()
-				_, err = s.Mutex("m").Lock(t.Context(), WithTimeout(12*time.Second))
+				_, err := s.Mutex("m").Lock(t.Context(), WithTimeout(12*time.Second))
 				took := time.Since(began)
 				if !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) ||
 					codeOf(err) != wire.CodeWaitTimeout || OutcomeOf(err) != OutcomeNone {
@@ -106,10 +100,7 @@ func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 						return fated
 					})
 				} else {
-					other, err := c.NewSession(t.Context())
-					if err != nil {
-						t.Fatal(err)
-					}
+					other := mustOpen(t, c)
 					mustLock(t, other.Mutex("m"))
 				}
 				ctx, cancel := context.WithCancel(t.Context())
@@ -201,10 +192,7 @@ func TestANumberThatIsFinishedWithIsReplaced(t *testing.T) {
 func TestAWaitThatANodeLostSightOfIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, g, c, s := open(t, 1)
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		held := mustLock(t, other.Mutex("m"))
 		f.onData(func(_ *fakeNode, call *rpc.Call, s seen) bool {
 			if s.method != wire.MethodLockAcquire {
@@ -220,9 +208,7 @@ func TestAWaitThatANodeLostSightOfIsCancelled(t *testing.T) {
 			OutcomeOf(err) != OutcomeNone {
 			t.Errorf("%v, outcome %v", err, OutcomeOf(err))
 		}
-		if err := held.Unlock(t.Context()); err != nil {
-			t.Error(err)
-		}
+		unlocks(t, held)
 		g.isFree(t, "m")
 	})
 }
@@ -259,9 +245,7 @@ func TestALockOutlastsAGroupWithoutLeader(t *testing.T) {
 		away(40 * time.Second) // longer than any request has
 		held := mustLock(t, s.Mutex("m"))
 		away(4 * time.Second)
-		if err := held.Unlock(t.Context()); err != nil {
-			t.Error(err)
-		}
+		unlocks(t, held)
 		g.isFree(t, "m")
 		away(time.Hour)
 		if _, err := s.Mutex("m").TryLock(t.Context()); !errors.Is(err, ErrNoLeader) {
@@ -279,10 +263,7 @@ func TestOneClientMayWaitForMoreLocksThanAConnectionHasWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiters = 2000
 		_, g, c, s := open(t, 1)
-		other, err := c.NewSession(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c)
 		held := mustLock(t, other.Mutex("m"))
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
@@ -299,9 +280,7 @@ func TestOneClientMayWaitForMoreLocksThanAConnectionHasWindow(t *testing.T) {
 		}
 		cancel()
 		all.Wait()
-		if err := held.Unlock(t.Context()); err != nil {
-			t.Error(err)
-		}
+		unlocks(t, held)
 		g.isFree(t, "m")
 	})
 }
@@ -309,10 +288,7 @@ func TestOneClientMayWaitForMoreLocksThanAConnectionHasWindow(t *testing.T) {
 func TestASilentNodeKeepsAGrantBackForOnePollOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, g, c, s := open(t, 3, WithTTL(time.Minute))
-		other, err := c.NewSession(t.Context(), WithTTL(time.Minute))
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := mustOpen(t, c, WithTTL(time.Minute))
 		held := mustLock(t, other.Mutex("m"))
 		got := make(chan *Held, 1)
 		go func() {
