@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -20,7 +19,7 @@ const (
 	// MaxName bounds a member's name in bytes. Name, cluster id, addresses and
 	// meta travel together in one packet of at most 1,400 bytes; a broadcast that
 	// does not fit is never sent and never dropped (TRAPS N6).
-	MaxName = 128
+	MaxName = kv.MaxMemberName
 	// MaxClusterID bounds the cluster id in bytes, for the same reason.
 	MaxClusterID = 64
 	// MaxMembers bounds what is remembered of others. A cluster has tens of nodes;
@@ -169,7 +168,7 @@ func (c Config) identityFaults() []error {
 	bad := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("gossip: "+format, args...))
 	}
-	if !ValidName(c.Name) {
+	if !kv.ValidMemberName(c.Name) {
 		bad("name %q must be 1 to %d of [A-Za-z0-9._-]", c.Name, MaxName)
 	}
 	if c.Rand == nil {
@@ -178,7 +177,7 @@ func (c Config) identityFaults() []error {
 	if c.NodeID == 0 {
 		bad("node id must not be 0: register with the metadata group first")
 	}
-	if n := len(c.ClusterID); n == 0 || n > MaxClusterID || !printable(c.ClusterID) {
+	if n := len(c.ClusterID); n == 0 || n > MaxClusterID || !kv.Printable(c.ClusterID) {
 		bad("cluster id %q must be 1 to %d printable ASCII bytes", c.ClusterID, MaxClusterID)
 	}
 	if c.Transport == nil && net.ParseIP(c.BindAddr) == nil {
@@ -193,7 +192,7 @@ func (c Config) identityFaults() []error {
 	if c.AdvertisePort < 0 || c.AdvertisePort > maxPort {
 		bad("advertised port %d must be 0 to %d", c.AdvertisePort, maxPort)
 	}
-	if !printable(c.ClientAddr) || !printable(c.PeerAddr) {
+	if !kv.Printable(c.ClientAddr) || !kv.Printable(c.PeerAddr) {
 		bad("client address %q and peer address %q must be printable ASCII",
 			c.ClientAddr, c.PeerAddr)
 	}
@@ -277,28 +276,3 @@ func (c Config) meta() Meta {
 
 // label marks every packet and stream of the cluster.
 func (c Config) label() string { return "dyno/" + c.ClusterID }
-
-// ValidName reports whether a member can have this name.
-func ValidName(s string) bool {
-	if len(s) == 0 || len(s) > MaxName {
-		return false
-	}
-	return strings.IndexFunc(s, func(r rune) bool {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return false
-		default:
-			return r != '.' && r != '_' && r != '-'
-		}
-	}) < 0
-}
-
-// printable reports whether s is printable ASCII without spaces; it may be empty.
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}

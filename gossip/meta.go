@@ -166,7 +166,7 @@ func cutString(b []byte) (string, []byte, error) {
 		return "", nil, fmt.Errorf("%w: %d bytes of an address, %d left", errMeta, n, len(b))
 	}
 	s := string(b[:n])
-	if !printable(s) {
+	if !kv.Printable(s) {
 		return "", nil, fmt.Errorf("%w: address %q is not printable", errMeta, s)
 	}
 	return s, b[n:], nil

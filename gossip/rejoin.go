@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
+	"github.com/dyno-kv/dyno/kv"
 )
 
 // maxResolved bounds how many addresses of one host name are tried.
@@ -45,7 +46,7 @@ func (g *Gossip) SetMembers(peers []Peer) {
 }
 
 func (p Peer) validate() error {
-	if p.ID == 0 || !ValidName(p.Name) {
+	if p.ID == 0 || !kv.ValidMemberName(p.Name) {
 		return errors.New("gossip: a registered member needs an id and a name")
 	}
 	if _, _, err := net.SplitHostPort(p.GossipAddr); err != nil {

@@ -74,7 +74,7 @@ func poke(c chan<- struct{}) {
 
 // admit decides whether a member may be known at all. It counts what it refuses.
 func (r *roster) admit(name string, meta []byte) error {
-	if !ValidName(name) {
+	if !kv.ValidMemberName(name) {
 		r.metaRefused.Add(1)
 		return fmt.Errorf("%w: name of %d bytes", errMeta, len(name))
 	}

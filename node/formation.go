@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -93,8 +93,8 @@ func (f *Formation) validate(name string) error {
 	bad := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("node: "+format, args...))
 	}
-	if !gossip.ValidName(name) {
-		bad("name %q: must be 1 to %d of [A-Za-z0-9._-]", name, gossip.MaxName)
+	if !kv.ValidMemberName(name) {
+		bad("name %q: must be 1 to %d of [A-Za-z0-9._-]", name, kv.MaxMemberName)
 	}
 	for _, a := range []struct{ name, addr string }{
 		{"client", f.Addresses.Client}, {"peer", f.Addresses.Peer}, {"gossip", f.Addresses.Gossip},

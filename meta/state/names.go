@@ -7,49 +7,24 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 )
 
 const (
-	// MaxName bounds the names of members and zones in bytes: that of gossip.
-	MaxName = 128
+	// MaxName bounds the names of members and zones in bytes.
+	MaxName = kv.MaxMemberName
 	// MaxAddress bounds an address in bytes: a host name has at most 253.
 	MaxAddress = 260
 	// MaxBucketName bounds the name of a bucket in bytes.
 	MaxBucketName = 255
 )
 
-// validMember reports whether a member may have that name: the rule of package gossip,
-// where it must fit a packet and a log line.
-func validMember(name string) bool {
-	if name == "" || len(name) > MaxName {
-		return false
-	}
-	return strings.IndexFunc(name, func(r rune) bool {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return false
-		default:
-			return r != '.' && r != '_' && r != '-'
-		}
-	}) < 0
-}
-
-// printable reports whether s is printable ASCII without spaces; it may be empty.
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
 // validAddress reports whether s is HOST:PORT with a port that can be dialed. A host that
 // has colons stands in brackets.
 func validAddress(s string) bool {
 	colon := strings.LastIndexByte(s, ':')
-	if len(s) > MaxAddress || colon < 1 || !printable(s) {
+	if len(s) > MaxAddress || colon < 1 || !kv.Printable(s) {
 		return false
 	}
 	host, port := s[:colon], s[colon+1:]
@@ -95,9 +70,9 @@ func validBucket(name string) bool {
 // fault says what is wrong with a registration, or nothing.
 func (c RegisterMember) fault() string {
 	switch {
-	case !validMember(c.Name):
+	case !kv.ValidMemberName(c.Name):
 		return "the name " + quote(c.Name) + " must be 1 to 128 of [A-Za-z0-9._-]"
-	case len(c.Zone) > MaxName || !printable(c.Zone):
+	case len(c.Zone) > MaxName || !kv.Printable(c.Zone):
 		return "the zone " + quote(c.Zone) + " must be at most 128 printable ASCII " +
 			"characters without spaces"
 	case c.Weight < 1 || c.Weight > ring.MaxWeight:
