@@ -39,7 +39,7 @@ type devNodeOutput struct {
 }
 
 func (a *app) devCommand() *cobra.Command {
-	flags, config := defaultSettings(), ""
+	flags := defaultSettings()
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a whole cluster on this machine, in one process",
@@ -60,16 +60,7 @@ Every flag can be set in a file ('dyno config print' writes a sample) and by a v
 		Args: takes(0, 0),
 	}
 	flags.devFlags(c.Flags())
-	c.Flags().StringVar(&config, "config", "", "read a configuration file (TOML)")
-	a.complete(c, "log-level", "debug", "info", "warn", "error")
-	a.complete(c, "log-format", "json", "console", "auto")
-	c.RunE = a.does(func(ctx context.Context, _ []string) error {
-		s, err := loadSettings(config, os.Environ(), c.Flags())
-		if err != nil {
-			return usage("%w", err)
-		}
-		return a.dev(ctx, s)
-	})
+	a.configured(c, a.dev)
 	return c
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -33,7 +32,7 @@ type serveOutput struct {
 }
 
 func (a *app) serveCommand() *cobra.Command {
-	flags, config := defaultSettings(), ""
+	flags := defaultSettings()
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run one node of a cluster",
@@ -56,16 +55,7 @@ Every flag can be set in a file ('dyno config print' writes a sample) and by a v
 		Args: takes(0, 0),
 	}
 	flags.serveFlags(c.Flags())
-	c.Flags().StringVar(&config, "config", "", "read a configuration file (TOML)")
-	a.complete(c, "log-level", "debug", "info", "warn", "error")
-	a.complete(c, "log-format", "json", "console", "auto")
-	c.RunE = a.does(func(ctx context.Context, _ []string) error {
-		s, err := loadSettings(config, os.Environ(), c.Flags())
-		if err != nil {
-			return usage("%w", err)
-		}
-		return a.serve(ctx, s)
-	})
+	a.configured(c, a.serve)
 	return c
 }
 

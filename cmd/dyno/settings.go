@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/providers/structs"
 	"github.com/knadh/koanf/v2"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap/zapcore"
 )
@@ -140,6 +142,20 @@ func (s *settings) commonFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", s.LogFormat,
 		"json, console, or auto: console on a terminal")
+}
+
+// configured has a command that runs nodes read its settings from everywhere, and then run.
+func (a *app) configured(c *cobra.Command, run func(context.Context, settings) error) {
+	config := c.Flags().String("config", "", "read a configuration file (TOML)")
+	a.complete(c, "log-level", "debug", "info", "warn", "error")
+	a.complete(c, "log-format", "json", "console", "auto")
+	c.RunE = a.does(func(ctx context.Context, _ []string) error {
+		s, err := loadSettings(*config, os.Environ(), c.Flags())
+		if err != nil {
+			return usage("%w", err)
+		}
+		return run(ctx, s)
+	})
 }
 
 // loadSettings puts defaults, file, environment and flags together. Only flags that were
