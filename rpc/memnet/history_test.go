@@ -207,18 +207,10 @@ func TestAStreamFaresTheSameBesideAnother(t *testing.T) {
 	second := func(others int) (times []time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			n := New(3)
-			ln, err := n.Listen("b:1")
-			if err != nil {
-				t.Fatal(err)
-			}
+			ln := mustListen(t, n, "b:1")
 			var ends [2][2]net.Conn
 			for i := range ends {
-				if ends[i][0], err = n.Dial(t.Context(), "a", "b:1"); err != nil {
-					t.Fatal(err)
-				}
-				if ends[i][1], err = ln.Accept(); err != nil {
-					t.Fatal(err)
-				}
+				ends[i][0], ends[i][1] = pair(t, n, ln)
 			}
 			n.SetDefaults(Faults{Jitter: time.Second, Loss: 0.1})
 			began := time.Now()

@@ -184,18 +184,11 @@ func TestADeadProcessHasNoNetwork(t *testing.T) {
 func TestAKillEndsADialThatWaitsForAFullBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(1)
-		ln, err := n.Listen("b:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range backlog {
-			if _, err := n.Dial(t.Context(), "c", "b:1"); err != nil {
-				t.Fatal(err)
-			}
-		}
+		ln := mustListen(t, n, "b:1")
+		fillBacklog(t, n, "c")
 		time.AfterFunc(time.Second, func() { n.Kill("a") })
 		began := time.Now()
-		_, err = n.Dial(t.Context(), "a", "b:1")
+		_, err := n.Dial(t.Context(), "a", "b:1")
 		if !errors.Is(err, net.ErrClosed) || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}

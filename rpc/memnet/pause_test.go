@@ -79,14 +79,8 @@ func TestAReaderGoesOnWhenItsHostDoes(t *testing.T) {
 func TestTheKernelOfAPausedHostConnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(1)
-		ln, err := n.Listen("b:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := n.Listen("a:1")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := mustListen(t, n, "b:1")
+		back := mustListen(t, n, "a:1")
 		began := time.Now()
 		n.Pause("b")
 		if _, err := n.Dial(t.Context(), "a", "b:1"); err != nil || time.Since(began) != 0 {

@@ -24,12 +24,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // connect listens on b:1 and returns both ends of a connection from a to it.
 func connect(t testing.TB, n *Network) (dialed, accepted net.Conn) {
 	t.Helper()
-	ln, err := n.Listen("b:1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := mustListen(t, n, "b:1")
 	t.Cleanup(func() { _ = ln.Close() })
-	dialed, err = n.Dial(t.Context(), "a", "b:1")
+	return pair(t, n, ln)
+}
+
+// pair returns both ends of another one to the listener of b:1.
+func pair(t testing.TB, n *Network, ln net.Listener) (dialed, accepted net.Conn) {
+	t.Helper()
+	dialed, err := n.Dial(t.Context(), "a", "b:1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +41,25 @@ func connect(t testing.TB, n *Network) (dialed, accepted net.Conn) {
 		t.Fatal(err)
 	}
 	return dialed, accepted
+}
+
+func mustListen(t testing.TB, n *Network, addr string) net.Listener {
+	t.Helper()
+	ln, err := n.Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// fillBacklog dials b:1 until nothing more goes into its backlog.
+func fillBacklog(t testing.TB, n *Network, from string) {
+	t.Helper()
+	for range backlog {
+		if _, err := n.Dial(t.Context(), from, "b:1"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func mustWrite(t testing.TB, c net.Conn, s string) {
@@ -265,10 +287,7 @@ func TestDial(t *testing.T) {
 		if _, err := n.Dial(t.Context(), "a", "b:9"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("where nobody listens: %v", err)
 		}
-		ln, err := n.Listen("b:1")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := mustListen(t, n, "b:1")
 		if _, err := n.Listen("b:1"); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("listening twice: %v", err)
 		}
@@ -297,15 +316,8 @@ func TestDial(t *testing.T) {
 func TestAFullBacklogMakesDialersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(1)
-		ln, err := n.Listen("b:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range backlog {
-			if _, err := n.Dial(t.Context(), "a", "b:1"); err != nil {
-				t.Fatal(err)
-			}
-		}
+		ln := mustListen(t, n, "b:1")
+		fillBacklog(t, n, "a")
 		time.AfterFunc(time.Second, func() { _, _ = ln.Accept() })
 		began := time.Now()
 		if _, err := n.Dial(t.Context(), "a", "b:1"); err != nil || time.Since(began) != time.Second {
