@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -189,6 +191,31 @@ func TestStoreWhoseDataAloneIsGoneIsRefused(t *testing.T) {
 				got, err := s.get(strictly("k"))
 				return err == nil && len(got.Siblings) == 1
 			})
+			must(t, m.stop())
+		}
+	})
+}
+
+// A group that was recovered from an older copy accepts what it has refused before.
+func TestARefusedStoreStaysRefusedWhateverTheGroupRemembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		m := r.members[0]
+		must(t, m.stop())
+		control := storage.OpenControl(m.ctrl, zap.NewNop())
+		record, _, err := control.Get(wire.KeyOpens)
+		must(t, err)
+		opens, err := wire.DecodeOpensRecord(record)
+		must(t, err)
+		opens.Refused = true
+		must(t, control.Put(wire.KeyOpens, wire.AppendOpensRecord(nil, &opens)))
+		for range 2 {
+			m.start()
+			time.Sleep(5 * time.Second)
+			if s := m.life.node.Status(); !s.Refused || s.Confirmed {
+				t.Errorf("%+v", s)
+			}
 			must(t, m.stop())
 		}
 	})

@@ -160,7 +160,7 @@ func (o *opening) write(confirmed bool) error {
 // records are what the directory keeps of this opening.
 func (o *opening) records(confirmed bool) []storage.ControlRecord {
 	opens := wire.Opens{
-		List: o.past.Opens, Confirmed: -1, BootID: o.boot, Refused: o.refused && !confirmed,
+		List: o.past.Opens, Confirmed: -1, BootID: o.boot, Refused: o.refused,
 	}
 	if confirmed {
 		opens.List, opens.Confirmed = []kv.Open{o.past.Present()}, 0
@@ -203,6 +203,9 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 		return kv.VerdictUnknown, nil
 	}
 	switch {
+	case verdict == kv.VerdictConfirmed && o.refused:
+		// The group was put back to before it knew better (meta recover); the store is what it was.
+		return kv.VerdictForked, nil
 	case verdict == kv.VerdictConfirmed:
 		return verdict, o.write(true)
 	case verdict != kv.VerdictUnknown && !o.refused:

@@ -235,7 +235,7 @@ func (n *Node) confirm(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case verdict == kv.VerdictUnknown && m.opening.refused:
-			// Refused before: only the group itself may say otherwise.
+			// Refused before: it is judged already.
 		case verdict != last:
 			_ = n.cfg.Points.Hit(PointJudged) // it has been judged, whoever fails
 			n.judge(verdict)
