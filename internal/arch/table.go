@@ -39,6 +39,7 @@ func Rooms() []Room {
 		{Path: "internal/mutant", Row: 0, Core: true},
 		{Path: "internal/fail", Row: 0},
 		{Path: "internal/trace", Row: 0},
+		{Path: "internal/budget", Row: 0},
 		{Path: "kv", Row: 1, Core: true},
 		{Path: "ring", Row: 2, Core: true},
 		{Path: "antientropy", Row: 2, Core: true},

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says how much background work may move.
+type Config struct {
+	// Rate is how many bytes a second it may move while clients wait no longer than usual.
+	Rate int64
+	// Least is what it may always move.
+	Least int64
+	// Burst is how many bytes it may move at once after a rest.
+	Burst int64
+	// Strain is how many times as long as usual, in percent, clients may wait before
+	// the rate is halved; 150 is one and a half times.
+	Strain int
+	// Floor is below which waits are never called long, whatever is usual.
+	Floor time.Duration
+}
+
+// DefaultConfig moves up to 32 MiB a second, which fills 1 TiB in nine hours and is a third
+// of a gigabit network, and always 1 MiB.
+func DefaultConfig() Config {
+	return Config{
+		Rate: 32 << 20, Least: 1 << 20, Burst: 4 << 20, Strain: 150, Floor: 10 * time.Millisecond,
+	}
+}
+
+// Validate returns every fault of c, joined.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Least < 1 || c.Rate < c.Least || c.Burst < 1 {
+		faults = append(faults, fmt.Errorf("budget: least %d, rate %d and burst %d bytes must be "+
+			"above 0, the rate not below the least", c.Least, c.Rate, c.Burst))
+	}
+	if c.Strain <= 100 || c.Floor <= 0 {
+		faults = append(faults, fmt.Errorf("budget: a strain of %d %% must be above 100, a floor of "+
+			"%v above 0", c.Strain, c.Floor))
+	}
+	return errors.Join(faults...)
+}
+
+// Bucket is the rule: a token bucket whose rate follows how long clients wait. It has no
+// lock and reads no clock.
+type Bucket struct {
+	cfg  Config
+	rate int64 // Invariant: cfg.Least <= rate <= cfg.Rate (I2)
+	// level is how many bytes may be moved at once. Below 0: so many have been granted
+	// ahead. Invariant: level <= cfg.Burst.
+	level int64
+	at    time.Time     // as of when level is; zero before the first Take
+	usual time.Duration // how long clients wait, as a rule; 0: nobody knows yet
+}
+
+// NewBucket returns a bucket that is full. cfg must be valid.
+func NewBucket(cfg Config) *Bucket { return &Bucket{cfg: cfg, rate: cfg.Rate, level: cfg.Burst} }
+
+// Take grants bytes, and returns how long to wait before they may be moved (I1). What is
+// granted is spent, whether it is moved or not.
+func (b *Bucket) Take(now time.Time, bytes int) time.Duration {
+	if !b.at.IsZero() && now.After(b.at) {
+		b.fill(now.Sub(b.at))
+	}
+	if b.at.IsZero() || now.After(b.at) {
+		b.at = now
+	}
+	wait := time.Duration(0)
+	if b.level < 0 {
+		wait = time.Duration(float64(-b.level) / float64(b.rate) * float64(time.Second))
+	}
+	b.level -= int64(max(0, bytes))
+	return wait
+}
+
+// fill adds what has become free in a while.
+func (b *Bucket) fill(d time.Duration) {
+	more := d.Seconds() * float64(b.rate)
+	if more >= float64(b.cfg.Burst-b.level) {
+		b.level = b.cfg.Burst
+		return
+	}
+	b.level += int64(more)
+}
+
+const (
+	// forget is how slowly a longer wait becomes the usual one: after about that many looks
+	// the half of the way is gone. Looks are a second apart, so minutes of background work
+	// do not make its own harm look usual.
+	forget = 512
+	// regain is by which part of the full rate the rate grows at each look.
+	regain = 16
+)
+
+// Look takes note of how long clients waited since the look before: the 99th percentile of
+// their waits, 0 where there were none. It halves the rate where that is long, and lets it
+// grow otherwise.
+func (b *Bucket) Look(p99 time.Duration) {
+	switch {
+	case p99 <= 0: // nobody was there to be in the way of
+	case b.usual == 0 || p99 < b.usual:
+		b.usual = p99
+	default:
+		b.usual += (p99-b.usual)/forget + 1
+	}
+	if long := max(b.cfg.Floor, b.usual*time.Duration(b.cfg.Strain)/100); p99 > long {
+		b.rate = max(b.cfg.Least, b.rate/2)
+		return
+	}
+	b.rate = min(b.cfg.Rate, b.rate+max(1, b.cfg.Rate/regain))
+}
+
+// Rate is how many bytes a second may be moved at present.
+func (b *Bucket) Rate() int64 { return b.rate }
