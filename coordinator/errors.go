@@ -117,7 +117,7 @@ func resultOf(code wire.ReplicaCode, success quorum.Result) quorum.Result {
 		return success
 	case wire.ReplicaRefused, wire.ReplicaExpired, wire.ReplicaOverloaded,
 		wire.ReplicaStaleEpoch, wire.ReplicaShuttingDown, wire.ReplicaUnreadable,
-		wire.ReplicaNoBucket:
+		wire.ReplicaNoBucket, wire.ReplicaNotComparable:
 		return quorum.ResultRefused
 	case wire.ReplicaFenced:
 		return quorum.ResultFenced

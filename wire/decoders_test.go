@@ -45,7 +45,8 @@ func inRecord[T any](
 
 func everyDecoder() []decoder {
 	all := append(messageDecoders(), recordDecoders()...)
-	return append(append(all, lockDecoders()...), metaDecoders()...)
+	all = append(append(all, lockDecoders()...), metaDecoders()...)
+	return append(all, treeDecoders()...)
 }
 
 func messageDecoders() []decoder {
@@ -186,7 +187,7 @@ func decoderBombs(size int) [][]byte {
 		append([]byte{0x93, 0xc4, 2, 0, 0, 0x00, 0xdd}, count...), // an object's versions
 		append(append(append([]byte{0x95}, standing...), 1, 0xa0, 0xdd), count...),
 		append([]byte{0x92, 0xdd}, count...), append([]byte{0x93, 0xa0, 0xdd}, count...))
-	heads = append(heads, metaBombs(count)...)
+	heads = append(append(heads, metaBombs(count)...), treeBombs(count)...)
 	for _, head := range heads {
 		for _, f := range fill {
 			b := bytes.Clone(head)

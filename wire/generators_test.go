@@ -182,7 +182,8 @@ func drawStanding(t *rapid.T) Standing {
 }
 
 func drawReplicaCode(t *rapid.T) ReplicaCode {
-	return ReplicaCode(rapid.Uint8Range(uint8(ReplicaOK), uint8(ReplicaNoBucket)).Draw(t, "code"))
+	last := uint8(ReplicaNotComparable)
+	return ReplicaCode(rapid.Uint8Range(uint8(ReplicaOK), last).Draw(t, "code"))
 }
 
 func drawMode(t *rapid.T) ReadMode {

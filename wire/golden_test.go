@@ -72,6 +72,7 @@ func goldenGroups() []goldenGroup {
 		{"client_group", "protocol.md", goldenGroupMessages()},
 		{"frames", "protocol.md", goldenFrames()},
 		{"peer", "peer-protocol.md", goldenPeer()},
+		{"peer_tree", "peer-protocol.md", goldenTrees()},
 		{"peer_meta", "peer-protocol.md", goldenMeta()},
 		{"records", "peer-protocol.md", goldenRecords()},
 	}

@@ -104,6 +104,9 @@ const (
 	ReplicaFenced
 	// ReplicaNoBucket: the group has deleted the bucket; nothing stored, nothing shown.
 	ReplicaNoBucket
+	// ReplicaNotComparable: the tree is being built, or is another one than was asked for;
+	// nothing is told of it.
+	ReplicaNotComparable
 )
 
 // StoreReply answers a StoreRequest.

@@ -134,7 +134,7 @@ func (r *reader) oneOf(first, last uint8) uint8 {
 // that promises nothing: ReplicaFailed.
 func (r *reader) replicaCode() ReplicaCode {
 	c := ReplicaCode(r.uint8())
-	if c < ReplicaOK || c > ReplicaNoBucket {
+	if c < ReplicaOK || c > ReplicaNotComparable {
 		return ReplicaFailed
 	}
 	return c

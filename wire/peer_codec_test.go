@@ -135,7 +135,7 @@ func TestFieldsOfLaterReleasesAreSkipped(t *testing.T) {
 		t.Error(err)
 	}
 	reply := longer(AppendStoreReply(nil, &StoreReply{
-		Standing: Standing{Role: kv.RoleOwner}, Code: ReplicaNoBucket + 1,
+		Standing: Standing{Role: kv.RoleOwner}, Code: ReplicaNotComparable + 1,
 	}))
 	var gotReply StoreReply
 	if err := DecodeStoreReply(reply, &gotReply); err != nil {

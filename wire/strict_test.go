@@ -223,7 +223,7 @@ func TestOtherEncodingsOfEveryClientMessageSayTheSame(t *testing.T) {
 // The library's shortest encoding of each peer message is what this package writes.
 func TestPeerMessagesAreWhatTheLibraryWrites(t *testing.T) {
 	t.Parallel()
-	for _, g := range append(goldenPeer(), goldenMeta()...) {
+	for _, g := range append(append(goldenPeer(), goldenTrees()...), goldenMeta()...) {
 		if g.name == "peer.chunk.params" { // its bin has a head of fixed size
 			continue
 		}
