@@ -50,6 +50,9 @@
 //     values come first, and the header that refers to them last. A removal is the other
 //     way round: the object's own record goes last.
 //   - I11 The stamp mark is durable with the first object whose stamp is above it.
+//   - I12 An observer hears of every change that will become durable, once, in the shard
+//     of its partition and in the order of the changes, before anybody is answered; what
+//     it heard of by the time of a Settle can be read when that is done.
 //
 // # What survives
 //

@@ -111,7 +111,20 @@ func (s *Store) BucketFrom(partition uint16, from kv.BucketID) (
 func (s *Store) Fold(
 	partition uint16, fn func(bucket kv.BucketID, key []byte, c Current) bool,
 ) error {
-	from := wire.AppendObjectPartition(nil, partition)
+	return s.fold(partition, wire.AppendObjectPartition(nil, partition), fn)
+}
+
+// FoldAfter is Fold for what comes after a key of a bucket.
+func (s *Store) FoldAfter(
+	partition uint16, bucket kv.BucketID, key []byte,
+	fn func(bucket kv.BucketID, key []byte, c Current) bool,
+) error {
+	return s.fold(partition, wire.AppendObjectKeyAfter(nil, partition, bucket, key), fn)
+}
+
+func (s *Store) fold(
+	partition uint16, from []byte, fn func(bucket kv.BucketID, key []byte, c Current) bool,
+) error {
 	for {
 		page, err := s.foldStep(partition, from)
 		if err != nil {

@@ -153,6 +153,9 @@ func (sh *shard) change(op *Op, before stored, next Next) {
 	}
 	c.shard = sh
 	sh.overlay.apply(op.turn.at.record, c, before)
+	if sh.store.observer != nil {
+		sh.store.observer.Changed(op, &before.current, &c.next.current)
+	}
 	sh.hand(c)
 }
 

@@ -25,6 +25,8 @@ type Store struct {
 	limit  Limits // of one commit, as the engine says, the journal's share taken off
 	packed Limits // of a commit of several changes
 
+	observer Observer // nil, or set before Run
+
 	reads   generations
 	journal journal   // owned by the committer once Run has begun
 	stamps  stampMark // as the journal

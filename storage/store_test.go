@@ -41,6 +41,12 @@ func testConfig() Config {
 // start runs a store on an engine until stop is called or the test ends.
 func start(t testing.TB, cfg Config, e Engine) *rig {
 	t.Helper()
+	return startWith(t, cfg, e, func(*Store) {})
+}
+
+// startWith is start, and does something before the store runs.
+func startWith(t testing.TB, cfg Config, e Engine, before func(*Store)) *rig {
+	t.Helper()
 	log := zap.NewNop()
 	if _, bench := t.(*testing.B); !bench {
 		log = zapTest(t)
@@ -49,6 +55,7 @@ func start(t testing.TB, cfg Config, e Engine) *rig {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	before(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
