@@ -19,7 +19,7 @@ type asking struct {
 	round    *quorum.Read
 	deadline time.Time
 
-	events  chan readEvent
+	events  chan *readEvent
 	replies []readEvent // those that count
 	say     verdicts
 	whole   bool // somebody who may still answer has been asked for values
@@ -40,8 +40,8 @@ func (c *Coordinator) newAsking(ctx context.Context, p *plan, mode readMode) (*a
 	}
 	return &asking{
 		c: c, plan: p, mode: mode, round: round, deadline: c.deadlineOf(ctx),
-		// Room for one answer of each slot: nobody ever waits (I7).
-		events:  make(chan readEvent, len(p.spec.Slots)),
+		// Room for one answer of whoever may be asked: nobody ever waits (I7).
+		events:  make(chan *readEvent, p.maxAsked()),
 		replies: make([]readEvent, 0, len(p.spec.Slots)),
 	}, nil
 }
@@ -98,7 +98,7 @@ func (g *asking) ask() bool {
 		req := &wire.ReadRequest{
 			Target: g.plan.target(self, time.Until(g.deadline).Milliseconds()), Mode: selfMode,
 		}
-		g.events <- readEvent{target: self, reply: g.c.local.Read(req)}
+		g.events <- &readEvent{target: self, reply: g.c.local.Read(req)}
 	}
 	return asked
 }
@@ -117,10 +117,10 @@ func (g *asking) send(target quorum.Target, mode wire.ReadMode) {
 		Target: g.plan.target(target, time.Until(g.deadline).Milliseconds()), Mode: mode,
 	}
 	events, open, began := g.events, &g.c.open, time.Now()
-	times := g.c.latencyOf(target.Node)
-	g.try = max(g.try, times.try())
+	times := &g.c.latenciesOf(target.Node).reads
+	g.try = max(g.try, times.try(tryFloor))
 	if err := g.c.hitSend(PointAsk); err != nil {
-		events <- readEvent{target: target, err: err}
+		events <- &readEvent{target: target, err: err}
 		return
 	}
 	open.add()
@@ -130,13 +130,13 @@ func (g *asking) send(target quorum.Target, mode wire.ReadMode) {
 			// always replaced in time, would be taken for a fast one.
 			times.observe(time.Since(began))
 		}
-		events <- readEvent{target: target, reply: reply, err: err}
+		events <- &readEvent{target: target, reply: reply, err: err}
 		open.done()
 	})
 }
 
 // add takes one answer.
-func (g *asking) add(e readEvent) quorum.Decision {
+func (g *asking) add(e *readEvent) quorum.Decision {
 	g.say.add(e.reply.Code, e.err)
 	if e.err != nil {
 		g.whole = false
@@ -150,7 +150,7 @@ func (g *asking) add(e readEvent) quorum.Decision {
 	decision := g.round.Add(
 		replyOf(e.target, e.reply.Standing, e.reply.Code, e.reply.Detail, success))
 	if g.round.Tally().Got > before {
-		g.replies = append(g.replies, e)
+		g.replies = append(g.replies, *e)
 	} else {
 		// Its replacement is asked for values: this one may have been the one that was.
 		g.whole = false

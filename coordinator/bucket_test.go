@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/kv"
-	"github.com/dyno-kv/dyno/quorum"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
@@ -137,67 +136,6 @@ func needs(t *testing.T, b kv.Bucket, l levels) map[string]string {
 	_, err = s.c.Delete(ctx, &write)
 	got["delete over a context"] = needOf(err)
 	return got
-}
-
-// A bucket that is not sloppy hears nothing from a node outside of the slots, and takes
-// nothing for an answer that a fallback gives.
-func TestAStrictBucketTakesNoFallbacksCopy(t *testing.T) {
-	for _, sloppy := range []bool{false, true} {
-		t.Run(fmt.Sprint("sloppy=", sloppy), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				s := newStage(t)
-				b := bucket()
-				b.Sloppy = sloppy
-				s.localRead = func(*wire.ReadRequest) wire.ReadReply {
-					return wire.ReadReply{Standing: standing(nodeA), Code: wire.ReplicaRefused}
-				}
-				for _, node := range s.others() {
-					s.auto[node] = func(c *call) {
-						as := standing(node)
-						as.Role = kv.RoleFallback
-						c.onRead(wire.ReadReply{
-							Standing: as, Code: wire.ReplicaOK, Object: version(node, 1, "hinted"),
-						}, nil)
-					}
-				}
-				req := getting()
-				req.Bucket, req.R = b, kv.LevelOne
-				if got, err := s.get(req).wait(); codeIn(err) != wire.CodeQuorum {
-					t.Errorf("answered %q, %v", values(got), err)
-				}
-				if n := s.count(nodeD); n != 0 {
-					t.Errorf("a node outside of the slots was asked %d times", n)
-				}
-				p, err := s.c.planFor(b, []byte("k"), kv.LevelOne, kv.LevelZero)
-				if err != nil || p.spec.Sloppy != sloppy {
-					t.Fatalf("the round is sloppy: %v, %v", p.spec.Sloppy, err)
-				}
-				// Also once fallbacks are named in the plan: a strict round seats none.
-				p.spec.Fallbacks = []kv.NodeID{nodeD}
-				if asks := failAll(t, p.spec); asks[nodeD] != sloppy {
-					t.Errorf("the fallback was asked: %v", asks[nodeD])
-				}
-			})
-		})
-	}
-}
-
-// failAll lets everybody whom a read asks fail, and tells who that was.
-func failAll(t *testing.T, spec quorum.Spec) map[kv.NodeID]bool {
-	t.Helper()
-	round, err := quorum.NewRead(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	asked := make(map[kv.NodeID]bool)
-	for {
-		target, more := round.Next()
-		if !more {
-			return asked
-		}
-		asked[target.Node] = true
-		round.Add(quorum.Reply{Node: target.Node, Slot: target.Slot, Result: quorum.ResultFailed})
-	}
 }
 
 // The bucket's time to live is that of values which do not say theirs.

@@ -55,6 +55,10 @@ type Config struct {
 	Now func() time.Time
 	// SendTimeout is how long a write's sends go on after the client was answered.
 	SendTimeout time.Duration
+	// HintAfter is the least time that a replica is given to store a write before a fallback
+	// is asked to keep a hint for it; who is slow as a rule is given more. Below the time of a
+	// busy disk's sync every burst of writes would make hints of itself.
+	HintAfter time.Duration
 	// MaxRepairs bounds the repairs under way; above it they are left to the next read,
 	// and to anti-entropy.
 	MaxRepairs int
@@ -73,8 +77,8 @@ type Config struct {
 // DefaultConfig has the values that suit a cluster in one place.
 func DefaultConfig() Config {
 	return Config{
-		SendTimeout: 5 * time.Second, MaxRepairs: 256, MaxFanOut: 32, MaxReads: 256,
-		ScanTime: 2 * time.Second,
+		SendTimeout: 5 * time.Second, HintAfter: 100 * time.Millisecond, MaxRepairs: 256,
+		MaxFanOut: 32, MaxReads: 256, ScanTime: 2 * time.Second,
 	}
 }
 
@@ -84,9 +88,9 @@ func (c Config) Validate() error {
 	if c.Node == 0 || c.Ring == nil || c.Alive == nil || c.Now == nil {
 		faults = append(faults, errors.New("coordinator: node, ring, liveness and clock are needed"))
 	}
-	if c.SendTimeout <= 0 || c.ScanTime <= 0 {
-		faults = append(faults, fmt.Errorf("coordinator: send timeout %v and scan time %v must be "+
-			"above 0", c.SendTimeout, c.ScanTime))
+	if c.SendTimeout <= 0 || c.HintAfter <= 0 || c.ScanTime <= 0 {
+		faults = append(faults, fmt.Errorf("coordinator: send timeout %v, time until hints %v and "+
+			"scan time %v must be above 0", c.SendTimeout, c.HintAfter, c.ScanTime))
 	}
 	if c.MaxRepairs < 1 || c.MaxFanOut < 1 || c.MaxReads < 1 {
 		faults = append(faults, fmt.Errorf("coordinator: %d repairs, %d reads of a get_many and %d "+
@@ -112,7 +116,7 @@ type Coordinator struct {
 	reading   atomic.Int64  // reads beside those of requests. Invariant: <= MaxReads
 
 	mu    sync.Mutex // guards tries; never held over a wait
-	tries map[kv.NodeID]*latency
+	tries map[kv.NodeID]*latencies
 }
 
 // New returns a coordinator over the node's own replica and its peers.
@@ -121,7 +125,7 @@ func New(cfg Config, local Local, peers Peers, log *zap.Logger) (*Coordinator, e
 		return nil, err
 	}
 	return &Coordinator{
-		cfg: cfg, local: local, peers: peers, log: log, tries: make(map[kv.NodeID]*latency),
+		cfg: cfg, local: local, peers: peers, log: log, tries: make(map[kv.NodeID]*latencies),
 	}, nil
 }
 
@@ -148,13 +152,13 @@ func (c *Coordinator) deadlineOf(ctx context.Context) time.Time {
 	return time.Now().Add(c.cfg.SendTimeout) // every wait has an end
 }
 
-// latencyOf returns what is known of a peer's answering times.
-func (c *Coordinator) latencyOf(node kv.NodeID) *latency {
+// latenciesOf returns what is known of a member's answering times.
+func (c *Coordinator) latenciesOf(node kv.NodeID) *latencies {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l, known := c.tries[node]
 	if !known {
-		l = &latency{} // one per member that ever was: bounded by node numbers
+		l = &latencies{} // one per member that ever was: bounded by node numbers
 		c.tries[node] = l
 	}
 	return l

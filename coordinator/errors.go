@@ -163,7 +163,11 @@ func (p *plan) textOf(tally quorum.Tally, entries iter.Seq[quorum.Entry]) string
 	fmt.Fprintf(&b, ", got %d", tally.Got)
 	entries(func(e quorum.Entry) bool {
 		if e.Standing != quorum.StandingNotAsked {
-			fmt.Fprintf(&b, "; %s: %v", p.name(e.Node), e.Standing)
+			fmt.Fprintf(&b, "; %s", p.name(e.Node))
+			if e.Role == kv.RoleFallback {
+				b.WriteString(" (fallback)")
+			}
+			fmt.Fprintf(&b, ": %v", e.Standing)
 			if e.Reason != "" {
 				fmt.Fprintf(&b, ", %s", e.Reason)
 			}

@@ -22,12 +22,13 @@ import (
 )
 
 // The stage has three owners of every partition: node 1 is the coordinator, nodes 2 and
-// 3 are scripted. Node 4 owns nothing.
+// 3 are scripted. Nodes 4 and 5 own nothing: they are the fallbacks, in this order.
 const (
 	nodeA kv.NodeID = 1 + iota
 	nodeB
 	nodeC
 	nodeD
+	nodeE
 )
 
 var (
@@ -67,51 +68,6 @@ func standing(node kv.NodeID) wire.Standing {
 	}
 }
 
-// call is a request that a peer has been sent. Exactly one of the answers is to be given.
-type call struct {
-	node     kv.NodeID
-	deadline time.Time
-	store    *wire.StoreRequest
-	read     *wire.ReadRequest
-	scan     *wire.ScanRequest
-	forward  *wire.ForwardRequest
-
-	onStore   func(wire.StoreReply, error)
-	onRead    func(wire.ReadReply, error)
-	onScan    func(wire.ScanReply, error)
-	onForward func(wire.ForwardReply, error)
-}
-
-// fail answers whatever it was with an error.
-func (c *call) fail(err error) {
-	switch {
-	case c.onStore != nil:
-		c.onStore(wire.StoreReply{}, err)
-	case c.onRead != nil:
-		c.onRead(wire.ReadReply{}, err)
-	case c.onScan != nil:
-		c.onScan(wire.ScanReply{}, err)
-	default:
-		c.onForward(wire.ForwardReply{}, err)
-	}
-}
-
-func (c *call) stored(code wire.ReplicaCode) {
-	c.onStore(wire.StoreReply{Standing: standing(c.node), Code: code, Detail: "scripted"}, nil)
-}
-
-// show answers a read with a copy, bare where a digest was asked for.
-func (c *call) show(o kv.Object) { c.showAt(o, 0) }
-
-func (c *call) showAt(o kv.Object, epoch kv.PurgeEpoch) {
-	if c.read.Mode == wire.ReadBare {
-		o = o.WithoutValues()
-	}
-	s := standing(c.node)
-	s.Epoch = epoch
-	c.onRead(wire.ReadReply{Standing: s, Code: wire.ReplicaOK, Object: o}, nil)
-}
-
 // stage is a coordinator whose replicas are played by the test.
 type stage struct {
 	t    testing.TB
@@ -121,6 +77,7 @@ type stage struct {
 	mu    sync.Mutex
 	down  map[kv.NodeID]bool
 	calls []*call
+	sends []*call // all calls, also those that the test has forgotten
 	// auto, where it is set for a node, answers its calls at once.
 	auto map[kv.NodeID]func(*call)
 
@@ -136,7 +93,7 @@ type stage struct {
 func newStage(t testing.TB, change ...func(*Config)) *stage {
 	t.Helper()
 	s := &stage{
-		t: t, ring: newRing(t, 4), down: make(map[kv.NodeID]bool), ready: true,
+		t: t, ring: newRing(t, 5), down: make(map[kv.NodeID]bool), ready: true,
 		auto: make(map[kv.NodeID]func(*call)),
 	}
 	cfg := DefaultConfig()
@@ -158,7 +115,29 @@ func newStage(t testing.TB, change ...func(*Config)) *stage {
 	s.localRead = func(*wire.ReadRequest) wire.ReadReply {
 		return wire.ReadReply{Standing: standing(nodeA), Code: wire.ReplicaOK}
 	}
+	t.Cleanup(s.hangUp)
 	return s
+}
+
+// hangUp ends what is still under way at the end of a test, as deadlines do.
+func (s *stage) hangUp() {
+	s.mu.Lock()
+	s.auto = nil
+	s.mu.Unlock()
+	for n := 0; ; n++ {
+		synctest.Wait()
+		s.mu.Lock()
+		if n >= len(s.sends) {
+			s.mu.Unlock()
+			break
+		}
+		c := s.sends[n]
+		s.mu.Unlock()
+		c.fail(errLost)
+	}
+	if err := s.c.Drain(context.Background()); err != nil {
+		s.t.Error(err)
+	}
 }
 
 // traced lets a sink hear of the coordinator.
@@ -206,8 +185,9 @@ func tombstone(node kv.NodeID, counter uint64, seen ...vclock.Dot) kv.Object {
 }
 
 func (s *stage) sent(c *call) {
+	c.answersOnce()
 	s.mu.Lock()
-	s.calls = append(s.calls, c)
+	s.calls, s.sends = append(s.calls, c), append(s.sends, c)
 	answer := s.auto[c.node]
 	s.mu.Unlock()
 	if answer != nil {
@@ -326,8 +306,15 @@ func (s *stagePeers) Forward(
 	(*stage)(s).sent(&call{node: n, deadline: deadline, forward: r, onForward: done})
 }
 
-// bucket is the built-in bucket of three replicas.
-func bucket() kv.Bucket { return kv.BuiltinBucket(3) }
+// bucket is the built-in bucket of three replicas, but that nobody stands in for them.
+func bucket() kv.Bucket {
+	b := sloppy()
+	b.Sloppy = false
+	return b
+}
+
+// sloppy is the built-in bucket of three replicas.
+func sloppy() kv.Bucket { return kv.BuiltinBucket(3) }
 
 // within is a context with the default deadline of clients.
 func within(t testing.TB) context.Context {

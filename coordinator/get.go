@@ -59,6 +59,9 @@ func (c *Coordinator) read(ctx context.Context, req *GetRequest) (found, error) 
 	if plan.spec.Atomic = req.Atomic; req.Atomic {
 		plan.spec.NeedConfirmed = plan.spec.Need
 	}
+	if plan.spec.NeedConfirmed == plan.spec.Need {
+		plan.strict() // it needs nobody but owners
+	}
 	if err := plan.hopeless(readerOf); err != nil {
 		return found{}, err
 	}

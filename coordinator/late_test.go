@@ -119,7 +119,7 @@ func TestLateAnswersTeachHowLongAPeerTakes(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if got := s.c.latencyOf(near).try(); got != tryCeiling {
+		if got := s.c.latenciesOf(near).reads.try(tryFloor); got != tryCeiling {
 			t.Errorf("the try time of a slow peer that was always replaced is %v", got)
 		}
 		s.auto[near] = func(c *call) { c.fail(errNotSent) }
@@ -128,7 +128,7 @@ func TestLateAnswersTeachHowLongAPeerTakes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := s.c.latencyOf(near).try(); got != tryCeiling {
+		if got := s.c.latenciesOf(near).reads.try(tryFloor); got != tryCeiling {
 			t.Errorf("calls that were never sent taught a try time of %v", got)
 		}
 	})

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// tryFloor and tryCeiling bound the per-try time. Below the floor a garbage
-	// collection would look like a dead node; above the ceiling a client with the
-	// default deadline of 5 s would see no replacement at all.
+	// tryFloor and tryCeiling bound the per-try time of a read; writes have a floor of
+	// their own, Config.HintAfter. Below the floor a garbage collection would look like a
+	// dead node; above the ceiling a client with the default deadline of 5 s would see no
+	// replacement at all.
 	tryFloor   = 20 * time.Millisecond
 	tryCeiling = time.Second
 
@@ -19,6 +20,12 @@ const (
 	latencyWindow  = 4096 // samples after which older ones weigh half
 	latencyWarm    = 128  // samples below which a quantile of 99.9 % says nothing
 )
+
+// latencies are what is known of a peer's answering times. Stores wait for its disk, and
+// reads seldom do.
+type latencies struct {
+	reads, stores latency
+}
 
 // latency estimates the 99.9th percentile of a peer's answers, so that a try that
 // takes longer is replaced by the next replica (ARCHITECTURE 4). It is a histogram
@@ -46,21 +53,22 @@ func (l *latency) observe(d time.Duration) {
 	}
 }
 
-// try is how long to wait for one answer before the next replica is asked as well.
-func (l *latency) try() time.Duration {
+// try is how long to wait for one answer before the next replica is asked as well, and
+// floor at least.
+func (l *latency) try(floor time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.total < latencyWarm {
-		return tryCeiling / 4
+		return max(tryCeiling/4, floor)
 	}
 	rest := l.total / 1000 // how many samples may lie above the quantile
 	for i := latencyBuckets - 1; i >= 0; i-- {
 		if l.counts[i] > rest {
 			// Twice the bucket's upper bound: the quantile is known to a factor of two.
 			upper := time.Duration(1<<i) * time.Microsecond
-			return min(max(2*upper, tryFloor), tryCeiling)
+			return max(min(2*upper, tryCeiling), floor)
 		}
 		rest -= l.counts[i]
 	}
-	return tryFloor
+	return floor
 }

@@ -44,7 +44,7 @@ func TestTryTimeFollowsTheSlowestInAThousand(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var l latency
 			c.feed(&l)
-			if got := l.try(); got != c.want {
+			if got := l.try(tryFloor); got != c.want {
 				t.Errorf("try() = %v, want %v", got, c.want)
 			}
 		})
@@ -56,11 +56,11 @@ func TestOldLatenciesAreForgotten(t *testing.T) {
 	for range latencyWindow {
 		l.observe(500 * time.Millisecond)
 	}
-	slow := l.try()
+	slow := l.try(tryFloor)
 	for range 20 * latencyWindow {
 		l.observe(time.Millisecond)
 	}
-	if got := l.try(); got >= slow {
+	if got := l.try(tryFloor); got >= slow {
 		t.Errorf("after many fast answers the try time is %v, was %v", got, slow)
 	}
 }

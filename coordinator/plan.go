@@ -20,20 +20,26 @@ type plan struct {
 	key        []byte
 	preference ring.Preference
 	spec       quorum.Spec
+	standIns   int // fallbacks of the spec that seem alive
 }
 
 // planFor finds the replicas of a key. need and owners are what the request asks for:
-// r and pr, or w and pw.
+// r and pr, or w and pw. In a sloppy bucket fallbacks may stand in for owners.
 func (c *Coordinator) planFor(bucket kv.Bucket, key []byte, need, owners kv.Level) (*plan, error) {
 	current := c.cfg.Ring()
 	if current == nil {
 		return nil, notFormed()
 	}
 	hash := ring.Hash(current.HashSeed(), bucket.ID, key)
-	return c.planAt(current, bucket, ring.PartitionOf(hash, current.Partitions()), key, need, owners)
+	partition := ring.PartitionOf(hash, current.Partitions())
+	p, err := c.planAt(current, bucket, partition, key, need, owners)
+	if err == nil && bucket.Sloppy && !bucket.Fenced { // fallbacks know no promises (TRAPS F8)
+		c.nameFallbacks(p)
+	}
+	return p, err
 }
 
-// planAt is planFor where the partition is known.
+// planAt is planFor where the partition is known, and without fallbacks.
 func (c *Coordinator) planAt(
 	current *ring.Ring, bucket kv.Bucket, partition uint16, key []byte, need, owners kv.Level,
 ) (*plan, error) {
@@ -56,8 +62,7 @@ func (c *Coordinator) planAt(
 	p.spec = quorum.Spec{
 		Slots: p.preference.Slots, Version: p.preference.Version,
 		Instances: current, Self: c.cfg.Node,
-		// Fallbacks are named by nobody yet; where they are, they may count only if it says so.
-		Need: needed, NeedConfirmed: confirmed, Sloppy: bucket.Sloppy,
+		Need: needed, NeedConfirmed: confirmed,
 	}
 	for _, slot := range p.preference.Slots {
 		for _, node := range [2]kv.NodeID{slot.Owner, slot.Next} {
@@ -69,18 +74,61 @@ func (c *Coordinator) planAt(
 	return p, nil
 }
 
-// hopeless returns the UNAVAILABLE error where so many members seem down that the
-// request could not succeed. It is asked before anything is sent: outcome none.
+// nameFallbacks lets the fallbacks of the preference list count for the request: as many
+// that seem alive as a round may ask, and those that stand before the last of them. Who is
+// alive is asked only where an owner seems down: else they are hardly ever needed.
+func (c *Coordinator) nameFallbacks(p *plan) {
+	limit := quorum.MaxFallbacks(len(p.spec.Slots))
+	needed := len(p.spec.Suspects) > 0
+	p.spec.Sloppy, p.spec.Fallbacks = true, p.preference.Fallbacks
+	for i, node := range p.preference.Fallbacks {
+		if needed && node != c.cfg.Node && !c.cfg.Alive(node) {
+			p.spec.Suspects = append(p.spec.Suspects, node)
+			continue
+		}
+		if p.standIns++; p.standIns == limit {
+			p.spec.Fallbacks = p.preference.Fallbacks[:i+1]
+			return
+		}
+	}
+}
+
+// strict leaves the fallbacks out again: of a request that they can not help.
+func (p *plan) strict() {
+	p.spec.Sloppy, p.spec.Fallbacks, p.standIns = false, nil, 0
+}
+
+// maxAsked is how many answers a read may ever be given.
+func (p *plan) maxAsked() int {
+	n := len(p.spec.Slots)
+	return n + min(len(p.spec.Fallbacks), quorum.MaxFallbacks(n))
+}
+
+// maxSent is how many copies of a write may ever be sent: to both members of each slot,
+// and for each slot a hint to every fallback, and to the one that coordinates.
+func (p *plan) maxSent() int {
+	n := len(p.spec.Slots)
+	return 2*n + n*min(len(p.spec.Fallbacks)+1, quorum.MaxFallbacks(n)+1)
+}
+
+// hopeless returns the UNAVAILABLE error where so many nodes seem down that the request
+// could not succeed: owners, and the fallbacks that may stand in for them, but not where
+// owners are what it needs (TRAPS S2). It is asked before anything is sent: outcome none.
 func (p *plan) hopeless(members func(kv.Slot) (first, second kv.NodeID)) error {
-	alive := 0
+	owners := 0
 	for _, slot := range p.spec.Slots {
 		first, second := members(slot)
 		if !p.suspects(first) && !p.suspects(second) {
-			alive++
+			owners++
 		}
 	}
-	if alive >= p.spec.Need {
+	alive := min(owners+p.standIns, len(p.spec.Slots))
+	if alive >= p.spec.Need && owners >= p.spec.NeedConfirmed {
 		return nil
+	}
+	need, of := p.spec.Need, "replicas"
+	if owners < p.spec.NeedConfirmed {
+		need, alive, of = p.spec.NeedConfirmed, owners, "owners"
 	}
 	var down []string
 	for _, node := range p.spec.Suspects {
@@ -88,8 +136,8 @@ func (p *plan) hopeless(members func(kv.Slot) (first, second kv.NodeID)) error {
 	}
 	return &Error{
 		Code: wire.CodeUnavailable,
-		Text: fmt.Sprintf("need %d of %d replicas, %d alive; not reachable: %s",
-			p.spec.Need, len(p.spec.Slots), alive, strings.Join(down, ", ")),
+		Text: fmt.Sprintf("need %d of %d %s, %d alive; not reachable: %s",
+			need, len(p.spec.Slots), of, alive, strings.Join(down, ", ")),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // The failpoints of a coordinator, all passed by a request's own goroutine. An error at
 // one that stands before a message is that of a message which certainly never left.
 const (
-	// PointSend: a write is about to be sent to one of its other members.
+	// PointSend: a write is about to be sent to one of its other members, or to a fallback.
 	PointSend = "coordinator/before-send"
 	// PointAcknowledge: a write has its quorum and is about to be answered. An error tells
 	// the client that it has none.

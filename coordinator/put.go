@@ -38,27 +38,35 @@ type PutResult struct {
 	// it covers.
 	Context vclock.Context
 	Stamp   kv.Stamp
-	// Object is the key at the coordinating owner right after the write.
+	// Object is the key at the coordinating node right after the write.
 	Object kv.Object
 	// Dot is the write's. Repeat says that an earlier try of the same request was given it.
 	Dot    vclock.Dot
 	Repeat bool
 }
 
-// put is one write under way.
+// put is one write under way. One goroutine at a time owns it: the request's, and once
+// that has answered the one that sees the sends to their end.
 type put struct {
-	c     *Coordinator
-	plan  *plan
-	req   *PutRequest
-	self  quorum.Target
-	round *quorum.Write
+	c       *Coordinator
+	plan    *plan
+	req     *PutRequest
+	request kv.RequestID // the request's, whose caller may use it again
+	self    quorum.Target
+	round   *quorum.Write
 
-	events chan writeEvent
+	events chan *writeEvent
 	// mint and commit are written by the local replica before it sends their event, and
 	// read after that was received.
 	mint, commit replica.MintReply
-	minted       bool
+	minted       bool // the write has its dot
+	committed    bool // the local commit is over, or there is none
+	began        time.Time
 	sends        time.Time // deadline of the sends
+
+	try   time.Duration // the longest that those asked last are given
+	timer *time.Timer   // nil, and late with it, while nobody could be asked in their place
+	late  <-chan time.Time
 }
 
 // writeEvent is something that a put waits for.
@@ -75,15 +83,19 @@ type writeEventKind uint8
 const (
 	eventMinted    writeEventKind = 1 + iota // the write has its dot; send it
 	eventCommitted                           // the local commit is over, or there is none
-	eventStored                              // another owner answered
+	eventStored                              // another node answered
 )
 
-// Put carries a write to W owners. This node must be an owner that may coordinate
-// (Route tells). The error is an *Error.
+// Put carries a write to W owners, or in a sloppy bucket to fallbacks that stand in for
+// them. This node must be an owner that may coordinate (Route tells). The error is an
+// *Error.
 func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, error) {
 	plan, err := c.planFor(req.Bucket, req.Key, req.W.Or(req.Bucket.W), req.PW.Or(req.Bucket.PW))
 	if err != nil {
 		return PutResult{}, err
+	}
+	if req.Fence != 0 {
+		plan.strict() // fallbacks know no promises (TRAPS F8)
 	}
 	if err := plan.hopeless(writersOf); err != nil {
 		return PutResult{}, err
@@ -99,18 +111,19 @@ func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, erro
 		}
 	}
 	w := &put{
-		c: c, plan: plan, req: req, self: self, round: round,
-		// Room for mint, commit and one answer of each member: nobody ever waits (I7).
-		events: make(chan writeEvent, 2+2*len(plan.spec.Slots)),
+		c: c, plan: plan, req: req, request: req.Request, self: self, round: round,
+		// Room for mint, commit and one answer to each copy: nobody ever waits (I7).
+		events: make(chan *writeEvent, 2+plan.maxSent()),
 	}
+	c.open.add() // until nothing of the write is awaited any more: rest
 	w.startMint(c.deadlineOf(ctx))
+	defer w.letGo()
 	return w.wait(ctx)
 }
 
 // startMint hands the write to this node's own replica, which gives it its dot.
 func (w *put) startMint(deadline time.Time) {
 	req := w.req
-	w.c.open.add()
 	w.c.local.Mint(&replica.MintRequest{
 		Target: w.plan.target(w.self, time.Until(deadline).Milliseconds()),
 		Kind:   req.Kind, Value: req.Value, ExpiresAt: w.c.expiry(req), Seen: req.Seen,
@@ -118,12 +131,11 @@ func (w *put) startMint(deadline time.Time) {
 		Fence: req.Fence, Request: req.Request, Deadline: deadline,
 		Minted: func(m replica.MintReply) {
 			w.mint = m
-			w.events <- writeEvent{kind: eventMinted}
+			w.events <- &writeEvent{kind: eventMinted}
 		},
 		Done: func(m replica.MintReply) {
 			w.commit = m
-			w.events <- writeEvent{kind: eventCommitted}
-			w.c.open.done()
+			w.events <- &writeEvent{kind: eventCommitted}
 		},
 	})
 }
@@ -133,99 +145,78 @@ func (w *put) wait(ctx context.Context) (PutResult, error) {
 	for {
 		select {
 		case e := <-w.events:
-			if done, err := w.handle(e); done {
-				return w.answer(err)
-			}
+			w.take(e)
+		case <-w.late:
+			w.replace()
 		case <-ctx.Done():
-			return w.late(ctx)
+			return w.expire(ctx)
+		}
+		if done, err := w.verdict(); done {
+			return w.answer(err)
 		}
 	}
 }
 
-// late ends a put whose time is up, or whose client is gone. What has come by now may
-// still decide. A write that gets its dot later is nevertheless sent to all owners:
-// else it would stand at this node alone, for nobody to find (I2).
-func (w *put) late(ctx context.Context) (PutResult, error) {
+// expire ends a put whose time is up, or whose client is gone. What has come by now may
+// still decide. A write that gets its dot later is sent nevertheless: else it would stand
+// at this node alone, for nobody to find (I2).
+func (w *put) expire(ctx context.Context) (PutResult, error) {
+	w.takeAll()
+	if done, err := w.verdict(); done {
+		return w.answer(err)
+	}
+	return PutResult{}, overdue(ctx, w.plan.textOf(w.round.Tally(), w.round.Entries()))
+}
+
+// takeAll takes the events that are there.
+func (w *put) takeAll() {
 	for range cap(w.events) {
 		select {
 		case e := <-w.events:
-			if done, err := w.handle(e); done {
-				return w.answer(err)
-			}
+			w.take(e)
 		default:
+			return
 		}
 	}
-	text := w.plan.textOf(w.round.Tally(), w.round.Entries())
-	if !w.minted {
-		w.c.open.add()
-		go func() { // ends with the mint, which is dropped at its deadline
-			defer w.c.open.done()
-			if e := <-w.events; e.kind == eventMinted {
-				w.sendToOthers()
-			}
-		}()
-	}
-	return PutResult{}, overdue(ctx, text)
 }
 
-// handle takes one event; done says that the client can be answered.
-func (w *put) handle(e writeEvent) (done bool, err error) {
-	decision := w.round.Decision()
+// take tells the round of one event, and asks whomever it names then.
+func (w *put) take(e *writeEvent) {
 	switch e.kind {
 	case eventMinted:
-		w.minted = true
-		decision = w.sendToOthers()
+		w.minted, w.began = true, time.Now()
+		w.sends = w.began.Add(w.c.cfg.SendTimeout)
 	case eventCommitted:
+		w.committed = true
 		if !w.minted {
-			return true, refusal(w.commit) // no dot, no send: nothing happened
+			return // no dot, no send: nothing happened
 		}
 		m := &w.commit
-		decision = w.round.Add(replyOf(w.self, m.Standing, m.Code, m.Detail, quorum.ResultStored))
+		if m.Code == wire.ReplicaOK {
+			w.c.latenciesOf(w.self.Node).stores.observe(time.Since(w.began))
+		}
+		w.round.Add(replyOf(w.self, m.Standing, m.Code, m.Detail, quorum.ResultStored))
 	case eventStored:
 		target := quorum.Target{Node: e.node, Slot: e.slot}
-		decision = w.round.Add(stored(target, e.reply, e.err))
+		w.round.Add(stored(target, e.reply, e.err))
 	}
-	switch decision {
+	if w.minted {
+		w.ask()
+	}
+}
+
+// verdict reports whether the client can be answered, and with which error.
+func (w *put) verdict() (done bool, err error) {
+	if w.committed && !w.minted {
+		return true, refusal(w.commit)
+	}
+	switch w.round.Decision() {
 	case quorum.Reached:
 		return true, nil
 	case quorum.Unreachable:
 		return true, w.shortOf()
 	default:
 		return false, nil
-	}
-}
-
-// sendToOthers sends the merged object to every other member. The sends have their own
-// deadline, and outlive the request: nobody cancels them, Drain waits for them (I2).
-func (w *put) sendToOthers() quorum.Decision {
-	w.sends = time.Now().Add(w.c.cfg.SendTimeout)
-	remaining := w.c.cfg.SendTimeout.Milliseconds()
-	for {
-		target, more := w.round.Next()
-		if !more {
-			return w.round.Decision()
-		}
-		req := &wire.StoreRequest{
-			Target: w.plan.target(target, remaining), Role: target.Role,
-			Class: kv.ClassClientWrite, Epoch: w.mint.Epoch, Request: w.req.Request,
-			Object: w.mint.Object, Raw: w.mint.Encoded,
-		}
-		if err := w.c.hitSend(PointSend); err != nil {
-			w.heard(target, wire.StoreReply{}, err)
-			continue
-		}
-		w.c.open.add()
-		w.c.peers.Store(target.Node, req, w.sends, func(reply wire.StoreReply, err error) {
-			w.heard(target, reply, err)
-			w.c.open.done()
-		})
-	}
-}
-
-// heard hands over what became of a send.
-func (w *put) heard(target quorum.Target, reply wire.StoreReply, err error) {
-	w.events <- writeEvent{
-		kind: eventStored, node: target.Node, slot: target.Slot, reply: reply, err: err,
 	}
 }
 

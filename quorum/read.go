@@ -50,7 +50,7 @@ func NewRead(spec Spec) (*Read, error) {
 
 // sitFallbacks adds as many fallbacks as may be asked, those that seem alive first.
 func (r *Read) sitFallbacks(spec *Spec) {
-	limit := len(r.seats) + maxFallbacks(len(spec.Slots))
+	limit := len(r.seats) + MaxFallbacks(len(spec.Slots))
 	for rank := rankSelf; rank <= rankSuspect; rank++ {
 		for _, node := range spec.Fallbacks {
 			wanted := spec.rank(node) == rank && node != 0

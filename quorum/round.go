@@ -129,6 +129,16 @@ func (r *round) close(s *seat, a *Reply, standing Standing) {
 // Decision is the present decision.
 func (r *round) Decision() Decision { return r.decision }
 
+// Open reports whether an answer is awaited, also from who is late.
+func (r *round) Open() bool {
+	for i := range r.seats {
+		if r.seats[i].standing.open() {
+			return true
+		}
+	}
+	return false
+}
+
 // Newest is the highest placement version that any asked replica has stated. Where
 // it is above the spec's, the caller has an old ring: fetch the newer one, and try
 // again if the round failed.

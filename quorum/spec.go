@@ -58,8 +58,9 @@ type Spec struct {
 	Atomic bool
 }
 
-// maxFallbacks is how many fallbacks a round of that many slots may ask.
-func maxFallbacks(slots int) int { return 2*slots + 2 }
+// MaxFallbacks is how many fallbacks a round of that many slots asks at most; a write
+// that one of them coordinates may have that one beside them.
+func MaxFallbacks(slots int) int { return 2*slots + 2 }
 
 // validate returns the first fault of the spec, wrapped in ErrSpec.
 func (s *Spec) validate() error {

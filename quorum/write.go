@@ -55,7 +55,7 @@ func NewWrite(spec Spec) (*Write, error) {
 	w.helpers = w.spare[:0]
 	for rank := rankSelf; rank <= rankSuspect; rank++ {
 		for _, node := range spec.Fallbacks {
-			if len(w.helpers) < maxFallbacks(len(spec.Slots)) && spec.rank(node) == rank {
+			if len(w.helpers) < MaxFallbacks(len(spec.Slots)) && spec.rank(node) == rank {
 				w.enlist(node, rank, spec.Instances.Instance(node))
 			}
 		}
