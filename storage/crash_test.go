@@ -43,6 +43,9 @@ func (l *ledger) mint(c Current, over bool, minted *vclock.Dot) Next {
 		seen = c.Object.Context
 	}
 	value := fmt.Appendf(nil, "value of %d", d.Counter)
+	if d.Counter%16 == 0 {
+		value = append(value, make([]byte, splitSize)...) // in a record of its own
+	}
 	v := kv.Version{Dot: d, Kind: kv.KindValue, Value: value}.Sealed()
 	object, err := c.Object.Put(v, seen)
 	if err != nil {
@@ -64,7 +67,7 @@ func (l *ledger) ack(key string, d vclock.Dot) {
 func (l *ledger) check(t testing.TB, s *Store) {
 	t.Helper()
 	for key, dots := range l.acked {
-		c, err := s.Read(partitionOf(key), 1, []byte(key), ModeFull)
+		c, err := s.In(spaceOf(key)).Read(partitionOf(key), 1, []byte(key), ModeFull)
 		if err != nil || c.State != StatePresent {
 			t.Errorf("%s is %s, %v %v; %d writes of it were acknowledged",
 				key, c.State, c.Err, err, len(dots))
@@ -90,6 +93,18 @@ func (l *ledger) covered(o kv.Object, d vclock.Dot) bool {
 	return false
 }
 
+// spaceOf spreads the keys of a load over the spaces: what holds of one holds of all.
+func spaceOf(key string) Space {
+	switch key[len(key)-1] % 3 {
+	case 0:
+		return 0
+	case 1:
+		return HintsFor(0)
+	default:
+		return HintsFor(2)
+	}
+}
+
 // load runs writers against a store until it stops or the time is over.
 func (l *ledger) load(s *Store, seed uint64, last time.Duration) {
 	const writers, keys = 8, 12
@@ -104,7 +119,7 @@ func (l *ledger) load(s *Store, seed uint64, last time.Duration) {
 				var d vclock.Dot
 				done := make(chan Result, 1)
 				err := s.Do(&Op{
-					Partition: partitionOf(key), Bucket: 1, Key: []byte(key),
+					Space: spaceOf(key), Partition: partitionOf(key), Bucket: 1, Key: []byte(key),
 					Apply: func(c Current) Next { return l.mint(c, over, &d) },
 					Done:  func(r Result) { done <- r },
 				})

@@ -28,6 +28,13 @@
 // While a commit waits for the disk the shards prepare the next, over an overlay of
 // objects that are not durable yet, and the commit before it is answered.
 //
+// # Spaces
+//
+// What a store holds of a partition has a [Space]: what this node owns, and for each slot
+// the hints that it keeps for the slot's members. A key is another object in each, with
+// records of its own; the shard of the partition owns them all, so all that is said here of
+// an object holds in each space.
+//
 // # Invariants
 //
 //   - I1 An answer, also of an operation that changed nothing, waits for the commit of

@@ -83,7 +83,7 @@ func (g *gate) commitCount() int {
 }
 
 // recordKey is where the object of a test's key stands.
-func recordKey(key string) []byte { return placeOf(partitionOf(key), 1, []byte(key)).record }
+func recordKey(key string) []byte { return placeOf(0, partitionOf(key), 1, []byte(key)).record }
 
 // later runs an operation and returns where its result will be.
 func (r *rig) later(t testing.TB, key string, apply func(Current) Next) <-chan Result {

@@ -142,7 +142,7 @@ func (s *Store) dropUnknown(c *change) ([]Write, error) {
 		if len(key) != len(any) {
 			return true
 		}
-		if _, dot, err := wire.ParseVersionKey(key); err != nil || !c.keeps(dot) {
+		if dot, err := at.space.parseVersionKey(key); err != nil || !c.keeps(dot) {
 			c.writes = append(c.writes, Write{Key: bytes.Clone(key), Delete: true})
 		}
 		return true

@@ -13,6 +13,7 @@ import (
 // Op is one read-decide-write of one key. The store keeps the Op, and what it points
 // to, until Done was called; the caller must not change it meanwhile.
 type Op struct {
+	Space     Space
 	Partition uint16
 	Bucket    kv.BucketID
 	Key       []byte

@@ -13,15 +13,17 @@ import (
 
 // place names the record of an object.
 type place struct {
+	space     Space
 	partition uint16
 	bucket    kv.BucketID
 	key       []byte
 	record    []byte // the record's key in the engine
 }
 
-func placeOf(partition uint16, bucket kv.BucketID, key []byte) place {
+func placeOf(space Space, partition uint16, bucket kv.BucketID, key []byte) place {
 	record := make([]byte, 0, keyOverhead+len(key))
-	return place{partition, bucket, key, wire.AppendObjectKey(record, partition, bucket, key)}
+	record = space.appendKey(record, partition, bucket, key)
+	return place{space, partition, bucket, key, record}
 }
 
 // keyOverhead is at least what a record's key has beside the object's.
@@ -30,7 +32,7 @@ const keyOverhead = 24
 // versionKey is the key of the record of one value.
 func (at place) versionKey(d vclock.Dot) []byte {
 	key := make([]byte, 0, keyOverhead+len(at.key))
-	return wire.AppendVersionKey(key, at.partition, at.bucket, at.key, d)
+	return at.space.appendVersionKey(key, at.partition, at.bucket, at.key, d)
 }
 
 // Read returns what is durable of a key. It never waits for a commit, nor for the
@@ -38,13 +40,14 @@ func (at place) versionKey(d vclock.Dot) []byte {
 //
 // Current.State is StateUnreadable, with the reason, where the record is damaged or
 // reading it failed. The error is ErrFailed after the store stopped.
-func (s *Store) Read(
+func (a Area) Read(
 	partition uint16, bucket kv.BucketID, key []byte, mode Mode,
 ) (Current, error) {
+	s := a.store
 	if s.failure.Load() != nil {
 		return Current{}, s.failed()
 	}
-	sh, at := s.shardOf(partition), placeOf(partition, bucket, key)
+	sh, at := s.shardOf(partition), placeOf(a.space, partition, bucket, key)
 	if mode == ModeFull {
 		return s.fetch(sh, at, wholeObject).current, nil
 	}

@@ -70,7 +70,7 @@ func TestAnUnreadableObjectIsRemovedWithTheRecordsItMayHaveLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := m.Crash(nil)
-	at := placeOf(partitionOf("k"), 1, []byte("k"))
+	at := placeOf(0, partitionOf("k"), 1, []byte("k"))
 	spoilt := next.Damage(at.record, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 	if !spoilt {
 		t.Fatalf("no record under %x", at.record)

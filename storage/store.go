@@ -150,7 +150,7 @@ func (s *Store) Do(op *Op) error {
 	}
 	sh := s.shardOf(op.Partition)
 	op.turn = turn{
-		at:    placeOf(op.Partition, op.Bucket, op.Key),
+		at:    placeOf(op.Space, op.Partition, op.Bucket, op.Key),
 		shard: sh,
 		bytes: op.Bytes + 2*len(op.Key) + opOverhead,
 	}

@@ -17,7 +17,8 @@ func (s *Store) traceCommit(ts uint64, changes []*change) {
 	}
 }
 
-// traceDurable tells of an object that is durable.
+// traceDurable tells of an object that is durable. What a hint covers is told by whoever
+// keeps it: hints come and go, so it is no part of what the node holds of the key.
 func (s *Store) traceDurable(op *Op, ts uint64, o *kv.Object) {
 	event := trace.Event{
 		Kind: trace.Synced, Bucket: uint32(op.Bucket), Partition: uint32(op.Partition),
@@ -26,6 +27,9 @@ func (s *Store) traceDurable(op *Op, ts uint64, o *kv.Object) {
 	for _, v := range o.Versions {
 		event.Actor, event.Counter = uint64(v.Dot.Actor), v.Dot.Counter
 		s.cfg.Trace.Emit(event)
+	}
+	if op.Space != 0 {
+		return
 	}
 	event.Kind, event.Actor, event.Counter = trace.Covered, 0, 0
 	for d := range o.Context.Vector {

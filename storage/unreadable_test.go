@@ -103,7 +103,7 @@ func TestADamagedValueOfALargeObjectIsUnreadable(t *testing.T) {
 			cfg.CacheBytes = 0
 			r := start(t, cfg, m)
 			mustDo(t, r.overwrite("k", big("a", 100<<10)))
-			at := placeOf(partitionOf("k"), 1, []byte("k"))
+			at := placeOf(0, partitionOf("k"), 1, []byte("k"))
 			key := at.versionKey(vclock.Dot{Actor: 1<<48 | 7, Counter: 1})
 			if damage == nil {
 				m.forget(key)

@@ -74,6 +74,9 @@ func goldenRecords() []golden {
 	bare := o.WithoutValues()
 	key := AppendObjectKey(nil, 42, kv.DefaultBucket, []byte("user/1"))
 	versionKey := AppendVersionKey(nil, 42, kv.DefaultBucket, []byte("user/1"), o.Versions[0].Dot)
+	hintKey := AppendHintKey(nil, 42, 2, kv.DefaultBucket, []byte("user/1"))
+	hintVersionKey := AppendHintVersionKey(
+		nil, 42, 2, kv.DefaultBucket, []byte("user/1"), o.Versions[0].Dot)
 	journalKey := AppendJournalKey(nil, 77)
 	object := func(b []byte) (kv.Object, error) {
 		got, _, err := DecodeObjectRecord(key, b)
@@ -101,6 +104,15 @@ func goldenRecords() []golden {
 		goldenKey("key.version", versionKey, func(b []byte) bool {
 			got, d, err := ParseVersionKey(b)
 			return err == nil && string(got.Key) == "user/1" &&
+				d == vclock.Dot{Actor: goldenActor1, Counter: 7}
+		}),
+		goldenKey("key.hint", hintKey, func(b []byte) bool {
+			got, err := ParseHintKey(b)
+			return err == nil && string(got.Key) == "user/1" && got.Partition == 42 && got.Slot == 2
+		}),
+		goldenKey("key.hint-version", hintVersionKey, func(b []byte) bool {
+			got, d, err := ParseHintVersionKey(b)
+			return err == nil && string(got.Key) == "user/1" && got.Slot == 2 &&
 				d == vclock.Dot{Actor: goldenActor1, Counter: 7}
 		}),
 		goldenKey("key.journal", journalKey, func(b []byte) bool {

@@ -19,8 +19,8 @@ import (
 //	'j' | sequence (8)                                                      a journal batch
 //	's'                                                                     the stamp mark
 //
-// 'h' is reserved for hints by slot and key. Control records stand in a store of their
-// own, under the names below.
+// 'h' and 'w' are hints (hintkey.go). Control records stand in a store of their own, under
+// the names below.
 const (
 	prefixObject  = 'o'
 	prefixVersion = 'v'
@@ -61,14 +61,6 @@ var ErrRecordKey = errors.New("wire: not such a record key")
 // prefix of all keys that begin so.
 func AppendObjectKey(dst []byte, partition uint16, bucket kv.BucketID, key []byte) []byte {
 	return appendKey(dst, prefixObject, partition, bucket, key)
-}
-
-// AppendObjectKeyAfter appends the least record key above that of an object: where a
-// scan goes on.
-func AppendObjectKeyAfter(
-	dst []byte, partition uint16, bucket kv.BucketID, key []byte,
-) []byte {
-	return append(AppendObjectKey(dst, partition, bucket, key), 0)
 }
 
 // AppendVersionKey appends the key of a version's record.
