@@ -123,7 +123,7 @@ func (g *asking) send(target quorum.Target, mode wire.ReadMode) {
 		events <- &readEvent{target: target, err: err}
 		return
 	}
-	open.add()
+	ticket := open.add()
 	g.c.peers.Read(target.Node, req, g.deadline, func(reply wire.ReadReply, err error) {
 		if err == nil {
 			// Also of answers that nobody waits for any more: else a slow replica, which is
@@ -131,7 +131,7 @@ func (g *asking) send(target quorum.Target, mode wire.ReadMode) {
 			times.observe(time.Since(began))
 		}
 		events <- &readEvent{target: target, reply: reply, err: err}
-		open.done()
+		open.done(ticket)
 	})
 }
 

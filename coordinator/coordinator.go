@@ -139,6 +139,13 @@ func (c *Coordinator) Drain(ctx context.Context) error {
 	return nil
 }
 
+// MarkSends parts the calls that have begun by now from those that will. Once EndedSends has
+// come to the mark, none of the former is open.
+func (c *Coordinator) MarkSends() (mark uint64) { return c.open.mark() }
+
+// EndedSends is the newest mark of which no call that began before is open.
+func (c *Coordinator) EndedSends() (mark uint64) { return c.open.ended() }
+
 // Repairs counts read repairs that were sent, and those left out at the bound.
 func (c *Coordinator) Repairs() (sent, skipped uint64) {
 	return c.repairs.Load(), c.skipped.Load()

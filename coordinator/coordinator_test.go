@@ -32,7 +32,7 @@ func TestTrackerWaitsUntilNothingIsOpen(t *testing.T) {
 		if err := open.wait(context.Background()); err != nil {
 			t.Error(err)
 		}
-		open.add()
+		first := open.add()
 		two := []*begun[int]{
 			begin(func() (int, error) { return 0, open.wait(context.Background()) }),
 			begin(func() (int, error) { return 0, open.wait(context.Background()) }),
@@ -42,25 +42,52 @@ func TestTrackerWaitsUntilNothingIsOpen(t *testing.T) {
 		if err := open.wait(short); err == nil {
 			t.Error("the wait did not end with its context")
 		}
-		open.add() // while somebody waits
-		open.done()
+		open.done(open.add()) // while somebody waits
 		if two[0].over() || two[1].over() {
 			t.Error("a wait ended while something was open")
 		}
-		open.done()
+		open.done(first)
 		if !two[0].over() || !two[1].over() {
 			t.Error("somebody still waits")
 		}
-		open.add() // and again
+		second := open.add() // and again
 		again := begin(func() (int, error) { return 0, open.wait(context.Background()) })
 		if again.over() {
 			t.Error("a later wait ended at once")
 		}
-		open.done()
+		open.done(second)
 		if !again.over() {
 			t.Error("a later wait goes on")
 		}
 	})
+}
+
+// TestTrackerPartsWhatBeganBeforeAMark: a sync point waits for what is older than it, and
+// not for what keeps coming.
+func TestTrackerPartsWhatBeganBeforeAMark(t *testing.T) {
+	var open tracker
+	if mark := open.mark(); open.ended() != mark {
+		t.Errorf("nothing is open, and %d of %d has ended", open.ended(), mark)
+	}
+	first, second := open.add(), open.add()
+	one := open.mark()
+	third := open.add()
+	two := open.mark()
+	open.done(first)
+	if open.ended() >= one {
+		t.Error("one that began before the first mark is open")
+	}
+	open.done(second)
+	if open.ended() != one {
+		t.Errorf("ended %d, want the first mark, %d: the third call began after it", open.ended(), one)
+	}
+	open.done(third)
+	if open.ended() != two {
+		t.Errorf("ended %d, want %d", open.ended(), two)
+	}
+	if len(open.byTicket) != 0 {
+		t.Errorf("%v is remembered of what has ended", open.byTicket)
+	}
 }
 
 // Events of answers come before the answers, and only of those that are successes.

@@ -64,6 +64,8 @@ type put struct {
 	began        time.Time
 	sends        time.Time // deadline of the sends
 
+	ticket uint64 // in the coordinator's open
+
 	try   time.Duration // the longest that those asked last are given
 	timer *time.Timer   // nil, and late with it, while nobody could be asked in their place
 	late  <-chan time.Time
@@ -115,7 +117,7 @@ func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, erro
 		// Room for mint, commit and one answer to each copy: nobody ever waits (I7).
 		events: make(chan *writeEvent, 2+plan.maxSent()),
 	}
-	c.open.add() // until nothing of the write is awaited any more: rest
+	w.ticket = c.open.add() // until nothing of the write is awaited any more: rest
 	w.startMint(c.deadlineOf(ctx))
 	defer w.letGo()
 	return w.wait(ctx)

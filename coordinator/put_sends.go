@@ -112,5 +112,5 @@ func (w *put) rest() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	w.c.open.done()
+	w.c.open.done(w.ticket)
 }

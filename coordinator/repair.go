@@ -117,10 +117,10 @@ func (c *Coordinator) copyTo(
 		Target: p.target(target, time.Until(deadline).Milliseconds()), Role: kv.RoleOwner,
 		Class: kv.ClassReplicated, Epoch: epoch, Object: object,
 	}
-	c.open.add()
+	ticket := c.open.add()
 	finish := func(reply wire.StoreReply, err error) {
 		done(reply, err)
-		c.open.done()
+		c.open.done(ticket)
 	}
 	if target.Node == c.cfg.Node {
 		c.local.Store(replica.StoreRequest{

@@ -107,10 +107,10 @@ func (c *Coordinator) forwardTo(
 		return wire.ForwardReply{}, err
 	}
 	answers := make(chan answer, 1) // one answer ever comes
-	c.open.add()
+	ticket := c.open.add()
 	c.peers.Forward(node, req, deadline, func(reply wire.ForwardReply, err error) {
 		answers <- answer{reply, err}
-		c.open.done()
+		c.open.done(ticket)
 	})
 	select {
 	case a := <-answers:

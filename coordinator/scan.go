@@ -231,10 +231,10 @@ func (c *Coordinator) askPages(
 			self, at = ask, target
 			continue
 		}
-		c.open.add()
+		ticket := c.open.add()
 		c.peers.Scan(target.Node, ask, deadline, func(reply wire.ScanReply, err error) {
 			events <- scanEvent{target, reply, err}
-			c.open.done()
+			c.open.done(ticket)
 		})
 	}
 	if self != nil {
