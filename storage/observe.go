@@ -9,7 +9,8 @@ type Observer interface {
 	// the operation's partition, in the order in which changes are applied, when nothing
 	// but the store's failure can keep the change from becoming durable, and before anybody
 	// is answered. before and after are as Apply sees them, and lent for the call; before
-	// may be unreadable, and without values. It must not wait for anything.
+	// may be unreadable, and without values. The operation's Space says whether the object
+	// is this node's own, or a hint. It must not wait for anything.
 	Changed(op *Op, before, after *Current)
 }
 
