@@ -35,6 +35,10 @@ type engineRig struct {
 	log     *committedLog
 	lives   sync.WaitGroup
 	verbose zap.AtomicLevel
+	// others are whom a member takes for all other members, and ask says hello to one; nil:
+	// there is nobody.
+	others []kv.NodeID
+	ask    func(context.Context, kv.NodeID, *wire.MetaHello) (wire.MetaHello, error)
 }
 
 // engineMember is one member, running or not. Its disk outlives its processes.
@@ -172,8 +176,9 @@ func (m *engineMember) tryBegin() error {
 		address: func(node kv.NodeID) string {
 			return fmt.Sprintf("n%d:2", node)
 		},
-		alive: func(node kv.NodeID) bool { return r.members[node-1].life != nil },
-		lead:  m.appointed,
+		alive:     func(node kv.NodeID) bool { return r.members[node-1].life != nil },
+		lead:      m.appointed,
+		witnesses: func() []kv.NodeID { return r.others }, ask: r.ask,
 	}, log)
 	if err != nil {
 		return err

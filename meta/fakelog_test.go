@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -36,16 +37,18 @@ type fakeSeat struct {
 	lead    func(leadership)
 
 	// guarded by the log's mu
-	client   bool          // it has no seat
-	leads    *leadership   // what it believes
-	knows    kv.NodeID     // whom it takes for the leader
-	gate     chan struct{} // not nil: it is paused until this is closed
-	lag      time.Duration // it applies so much later
-	lose     int           // so many proposals are committed and not answered
-	seq      uint64
-	reads    int // how many confirmations were asked for
-	proposed [][]byte
-	waiting  map[uint64]chan []state.Result // for the results of the entry at an index
+	client    bool          // it has no seat
+	leads     *leadership   // what it believes
+	knows     kv.NodeID     // whom it takes for the leader
+	gate      chan struct{} // not nil: it is paused until this is closed
+	lag       time.Duration // it applies so much later
+	lose      int           // so many proposals are committed and not answered
+	seq       uint64
+	reads     int // how many confirmations were asked for
+	proposed  [][]byte
+	waiting   map[uint64]chan []state.Result // for the results of the entry at an index
+	refuses   atomic.Bool                    // the stores of all seats
+	denounced atomic.Int32                   // how often it was told that others refuse it
 }
 
 func newFakeLog(delay time.Duration, next uint64) *fakeLog {
@@ -288,9 +291,14 @@ func (s *fakeSeat) readIndex(ctx context.Context) (index, term uint64, err error
 
 // handle implements consensus: nobody speaks raft here, but a seat says who it is.
 func (s *fakeSeat) handle(call *rpc.Call) {
-	if string(call.Method) != wire.MethodMetaHello {
+	var asked wire.MetaHello
+	if string(call.Method) != wire.MethodMetaHello ||
+		wire.DecodeMetaHello(call.Params, &asked) != nil {
 		call.ReplyError("INVALID: no raft here")
 		return
+	}
+	if asked.Verdict != 0 {
+		s.denounced.Add(1)
 	}
 	answer := wire.MetaHello{Verdict: kv.VerdictUnknown}
 	if status := s.standing(); status.Raft != 0 {
@@ -299,8 +307,11 @@ func (s *fakeSeat) handle(call *rpc.Call) {
 	call.Reply(func(dst []byte) []byte { return wire.AppendMetaHello(dst, &answer) })
 }
 
-// examine implements consensus: every store is well.
+// examine implements consensus: every store is well, unless this member is to refuse it.
 func (s *fakeSeat) examine(context.Context, *wire.MetaHello) (wire.MetaHello, error) {
+	if s.refuses.Load() {
+		return wire.MetaHello{Verdict: kv.VerdictForked}, nil
+	}
 	return wire.MetaHello{Verdict: kv.VerdictConfirmed}, nil
 }
 

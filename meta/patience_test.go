@@ -9,6 +9,7 @@ import (
 
 	"github.com/dyno-kv/dyno/locks"
 	"github.com/dyno-kv/dyno/meta/state"
+	"github.com/dyno-kv/dyno/rpc/memnet"
 )
 
 // heldLock opens three sessions, of which the first holds a lock, and returns its fence.
@@ -75,6 +76,7 @@ func TestAWaitThatIsAloneDoesNotWaitForCompanyForLong(t *testing.T) {
 // What would have queued when it came is granted at once where the lock is free by then.
 func TestAWaitIsNotHeldUpWhereItsLockIsFreeMeanwhile(t *testing.T) {
 	inBubble(t, 3, nil, func(t *testing.T, r *engineRig) {
+		r.net.SetDefaults(memnet.Faults{Delay: lingerFor / 8}) // a commit is faster than that
 		release, leader := r.heldLock(), r.leader()
 		var both sync.WaitGroup
 		began := time.Now()
@@ -94,8 +96,26 @@ func TestAWaitIsNotHeldUpWhereItsLockIsFreeMeanwhile(t *testing.T) {
 			granted = time.Since(began)
 		})
 		both.Wait()
-		if granted > 2*freed+time.Microsecond {
+		if freed >= lingerFor/2 || granted > 2*freed+time.Microsecond {
 			t.Errorf("the lock was free after %v and granted after %v", freed, granted)
+		}
+	})
+}
+
+func TestAWaitForAFreeLockIsNotHeldUp(t *testing.T) {
+	inBubble(t, 3, nil, func(t *testing.T, r *engineRig) {
+		r.heldLock()
+		leader, began := r.leader(), time.Now()
+		_, _, err := leader.propose(session(9))
+		must(t, err)
+		hurried := time.Since(began)
+		free := waitFor(2, time.Minute)
+		free.Holder, free.Name = 2, "another"
+		began = time.Now()
+		result, _, err := leader.propose(free)
+		must(t, err)
+		if took := time.Since(began); took > hurried || result.Lock.Code != locks.CodeOK {
+			t.Errorf("%v after %v, another command took %v", result.Lock.Code, took, hurried)
 		}
 	})
 }
