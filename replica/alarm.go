@@ -62,6 +62,45 @@ func (r *Replica) noteUnreadable(t *wire.Target, err error) {
 		zap.Binary("key", t.Key), zap.Error(err))
 }
 
+// noteDamagedHint counts and tells of a damaged hint, once for each. It stays where it is.
+func (r *Replica) noteDamagedHint(t *wire.Target, err error) {
+	at := HintCell{t.Partition, t.Slot}
+	if !r.hints.damage(at, hintName(at, t.Bucket, t.Key)) {
+		return
+	}
+	r.unreadable.Add(1)
+	r.log.Error("hint unreadable: it is kept, and can not be delivered",
+		zap.Uint16("partition", t.Partition), zap.Uint8("slot", t.Slot),
+		zap.Binary("key", t.Key), zap.Error(err))
+}
+
+// traceHint tells what became of a hint: by the newest version of o, and what covers holds.
+func (r *Replica) traceHint(
+	kind trace.Kind, t *wire.Target, o *kv.Object, covers vclock.Context,
+) {
+	if !r.cfg.Trace.Enabled() {
+		return
+	}
+	newest, _ := o.Winner()
+	event := trace.Event{
+		Kind: kind, Bucket: uint32(t.Bucket), Partition: uint32(t.Partition), Key: t.Key,
+		Slot: t.Slot, Actor: uint64(newest.Dot.Actor), Counter: newest.Dot.Counter,
+	}
+	if current := r.cfg.Ring(); current != nil {
+		if slots := current.Placement(t.Partition).Slots; int(t.Slot) < len(slots) {
+			event.Peer = uint16(slots[t.Slot].Owner)
+		}
+	}
+	for d := range covers.Vector {
+		event.Covers = append(event.Covers, trace.Dots{Actor: uint64(d.Actor), Counter: d.Counter})
+	}
+	for d := range covers.Dots {
+		event.Covers = append(event.Covers,
+			trace.Dots{Actor: uint64(d.Actor), Counter: d.Counter, Alone: true})
+	}
+	r.cfg.Trace.Emit(event)
+}
+
 func (r *Replica) traceMinted(t *wire.Target, d vclock.Dot, request *kv.RequestID) {
 	r.cfg.Trace.Emit(trace.Event{
 		Kind: trace.DotMinted, Bucket: uint32(t.Bucket), Partition: uint32(t.Partition),

@@ -104,6 +104,8 @@ type setup struct {
 	clock   func() time.Time       // nil: the bubble's
 	deleted func(kv.BucketID) bool // nil: none
 	log     *zap.Logger            // nil: none
+	ring    *ring.Ring             // nil: newRing
+	hints   int64                  // bytes; 0: as by default
 }
 
 // begin starts a life. It ends by stopped or crashed, or with the test.
@@ -131,7 +133,10 @@ func begin(t testing.TB, s setup) *life {
 		t.Fatal(err)
 	}
 	l := &life{t: t, engine: s.engine, store: store, ended: make(chan error, 1)}
-	l.ring.Store(newRing(t))
+	if s.ring == nil {
+		s.ring = newRing(t)
+	}
+	l.ring.Store(s.ring)
 	l.Replica, err = New(Config{
 		Node: self, Instance: instance, Partitions: partitions, Ring: l.ring.Load, Now: s.clock,
 		Incarnation: func() uint64 { // in any shard
@@ -140,6 +145,7 @@ func begin(t testing.TB, s setup) *life {
 			return s.rand.Uint64N(vclock.MaxIncarnation) + 1
 		},
 		Points: s.points, Trace: trace.New(uint16(self), s.sink), Deleted: s.deleted,
+		HintBytes: s.hints,
 	}, store, s.past, s.log)
 	if err != nil {
 		t.Fatal(err)

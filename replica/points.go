@@ -24,6 +24,20 @@ const (
 	// PointStored: a copy is durable, its sender has not been told. An error tells it that
 	// the copy was not stored.
 	PointStored = "replica/before-store-answer"
+	// PointHint: a hint has passed all checks and is about to be kept. An error is told to
+	// whoever sent it.
+	PointHint = "replica/before-hint"
+	// PointHintStored: a hint is durable, its sender has not been told. An error tells it
+	// that the hint was not kept.
+	PointHintStored = "replica/before-hint-answer"
+	// PointMark: a marker is about to be kept. An error leaves it to anti-entropy.
+	PointMark = "replica/before-mark"
+	// PointHintDrop: a hint was delivered, durably, and is about to be deleted. An error
+	// keeps it.
+	PointHintDrop = "replica/before-hint-drop"
+	// PointHintDropped: a hint is gone, and who delivered it has not been told: too late for
+	// an error.
+	PointHintDropped = "replica/after-hint-drop"
 	// PointRead: a copy was read and is about to be shown. An error is told instead.
 	PointRead = "replica/before-read-answer"
 )
@@ -37,6 +51,11 @@ func Points() []fail.Point {
 		{Name: PointRepeat},
 		{Name: PointMerge, Fails: true},
 		{Name: PointStored, Fails: true},
+		{Name: PointHint, Fails: true},
+		{Name: PointHintStored, Fails: true},
+		{Name: PointMark, Fails: true},
+		{Name: PointHintDrop, Fails: true},
+		{Name: PointHintDropped},
 		{Name: PointRead, Fails: true},
 	}
 }

@@ -31,6 +31,11 @@ func TestEveryPointOfAReplicaIsReached(t *testing.T) {
 		l.retried("k")
 		l.copy("k", foreign(1, "x", kv.Object{}, vclock.Context{}))
 		l.read("k")
+		l.mark("k", 1, foreign(1, "x", kv.Object{}, vclock.Context{}).Context)
+		marker := l.listed(l.cell("k", 1))[0]
+		l.drop(marker, marker.Object.Context)
+		l.ring.Store(wideRing(t))
+		l.hint(l.outer(0), 0, foreign(1, "x", kv.Object{}, vclock.Context{}))
 		for _, p := range Points() {
 			if points.Hits(p.Name) == 0 {
 				t.Errorf("%s was not reached", p.Name)

@@ -9,12 +9,17 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
-// Read returns this replica's copy of a key as of the last durable commit. It may read
-// the disk, and waits for no commit.
+// Read returns this replica's copy of a key as of the last durable commit; a node that is
+// no member of the key's partition shows what its hints have of it, as a fallback. It may
+// read the disk, and waits for no commit.
 func (r *Replica) Read(req *wire.ReadRequest) wire.ReadReply {
 	var reply wire.ReadReply
 	var why refusal
-	if reply.Standing, _, why = r.admit(&req.Target); why.refused() {
+	reply.Standing, _, why = r.admit(&req.Target)
+	if reply.Role == kv.RoleNotOwner {
+		return r.readHints(req)
+	}
+	if why.refused() {
 		reply.Code, reply.Detail = why.code, why.detail
 		if mutant.On(mutant.NotReadyIsNotFound) && reply.Role == kv.RoleNotReady {
 			reply.Role, reply.Code = kv.RoleOwner, wire.ReplicaOK

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dyno-kv/dyno/kv"
-	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -79,13 +78,8 @@ func TestReadRefusals(t *testing.T) {
 		{"below the fence", func(l *life, r *wire.Target) {
 			l.parts[r.Partition].fence.Store(6)
 		}, kv.RoleOwner},
-		{"not an owner", func(l *life, _ *wire.Target) {
-			l.ring.Store(changed(l.t, l.ring.Load(), func(s *ring.State) {
-				for p := range s.Placements {
-					s.Placements[p] = ring.Placement{Version: 5, Slots: []kv.Slot{kv.Stable(2)}}
-				}
-				s.Replicas = 1
-			}))
+		{"a partition that there is not", func(_ *life, r *wire.Target) {
+			r.Partition = partitions
 		}, kv.RoleNotOwner},
 	}
 	for _, c := range cases {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -24,15 +25,15 @@ const (
 	removeBackoff = 500 * time.Millisecond
 )
 
-// RemoveDeleted removes what the store holds of buckets that the group has deleted, in
-// small commits (TRAPS B6), and returns how many objects that were. It is for the
+// RemoveDeleted removes what the store holds of buckets that the group has deleted, hints
+// included, in small commits (TRAPS B6), and returns how many objects that were. It is for the
 // background: it gives way to whatever else the store does, and ends with ctx. To remove
 // again goes on where it ended; where nothing is left it costs one look at each bucket of
 // each partition. What was under way when the bucket was deleted may become durable after
 // it has looked: it is found the next time.
 func (r *Replica) RemoveDeleted(ctx context.Context) (removed int, err error) {
 	for p := range r.parts {
-		n, err := r.removeFrom(ctx, uint16(p))
+		n, err := r.removeFromAll(ctx, uint16(p))
 		removed += n
 		if err != nil {
 			return removed, fmt.Errorf("remove deleted buckets from partition %d: %w", p, err)
@@ -41,15 +42,35 @@ func (r *Replica) RemoveDeleted(ctx context.Context) (removed int, err error) {
 	return removed, nil
 }
 
-// removeFrom removes all deleted buckets from a partition.
-func (r *Replica) removeFrom(ctx context.Context, partition uint16) (removed int, err error) {
+// removeFromAll removes all deleted buckets from all spaces of a partition.
+func (r *Replica) removeFromAll(ctx context.Context, partition uint16) (removed int, err error) {
+	removed, err = r.removeFrom(ctx, 0, partition)
+	for slot := 0; err == nil && slot <= math.MaxUint8; slot++ {
+		next, found, err := r.store.HintsFrom(partition, uint8(slot))
+		if err != nil || !found {
+			return removed, err
+		}
+		n, err := r.removeFrom(ctx, storage.HintsFor(next), partition)
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+		slot = int(next)
+	}
+	return removed, err
+}
+
+// removeFrom removes all deleted buckets from a space of a partition.
+func (r *Replica) removeFrom(
+	ctx context.Context, space storage.Space, partition uint16,
+) (removed int, err error) {
 	for from := kv.BucketID(0); ; {
-		bucket, found, err := r.store.BucketFrom(partition, from)
+		bucket, found, err := r.store.In(space).BucketFrom(partition, from)
 		if err != nil || !found {
 			return removed, err
 		}
 		if r.deleted(bucket) {
-			n, err := r.removeBucket(ctx, partition, bucket)
+			n, err := r.removeBucket(ctx, space, partition, bucket)
 			removed += n
 			if err != nil {
 				return removed, err
@@ -61,17 +82,17 @@ func (r *Replica) removeFrom(ctx context.Context, partition uint16) (removed int
 	}
 }
 
-// removeBucket removes one bucket from a partition.
+// removeBucket removes one bucket from a space of a partition.
 func (r *Replica) removeBucket(
-	ctx context.Context, partition uint16, bucket kv.BucketID,
+	ctx context.Context, space storage.Space, partition uint16, bucket kv.BucketID,
 ) (removed int, err error) {
 	var after []byte
 	for {
 		if err := ctx.Err(); err != nil {
 			return removed, err
 		}
-		entries, more, err := r.store.Scan(partition, bucket, nil, after, removePage,
-			maxScanBytes, storage.ModeBare)
+		entries, more, err := r.store.In(space).Scan(partition, bucket, nil, after,
+			removePage, maxScanBytes, storage.ModeBare)
 		if err != nil {
 			return removed, err
 		}
@@ -79,7 +100,7 @@ func (r *Replica) removeBucket(
 			return removed, nil
 		}
 		began := time.Now()
-		n, err := r.removeAll(partition, bucket, entries)
+		n, err := r.removeAll(space, partition, bucket, entries)
 		removed += n
 		rest := max(removeRest, time.Since(began))
 		switch {
@@ -101,13 +122,13 @@ func (r *Replica) removeBucket(
 // removeAll removes the objects of a page, and returns when all that were taken in are
 // gone durably.
 func (r *Replica) removeAll(
-	partition uint16, bucket kv.BucketID, entries []storage.Entry,
+	space storage.Space, partition uint16, bucket kv.BucketID, entries []storage.Entry,
 ) (removed int, err error) {
 	done := make(chan error, len(entries))
 	taken := 0
 	for i := range entries {
 		op := &storage.Op{
-			Partition: partition, Bucket: bucket, Key: entries[i].Key,
+			Space: space, Partition: partition, Bucket: bucket, Key: entries[i].Key,
 			// A bucket that is deleted stays so: there is nothing to look at again.
 			Apply: func(storage.Current) storage.Next { return storage.Remove() },
 			Done:  func(result storage.Result) { done <- result.Err },

@@ -34,6 +34,11 @@ var (
 // for that of a wrong clock. Clocks that are kept by NTP, badly, are seconds apart.
 const DefaultMaxAhead = time.Minute
 
+// DefaultHintBytes is as much as is worth keeping for an owner that is down: delivered at
+// the background's least pace it takes a quarter of an hour, and counting it at a start some
+// seconds. An owner that misses more is filled sooner by comparing with the others.
+const DefaultHintBytes = 1 << 30
+
 // Config says who this replica is and where its time and chance come from.
 type Config struct {
 	// Node and Instance are this member's, as the group issued them.
@@ -52,6 +57,9 @@ type Config struct {
 	// Deleted reports whether the group has deleted a bucket; nil: none is. An id that it
 	// has not heard of is not deleted. It must not block.
 	Deleted func(kv.BucketID) bool
+	// HintBytes bounds what this node keeps for others, hints and markers together; 0:
+	// DefaultHintBytes. Above it hints are refused and markers left to anti-entropy.
+	HintBytes int64
 	// MaxAhead is how far a stamp may be ahead of Now and still move this node's clock; 0:
 	// DefaultMaxAhead.
 	MaxAhead time.Duration
@@ -68,6 +76,10 @@ func (c Config) Validate() error {
 	}
 	if c.Partitions < 1 || c.Partitions > 1<<16 {
 		faults = append(faults, fmt.Errorf("replica: %d partitions, must be 1 to 65536", c.Partitions))
+	}
+	if c.HintBytes < 0 {
+		faults = append(faults, fmt.Errorf("replica: %d bytes of hints must not be negative",
+			c.HintBytes))
 	}
 	if c.Ring == nil || c.Now == nil || c.Incarnation == nil {
 		faults = append(faults, errors.New("replica: ring, clock and incarnation source are needed"))
@@ -93,6 +105,8 @@ type Replica struct {
 	unreadable atomic.Uint64 // damaged records met
 	collisions atomic.Uint64 // one dot with two contents
 	ahead      aheadAlarm
+
+	hints hintBook
 }
 
 // partition is what a shard keeps of one of its partitions beside the objects.
@@ -100,6 +114,7 @@ type partition struct {
 	// Owned by the shard.
 	minter
 	requests requestTable
+	hints    hintCount
 
 	// epoch is the purge epoch that this node has adopted. Purge rounds set it, in the
 	// shard and durably, when they come; reads look at it outside of the shard.
@@ -129,9 +144,13 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 	if cfg.MaxAhead == 0 {
 		cfg.MaxAhead = DefaultMaxAhead
 	}
+	if cfg.HintBytes == 0 {
+		cfg.HintBytes = DefaultHintBytes
+	}
 	r := &Replica{
 		cfg: cfg, store: store, past: past, log: log,
 		parts: make([]partition, cfg.Partitions),
+		hints: hintBook{limit: cfg.HintBytes, cells: make(map[HintCell]*hintTotals)},
 	}
 	for i := range r.parts {
 		r.parts[i].node, r.parts[i].stamp = cfg.Node, lastStamp(past, store)
@@ -145,6 +164,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 			r.parts[m.Partition].marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
 		}
 	}
+	store.Observe(r)
 	r.status.Store(&Status{Reason: "starting: the group has not been asked yet"})
 	return r, nil
 }
@@ -223,7 +243,14 @@ func lastStamp(past Past, store *storage.Store) kv.Stamp {
 // admit is check for a message that comes in, which also must name the partition that
 // its key is in: stored elsewhere nobody would look for it.
 func (r *Replica) admit(t *wire.Target) (s wire.Standing, keyHash uint64, why refusal) {
-	s, why = r.check(t)
+	return r.admitAs(t, r.check)
+}
+
+// admitAs is admit in the role that check checks.
+func (r *Replica) admitAs(
+	t *wire.Target, check func(*wire.Target) (wire.Standing, refusal),
+) (s wire.Standing, keyHash uint64, why refusal) {
+	s, why = check(t)
 	current := r.cfg.Ring()
 	if why.refused() || current == nil {
 		return s, 0, why

@@ -10,8 +10,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -28,17 +30,28 @@ type StoreRequest struct {
 
 // arrival is one copy on its way through the shard.
 type arrival struct {
-	r     *Replica
-	req   StoreRequest
+	r   *Replica
+	req StoreRequest
+	// check is whether this node may take it: as an owner, or as a fallback.
+	check func(*wire.Target) (wire.Standing, refusal)
 	op    storage.Op
 	reply wire.StoreReply
+
+	// Of a hint: what stands there now, and what it covers afterwards.
+	held   kv.Object
+	covers vclock.Context
 }
 
-// Store merges a copy into the local object, durably, or refuses.
+// Store merges a copy into the local object, durably, or refuses. What is for a fallback
+// it merges into the hint for the slot that the copy names.
 func (r *Replica) Store(req StoreRequest) {
-	a := &arrival{r: r, req: req}
+	a := &arrival{r: r, req: req, check: r.check}
+	if a.hint() {
+		a.check = r.checkFallback
+		a.op.Space = storage.HintsFor(req.Slot)
+	}
 	var why refusal
-	if a.reply.Standing, _, why = r.admit(&req.Target); !why.refused() {
+	if a.reply.Standing, _, why = r.admitAs(&req.Target, a.check); !why.refused() {
 		why = a.unfit()
 	}
 	if why.refused() {
@@ -47,8 +60,8 @@ func (r *Replica) Store(req StoreRequest) {
 		return
 	}
 	a.op = storage.Op{
-		Partition: req.Partition, Bucket: req.Bucket, Key: req.Key, Deadline: req.Deadline,
-		Bytes: req.Object.Size(), Apply: a.apply, Done: a.done,
+		Space: a.op.Space, Partition: req.Partition, Bucket: req.Bucket, Key: req.Key,
+		Deadline: req.Deadline, Bytes: req.Object.Size(), Apply: a.apply, Done: a.done,
 	}
 	if err := r.store.Do(&a.op); err != nil {
 		a.reply.Code, a.reply.Detail = codeOf(err)
@@ -59,20 +72,21 @@ func (r *Replica) Store(req StoreRequest) {
 // unfit says why the copy itself can not be taken, whoever it is for.
 func (a *arrival) unfit() refusal {
 	switch {
-	case a.req.Role == kv.RoleFallback:
-		// Asked to keep a hint: without the hint store that would be pretending.
-		return refuse("hinted handoff is not part of this version")
 	case !a.req.Object.HasValues():
 		return refuse("the copy lacks values")
+	case a.hint() && len(a.req.Object.Versions) == 0:
+		return refuse("a hint without a version keeps nothing")
 	}
 	return refusal{}
 }
+
+func (a *arrival) hint() bool { return a.req.Role == kv.RoleFallback }
 
 // apply runs in the shard: all checks and the merge are one step.
 func (a *arrival) apply(cur storage.Current) storage.Next {
 	r, part := a.r, &a.r.parts[a.req.Partition]
 	var why refusal
-	if a.reply.Standing, why = r.check(&a.req.Target); why.refused() {
+	if a.reply.Standing, why = a.check(&a.req.Target); why.refused() {
 		a.reply.Code, a.reply.Detail = why.code, why.detail
 		return storage.Keep()
 	}
@@ -86,8 +100,12 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		r.rolledBack(part, a.req.Partition)
 	}
 	if cur.State == storage.StateUnreadable {
-		part.end()
-		r.noteUnreadable(&a.req.Target, cur.Err)
+		if a.hint() {
+			r.noteDamagedHint(&a.req.Target, cur.Err) // kept: it may be all that there is (TRAPS S6)
+		} else {
+			part.end()
+			r.noteUnreadable(&a.req.Target, cur.Err)
+		}
 		a.reply.Code, a.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
 		return storage.Keep()
 	}
@@ -104,13 +122,24 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		r.log.Error("one dot, two contents: a dot was issued twice or a record is damaged",
 			zap.Uint16("partition", a.req.Partition), zap.Binary("key", a.req.Key))
 	}
-	if err := r.cfg.Points.Hit(PointMerge); err != nil {
+	if err := r.cfg.Points.Hit(a.point(PointMerge, PointHint)); err != nil {
 		a.reply.Code, a.reply.Detail = wire.ReplicaFailed, err.Error()
 		return storage.Keep()
 	}
 	r.noteAhead(&a.req.Target, &cur.Object, &a.req.Object)
 	a.reply.Code = wire.ReplicaOK
+	if a.hint() {
+		return a.keepHint(cur)
+	}
 	return a.merge(cur)
+}
+
+// point is the failpoint of a copy for an owner, or that of a hint.
+func (a *arrival) point(owner, hint string) string {
+	if a.hint() {
+		return hint
+	}
+	return owner
 }
 
 // merge stores the join of both copies, and spares what it can: an arrival that
@@ -140,6 +169,9 @@ func (a *arrival) merge(cur storage.Current) storage.Next {
 }
 
 func (a *arrival) put(object kv.Object, encoded []byte) storage.Next {
+	if a.hint() && !a.fits(&object) {
+		return storage.Keep()
+	}
 	a.r.traceApplied(&a.req.Target, &a.req.Object)
 	return storage.Put(object, encoded, nil)
 }
@@ -149,10 +181,13 @@ func (a *arrival) done(result storage.Result) {
 	case result.Err != nil:
 		a.reply.Code, a.reply.Detail = codeOf(result.Err)
 	case a.reply.Code == wire.ReplicaOK:
-		if now, why := a.r.check(&a.req.Target); why.refused() {
+		if a.hint() {
+			a.r.traceHint(trace.HintStored, &a.req.Target, &a.req.Object, a.covers)
+		}
+		if now, why := a.check(&a.req.Target); why.refused() {
 			a.reply.Standing, a.reply.Code = now, wire.ReplicaFailed
 			a.reply.Detail = storedTooLate + why.detail
-		} else if err := a.r.cfg.Points.Hit(PointStored); err != nil {
+		} else if err := a.r.cfg.Points.Hit(a.point(PointStored, PointHintStored)); err != nil {
 			a.reply.Code, a.reply.Detail = wire.ReplicaFailed, err.Error()
 		}
 	}

@@ -53,7 +53,7 @@ func (v Verdict) String() string {
 //
 // The check belongs under the partition's serialization together with what it guards,
 // and once more before the reply leaves (TRAPS T4). Hints are no requests for a
-// partition's own data: a fallback takes them whatever it owns.
+// partition's own data: this is not the rule for them.
 func Accept(p Placement, node kv.NodeID, fence, request kv.PlacementVersion) Verdict {
 	if request > p.Version {
 		return VerdictBehind

@@ -22,7 +22,8 @@ const (
 	// where an earlier try of the request was given the dot. Actor, Counter, Request;
 	// Need is how many nodes had to have it, Value how many of them have said so.
 	Acknowledged
-	// HintStored: a hint is durable. Slot, Peer it is for, Actor, Counter.
+	// HintStored: a hint is durable. Slot, Peer it is for, Actor, Counter of the newest
+	// version that came; Covers is what the hint covers now, all of it.
 	HintStored
 	// HintSent: a hint is on its way. Slot, Peer, Actor, Counter.
 	HintSent

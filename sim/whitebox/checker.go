@@ -81,6 +81,7 @@ func (m mint) String() string {
 type key struct {
 	durable map[uint16][]trace.Dots // what each node's durable object covers
 	former  map[uint16][]trace.Dots // and what it covered before the disk was wiped
+	hints   map[uint16][]trace.Dots // and what its hints do, or did
 }
 
 // New returns a checker that has heard nothing.
@@ -168,6 +169,7 @@ func (c *Checker) keyOf(at keyName) *key {
 	if !known {
 		k = &key{
 			durable: make(map[uint16][]trace.Dots), former: make(map[uint16][]trace.Dots),
+			hints: make(map[uint16][]trace.Dots),
 		}
 		c.keys[at] = k
 	}

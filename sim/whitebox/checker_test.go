@@ -237,6 +237,34 @@ func TestDeadProcessesAreNotHeard(t *testing.T) {
 	}
 }
 
+// A fallback counts as an owner does: one node, however many slots it keeps a hint for.
+func TestHintsCountForAnAcknowledgement(t *testing.T) {
+	hinted := func(node uint16, dots ...trace.Dots) trace.Event {
+		return at(trace.Event{Kind: trace.HintStored, Covers: dots}, node, "k")
+	}
+	c := New()
+	c.Take(minted(1, "k", 1, "r"))
+	c.Take(covered(1, "k", upTo(1)))
+	c.Take(hinted(4, alone(1)))
+	c.Take(hinted(4, alone(1)))
+	c.Take(acknowledged(1, "k", 1, "r", 2))
+	if got := c.Verdict(); len(got) > 0 {
+		t.Errorf("an owner and a fallback: %v", got)
+	}
+	c.Take(minted(1, "k", 2, "r2"))
+	c.Take(covered(1, "k", upTo(2)))
+	c.Take(hinted(4, alone(1)))
+	c.Take(acknowledged(1, "k", 2, "r2", 2))
+	if got := c.Verdict(); len(got) != 1 || got[0].Rule != RuleAcknowledged {
+		t.Errorf("a hint of an earlier write counted: %v", got)
+	}
+	c.Take(hinted(5, upTo(9)))
+	c.Take(acknowledged(1, "k", 2, "r2", 2))
+	if got := c.Verdict(); len(got) != 1 {
+		t.Errorf("a hint that covers a whole vector did not count: %v", got)
+	}
+}
+
 func TestEventsAreJudgedByCopies(t *testing.T) {
 	c := New()
 	mint, cover := minted(1, "k", 1, "r"), covered(1, "k", upTo(4))
@@ -264,7 +292,7 @@ func TestOtherEventsAreNoConcern(t *testing.T) {
 	c := New()
 	for k := trace.Kind(0); k <= trace.EntryCommitted+1; k++ {
 		switch k {
-		case trace.DotMinted, trace.Synced, trace.Covered, trace.Acknowledged,
+		case trace.DotMinted, trace.Synced, trace.Covered, trace.Acknowledged, trace.HintStored,
 			trace.EntryStored, trace.EntryCommitted:
 		default:
 			c.Take(at(trace.Event{Kind: k, Actor: actor, Counter: 1}, 1, "k"))

@@ -14,7 +14,7 @@
 //   - unique-dot: a dot is minted once, in the whole life of the cluster, for one key and
 //     one request. No version has another's dot, nor one that nobody minted.
 //   - acknowledged-by-w: at the moment of an acknowledgement as many distinct nodes as the
-//     write had to reach have a durable object that covers its dot.
+//     write had to reach have a durable object, or a hint, that covers its dot.
 //   - grows: what the durable object of a key covers, at one node, never becomes less,
 //     unless the node's disk was wiped or an older copy put in its place: [Checker.Wiped].
 //   - entry-by-majority: when a seat of the metadata group takes an entry for committed, a

@@ -19,6 +19,8 @@ func (c *Checker) take(e *trace.Event) {
 		c.synced(e, at, d)
 	case trace.Covered:
 		c.covered(e, at)
+	case trace.HintStored:
+		c.hinted(e, at)
 	case trace.Acknowledged:
 		c.acknowledged(e, at, d)
 	case trace.EntryStored:
@@ -62,6 +64,18 @@ func (c *Checker) covered(e *trace.Event, at keyName) {
 	k.durable[e.Emitter] = slices.Clone(e.Covers)
 }
 
+// hinted notes what a node keeps for others. It counts as long as it may be told to
+// somebody, which a deletion after its delivery does not change: so nothing is taken back.
+func (c *Checker) hinted(e *trace.Event, at keyName) {
+	k := c.keyOf(at)
+	for _, d := range e.Covers {
+		had := k.hints[e.Emitter]
+		if !contains(had, dot{actor: d.Actor, counter: d.Counter}) || !d.Alone {
+			k.hints[e.Emitter] = append(had, d)
+		}
+	}
+}
+
 // acknowledged is the rule of that name.
 func (c *Checker) acknowledged(e *trace.Event, at keyName, d dot) {
 	c.counts.Acknowledged++
@@ -83,10 +97,10 @@ func (c *Checker) acknowledged(e *trace.Event, at keyName, d dot) {
 	}
 }
 
-// holders are the nodes that have, or had, an object durably that covers d.
+// holders are the nodes that have, or had, an object or a hint durably that covers d.
 func (k *key) holders(d dot) []uint16 {
 	var by []uint16
-	for _, held := range []map[uint16][]trace.Dots{k.durable, k.former} {
+	for _, held := range []map[uint16][]trace.Dots{k.durable, k.former, k.hints} {
 		for node, covers := range held {
 			if contains(covers, d) {
 				by = append(by, node)

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replica
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/wire"
+)
+
+// HintCell is where hints stand: what one node keeps for the members of one slot.
+type HintCell struct {
+	Partition uint16
+	Slot      uint8
+}
+
+func (c HintCell) compare(d HintCell) int {
+	return cmp.Or(cmp.Compare(c.Partition, d.Partition), cmp.Compare(c.Slot, d.Slot))
+}
+
+// HintTally is what stands in a cell.
+type HintTally struct {
+	HintCell
+	Hints   int   // with versions
+	Markers int   // without: what they stand for is this node's own object
+	Bytes   int64 // of both, about
+	Damaged int   // records that can not be read, as far as they were met
+	// Oldest is the minute of the oldest version in a hint, in Unix milliseconds; 0: there is
+	// none. Markers have no version, and no age.
+	Oldest int64
+}
+
+// hintWeight is what one record adds to its cell. That of a damaged one is zero: nothing is
+// known of it.
+type hintWeight struct {
+	hints, markers int
+	bytes          int64
+	minute         int64 // of its oldest version; 0: it has none
+}
+
+const (
+	// hintOverhead is what a hint takes beside key and object: record and key heads.
+	hintOverhead = 64
+	minute       = 60_000 // in milliseconds
+	// maxDamaged bounds the damaged hints that are remembered, to be told of once each. A
+	// store that has more of them has a broken disk.
+	maxDamaged = 4096
+)
+
+// isMarker reports whether an object of a hint space is a marker: a context without
+// versions. It must never be merged into anything: it covers what it does not hold.
+func isMarker(o *kv.Object) bool { return len(o.Versions) == 0 && !o.Context.IsEmpty() }
+
+// weightOf is the weight of a record; that of none is zero.
+func weightOf(key []byte, o *kv.Object) hintWeight {
+	if o.IsZero() {
+		return hintWeight{}
+	}
+	w := hintWeight{bytes: hintOverhead + int64(len(key)+o.Size())}
+	if isMarker(o) {
+		w.markers = 1
+		return w
+	}
+	w.hints = 1
+	oldest := o.Versions[0].Stamp
+	for _, v := range o.Versions {
+		oldest = min(oldest, v.Stamp)
+	}
+	w.minute = max(1, oldest.UnixMilli()/minute)
+	return w
+}
+
+// hintTotals are those of one cell.
+type hintTotals struct {
+	hints, markers int
+	bytes          int64
+	// minutes has how many hints there are of each minute.
+	minutes map[int64]int
+	damaged map[string]struct{} // by the key of the record
+}
+
+func (t *hintTotals) empty() bool {
+	return t.hints == 0 && t.markers == 0 && len(t.damaged) == 0
+}
+
+func (t *hintTotals) add(w hintWeight, sign int) {
+	t.hints += sign * w.hints
+	t.markers += sign * w.markers
+	t.bytes += int64(sign) * w.bytes
+	if w.minute == 0 {
+		return
+	}
+	if t.minutes[w.minute] += sign; t.minutes[w.minute] == 0 {
+		delete(t.minutes, w.minute)
+	}
+}
+
+// hintBook is what a node knows of the hints that it keeps, without reading them.
+type hintBook struct {
+	limit int64 // immutable
+	// counted: what had been there before the start is in the book.
+	counted atomic.Bool
+	refused atomic.Uint64 // hints, at the limit
+	unkept  atomic.Uint64 // markers that were left to anti-entropy
+
+	mu sync.Mutex
+	// Guarded by mu.
+	cells   map[HintCell]*hintTotals // none is empty
+	bytes   int64                    // of all cells
+	damaged int                      // of all cells
+}
+
+// room reports whether one record may take the place of another. Shards ask and change at
+// the same time, so together they may go above the limit by a record each.
+func (b *hintBook) room(less, more hintWeight) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	grown := more.bytes - less.bytes
+	return grown <= 0 || b.bytes+grown <= b.limit
+}
+
+// change takes one weight from a cell and adds another.
+func (b *hintBook) change(at HintCell, less, more hintWeight) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.totals(at)
+	t.add(less, -1)
+	t.add(more, +1)
+	b.bytes += more.bytes - less.bytes
+	b.settle(at, t)
+}
+
+// totals returns those of a cell, new ones where it is empty. mu is held.
+func (b *hintBook) totals(at HintCell) *hintTotals {
+	t := b.cells[at]
+	if t == nil {
+		t = &hintTotals{minutes: make(map[int64]int), damaged: make(map[string]struct{})}
+		b.cells[at] = t
+	}
+	return t
+}
+
+// settle forgets a cell that has become empty. mu is held.
+func (b *hintBook) settle(at HintCell, t *hintTotals) {
+	if t.empty() {
+		b.bytes -= t.bytes // a damaged record took what it weighed with it
+		delete(b.cells, at)
+	}
+}
+
+// damage notes a record that can not be read, and reports whether it is news.
+func (b *hintBook) damage(at HintCell, record string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.totals(at)
+	if _, known := t.damaged[record]; known || b.damaged >= maxDamaged {
+		b.settle(at, t)
+		return false
+	}
+	t.damaged[record] = struct{}{}
+	b.damaged++
+	return true
+}
+
+// mended forgets a damaged record that is gone.
+func (b *hintBook) mended(at HintCell, record string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.cells[at]
+	if t == nil {
+		return
+	}
+	if _, known := t.damaged[record]; known {
+		delete(t.damaged, record)
+		b.damaged--
+		b.settle(at, t)
+	}
+}
+
+// holds reports whether there may be a hint in a cell.
+func (b *hintBook) holds(at HintCell) bool {
+	if !b.counted.Load() {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cells[at] != nil
+}
+
+// tallies are those of all cells that have something, in order.
+func (b *hintBook) tallies() []HintTally {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]HintTally, 0, len(b.cells))
+	for _, at := range slices.SortedFunc(maps.Keys(b.cells), HintCell.compare) {
+		t := b.cells[at]
+		tally := HintTally{
+			HintCell: at, Hints: t.hints, Markers: t.markers, Bytes: t.bytes, Damaged: len(t.damaged),
+		}
+		for m := range t.minutes { // the least: their order does not matter
+			if tally.Oldest == 0 || m*minute < tally.Oldest {
+				tally.Oldest = m * minute
+			}
+		}
+		list = append(list, tally)
+	}
+	return list
+}
+
+// hintName is the key of a hint's record: it orders the hints of a partition.
+func hintName(at HintCell, bucket kv.BucketID, key []byte) string {
+	return string(wire.AppendHintKey(nil, at.Partition, at.Slot, bucket, key))
+}
