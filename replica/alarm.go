@@ -58,6 +58,9 @@ func (r *Replica) noteAhead(t *wire.Target, held, came *kv.Object) {
 // noteUnreadable counts and tells of a damaged record.
 func (r *Replica) noteUnreadable(t *wire.Target, err error) {
 	r.unreadable.Add(1)
+	if r.cfg.Damaged != nil {
+		r.cfg.Damaged(t.Partition, t.Bucket, t.Key)
+	}
 	r.log.Error("record unreadable", zap.Uint16("partition", t.Partition),
 		zap.Binary("key", t.Key), zap.Error(err))
 }

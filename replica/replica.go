@@ -63,6 +63,9 @@ type Config struct {
 	// MaxAhead is how far a stamp may be ahead of Now and still move this node's clock; 0:
 	// DefaultMaxAhead.
 	MaxAhead time.Duration
+	// Damaged hears of each key whose record is found unreadable; nil: nobody does. It must
+	// be quick, and must not keep the key.
+	Damaged func(partition uint16, bucket kv.BucketID, key []byte)
 	// Points and Trace are for tests and checkers; nil in a product build.
 	Points *fail.Set
 	Trace  *trace.Tracer

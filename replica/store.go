@@ -40,6 +40,8 @@ type arrival struct {
 	// Of a hint: what stands there now, and what it covers afterwards.
 	held   kv.Object
 	covers vclock.Context
+	// mends says that the copy may take the place of a record that can not be read.
+	mends bool
 }
 
 // Store merges a copy into the local object, durably, or refuses. What is for a fallback
@@ -50,6 +52,18 @@ func (r *Replica) Store(req StoreRequest) {
 		a.check = r.checkFallback
 		a.op.Space = storage.HintsFor(req.Slot)
 	}
+	r.take(a)
+}
+
+// Mend is Store for what all other owners hold of a key, and puts it in the place of a
+// record that can not be read: the caller knows that this node holds all of the key then
+// that it was ever counted for. Where nobody holds anything the record is removed.
+func (r *Replica) Mend(req StoreRequest) {
+	r.take(&arrival{r: r, req: req, check: r.check, mends: true})
+}
+
+func (r *Replica) take(a *arrival) {
+	req := a.req
 	var why refusal
 	if a.reply.Standing, _, why = r.admitAs(&req.Target, a.check); !why.refused() {
 		why = a.unfit()
@@ -99,11 +113,17 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		// The data is welcome, the incarnation is over.
 		r.rolledBack(part, a.req.Partition)
 	}
+	if a.mends && cur.State == storage.StatePresent && !cur.Full {
+		return storage.Load() // a value may be what is damaged
+	}
 	if cur.State == storage.StateUnreadable {
 		if a.hint() {
 			r.noteDamagedHint(&a.req.Target, cur.Err) // kept: it may be all that there is (TRAPS S6)
 		} else {
 			part.end()
+			if a.mends {
+				return a.mend()
+			}
 			r.noteUnreadable(&a.req.Target, cur.Err)
 		}
 		a.reply.Code, a.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
@@ -166,6 +186,16 @@ func (a *arrival) merge(cur storage.Current) storage.Next {
 		return storage.Load()
 	}
 	return a.put(merged, nil)
+}
+
+// mend takes the place of a record that can not be read. The incarnation has ended: the
+// store may lack dots of its own of this key (TRAPS C2).
+func (a *arrival) mend() storage.Next {
+	a.reply.Code = wire.ReplicaOK
+	if a.req.Object.IsZero() {
+		return storage.Remove()
+	}
+	return a.put(a.req.Object.Collapse(), nil)
 }
 
 func (a *arrival) put(object kv.Object, encoded []byte) storage.Next {
