@@ -55,9 +55,11 @@ func (r *Replica) noteAhead(t *wire.Target, held, came *kv.Object) {
 		zap.Uint16("partition", t.Partition), zap.Binary("key", t.Key))
 }
 
-// noteUnreadable counts and tells of a damaged record.
+// noteUnreadable counts and tells of a damaged record, and has the partition scanned: its
+// tree must not have the record as it was.
 func (r *Replica) noteUnreadable(t *wire.Target, err error) {
 	r.unreadable.Add(1)
+	r.parts[t.Partition].tree.suspect.Store(true)
 	if r.cfg.Damaged != nil {
 		r.cfg.Damaged(t.Partition, t.Bucket, t.Key)
 	}

@@ -23,16 +23,20 @@
 //   - I5 Replies state role, placement version, instance, confirmation and purge
 //     epoch as they are when the reply is made, not when the request was planned.
 //   - I6 Merging never refuses for size or siblings; only client writes do.
-//
 //   - I7 What this node keeps for others, it keeps until it was told that all whom it is for
 //     have it durably, and that was what stands there now. Hints have a space of their own
 //     in the store, so they are never taken for what this node owns (TRAPS S8, S10).
 //   - I8 A marker, which covers what it does not hold, is merged into nothing and sent to
 //     nobody.
+//   - I9 The tree of a partition is that of what the shard has applied: it changes with
+//     each change, exactly once, or it is not shown ([ErrTreeUnknown]). A damaged record is
+//     never in a tree as an object or as nothing once a scan has met it; where one is met
+//     otherwise, a scan follows (TRAPS M1, M2, M6).
 //
 // What it does not do: it counts no quorum and knows no other node; it keeps hints and does
-// not deliver them. Trees, promises and purge rounds come with their own features; the
-// checks that they need of every message are made already.
+// not deliver them. Promises and purge rounds come with their own features; the checks that
+// they need of every message are made already.
 //
-// Goroutines: none of its own. It runs in the store's shards and in its callers.
+// Goroutines: none of its own. It runs in the store's shards and in its callers; the node
+// runs [Replica.KeepTrees].
 package replica

@@ -99,13 +99,15 @@ type setup struct {
 	verdict kv.Verdict
 	sink    trace.Sink
 	points  *fail.Set
-	rand    *rand.Rand // of incarnations
-	shards  int
-	clock   func() time.Time       // nil: the bubble's
-	deleted func(kv.BucketID) bool // nil: none
-	log     *zap.Logger            // nil: none
-	ring    *ring.Ring             // nil: newRing
-	hints   int64                  // bytes; 0: as by default
+	// storePoints are those of the store.
+	storePoints *fail.Set
+	rand        *rand.Rand // of incarnations
+	shards      int
+	clock       func() time.Time       // nil: the bubble's
+	deleted     func(kv.BucketID) bool // nil: none
+	log         *zap.Logger            // nil: none
+	ring        *ring.Ring             // nil: newRing
+	hints       int64                  // bytes; 0: as by default
 }
 
 // begin starts a life. It ends by stopped or crashed, or with the test.
@@ -127,7 +129,7 @@ func begin(t testing.TB, s setup) *life {
 		s.rand = rand.New(rand.NewPCG(rand.Uint64(), 0)) // no two lives alike
 	}
 	cfg := storage.DefaultConfig()
-	cfg.Shards, cfg.CacheBytes = max(1, s.shards), 1<<20
+	cfg.Shards, cfg.CacheBytes, cfg.Points = max(1, s.shards), 1<<20, s.storePoints
 	store, err := storage.Open(cfg, s.engine, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)

@@ -26,10 +26,15 @@ type hintCount struct {
 	changed map[string]hintWeight
 }
 
-// Changed implements storage.Observer.
+var _ storage.Observer = (*Replica)(nil)
+
+// Changed has the book of the hints, or the partition's tree, follow a change. The store
+// calls it, in the shard, for every change whatever it comes from (TRAPS M1).
 func (r *Replica) Changed(op *storage.Op, before, after *storage.Current) {
 	if slot, hints := op.Space.Slot(); hints {
 		r.hintChanged(op, slot, before, after)
+	} else {
+		r.treeChanged(op, before, after)
 	}
 }
 

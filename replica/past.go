@@ -3,6 +3,7 @@
 package replica
 
 import (
+	"github.com/dyno-kv/dyno/antientropy"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -18,6 +19,8 @@ type Past struct {
 	// Marks are the incarnations that a clean stop left, Stamp the highest stamp issued.
 	Marks []wire.ActorMark
 	Stamp kv.Stamp
+	// Trees are those that the clean stop left; New takes them over.
+	Trees []*antientropy.Tree
 }
 
 // Fresh reports that the directory was empty: nothing was ever stored in it.

@@ -97,6 +97,8 @@ type Replica struct {
 	store *storage.Store
 	past  Past
 	log   *zap.Logger
+	// treePage is that of the constant, but for tests.
+	treePage int
 
 	// parts[p] is owned by the shard of partition p.
 	parts []partition
@@ -107,6 +109,8 @@ type Replica struct {
 	rollbacks  atomic.Uint64 // own dots from the future that others sent
 	unreadable atomic.Uint64 // damaged records met
 	collisions atomic.Uint64 // one dot with two contents
+	builds     atomic.Uint64 // trees built from what is stored
+	mismatches atomic.Uint64 // of these, other trees than those that were there
 	ahead      aheadAlarm
 
 	hints hintBook
@@ -118,6 +122,7 @@ type partition struct {
 	minter
 	requests requestTable
 	hints    hintCount
+	tree     partitionTree
 
 	// epoch is the purge epoch that this node has adopted. Purge rounds set it, in the
 	// shard and durably, when they come; reads look at it outside of the shard.
@@ -139,7 +144,8 @@ type Status struct {
 }
 
 // New returns the replica over an opened store, which is not confirmed yet and serves
-// nothing until Confirm was called.
+// nothing until Confirm was called. The store must not run yet: its changes are followed
+// from the first on.
 func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -151,7 +157,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 		cfg.HintBytes = DefaultHintBytes
 	}
 	r := &Replica{
-		cfg: cfg, store: store, past: past, log: log,
+		cfg: cfg, store: store, past: past, log: log, treePage: treePage,
 		parts: make([]partition, cfg.Partitions),
 		hints: hintBook{limit: cfg.HintBytes, cells: make(map[HintCell]*hintTotals)},
 	}
@@ -167,6 +173,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 			r.parts[m.Partition].marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
 		}
 	}
+	r.adoptTrees(past.Trees)
 	store.Observe(r)
 	r.status.Store(&Status{Reason: "starting: the group has not been asked yet"})
 	return r, nil
