@@ -11,6 +11,7 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -42,6 +43,8 @@ func (i *instant) Read(req *wire.ReadRequest) wire.ReadReply { return i.read(nod
 func (i *instant) Scan(*wire.ScanRequest) wire.ScanReply     { return wire.ScanReply{} }
 func (i *instant) Status() replica.Status                    { return replica.Status{Ready: true} }
 func (i *instant) Store(req replica.StoreRequest)            { req.Done(wire.StoreReply{}) }
+
+func (i *instant) Mark(uint16, uint8, kv.BucketID, []byte, vclock.Context, func(bool)) {}
 
 type instantPeers struct{ *instant }
 
@@ -104,10 +107,10 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkRoute(b *testing.B) {
-	c, key := newInstant(b), []byte("k")
+	c, req := newInstant(b), putting("v")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Route(bucket(), key); err != nil {
+		if _, err := c.Route(req); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -201,6 +201,17 @@ func (h *host) Scan(req *wire.ScanRequest) wire.ScanReply {
 	return wire.ScanReply{Standing: h.absent(), Code: wire.ReplicaShuttingDown}
 }
 
+func (h *host) Mark(
+	partition uint16, slot uint8, bucket kv.BucketID, key []byte, lacks vclock.Context,
+	done func(bool),
+) {
+	if life := h.present(); life != nil {
+		life.Mark(partition, slot, bucket, key, lacks, done)
+		return
+	}
+	done(false)
+}
+
 func (h *host) Status() replica.Status {
 	if life := h.present(); life != nil {
 		return life.Status()

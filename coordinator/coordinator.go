@@ -17,6 +17,7 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/vclock"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -40,6 +41,10 @@ type Local interface {
 	Store(replica.StoreRequest)
 	Read(*wire.ReadRequest) wire.ReadReply
 	Scan(*wire.ScanRequest) wire.ScanReply
+	// Mark notes that the member of a slot lacks what a context covers; done is called once,
+	// perhaps before Mark returns, and is quick.
+	Mark(partition uint16, slot uint8, bucket kv.BucketID, key []byte, lacks vclock.Context,
+		done func(kept bool))
 	Status() replica.Status
 }
 

@@ -9,8 +9,8 @@
 // # Invariants
 //
 //   - I1 A put is minted by an owner that may coordinate, here or, forwarded over one
-//     hop, at another. It goes to a further owner only where the one before certainly did
-//     nothing with it (TRAPS C10).
+//     hop, at another. It goes to a further owner, or is minted by a fallback that stands in
+//     for them, only where those before certainly did nothing with it (TRAPS C10, C14).
 //   - I2 Neither the answer nor the client's deadline cancels the sends: they have their
 //     own deadline, and [Coordinator.Drain] waits for them. Whatever gets a dot is sent, and
 //     until that deadline a fallback is asked for a hint for each owner that did not take it.

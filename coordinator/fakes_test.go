@@ -86,6 +86,8 @@ type stage struct {
 	localRead func(*wire.ReadRequest) wire.ReadReply
 	localScan func(*wire.ScanRequest) wire.ScanReply
 	stores    []replica.StoreRequest // copies for this node, answered with OK
+	marks     []marked
+	onMark    func() // before a marker is kept
 	ready     bool
 	minted    uint64 // dots issued by the default mint
 }
@@ -259,7 +261,7 @@ func (s *stage) copies(node kv.NodeID) (list []*wire.StoreRequest) {
 			list = append(list, c.store)
 		}
 	}
-	if node == nodeA {
+	if node == s.c.cfg.Node {
 		for _, r := range s.stores {
 			list = append(list, r.StoreRequest)
 		}
@@ -277,7 +279,28 @@ func (s *stageLocal) Store(req replica.StoreRequest) {
 	s.mu.Lock()
 	s.stores = append(s.stores, req)
 	s.mu.Unlock()
-	req.Done(wire.StoreReply{Standing: standing(nodeA), Code: wire.ReplicaOK})
+	at := standing(s.c.cfg.Node)
+	at.Role = req.Role
+	req.Done(wire.StoreReply{Standing: at, Code: wire.ReplicaOK})
+}
+
+// marked is a marker that this node was told to keep.
+type marked struct {
+	slot  uint8
+	key   string
+	lacks string
+}
+
+func (s *stageLocal) Mark(
+	_ uint16, slot uint8, _ kv.BucketID, key []byte, lacks vclock.Context, done func(bool),
+) {
+	if s.onMark != nil {
+		s.onMark()
+	}
+	s.mu.Lock()
+	s.marks = append(s.marks, marked{slot, string(key), lacks.String()})
+	s.mu.Unlock()
+	done(true)
 }
 
 type stagePeers stage

@@ -30,6 +30,8 @@ type PutRequest struct {
 	TTL      int64    // milliseconds; 0: the bucket's; below 0: none
 	Fence    kv.Fence
 	Request  kv.RequestID
+	// StandIn: no owner can be reached; this node coordinates as a fallback (TRAPS C14).
+	StandIn bool
 }
 
 // PutResult is an acknowledged put.
@@ -89,8 +91,8 @@ const (
 )
 
 // Put carries a write to W owners, or in a sloppy bucket to fallbacks that stand in for
-// them. This node must be an owner that may coordinate (Route tells). The error is an
-// *Error.
+// them. This node must be an owner that may coordinate, or a fallback where none can be
+// reached (Route tells). The error is an *Error.
 func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, error) {
 	plan, err := c.planFor(req.Bucket, req.Key, req.W.Or(req.Bucket.W), req.PW.Or(req.Bucket.PW))
 	if err != nil {
@@ -106,11 +108,9 @@ func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, erro
 	if err != nil {
 		return PutResult{}, invalid(err)
 	}
-	self, more := round.Next()
-	if !more || self.Node != c.cfg.Node {
-		return PutResult{}, &Error{
-			Code: wire.CodeNotReady, Text: "this node does not own the key; its ring may be old",
-		}
+	self, err := c.seat(plan, round, req)
+	if err != nil {
+		return PutResult{}, err
 	}
 	w := &put{
 		c: c, plan: plan, req: req, request: req.Request, self: self, round: round,
@@ -123,12 +123,35 @@ func (c *Coordinator) Put(ctx context.Context, req *PutRequest) (PutResult, erro
 	return w.wait(ctx)
 }
 
+// seat gives this node its place in the write: that of an owner, or, where it stands in,
+// that of a fallback which keeps a hint for an owner. All that a fallback mints of a key it
+// keeps for one slot, so that it always finds all its own dots there; any slot will do.
+func (c *Coordinator) seat(
+	p *plan, round *quorum.Write, req *PutRequest,
+) (quorum.Target, error) {
+	if !req.StandIn {
+		self, more := round.Next()
+		if more && self.Node == c.cfg.Node {
+			return self, nil
+		}
+		return quorum.Target{}, misrouted("this node does not own the key; its ring may be old")
+	}
+	self := quorum.Target{Node: c.cfg.Node, Slot: replica.StandInSlot, Role: kv.RoleFallback}
+	if !mayStandIn(req, len(p.spec.Slots)) ||
+		!round.Expect(self.Node, self.Slot, p.ring.Instance(self.Node)) {
+		return quorum.Target{}, misrouted("this node may not stand in for the owners of the key")
+	}
+	return self, nil
+}
+
+func misrouted(text string) error { return &Error{Code: wire.CodeNotReady, Text: text} }
+
 // startMint hands the write to this node's own replica, which gives it its dot.
 func (w *put) startMint(deadline time.Time) {
 	req := w.req
 	w.c.local.Mint(&replica.MintRequest{
-		Target: w.plan.target(w.self, time.Until(deadline).Milliseconds()),
-		Kind:   req.Kind, Value: req.Value, ExpiresAt: w.c.expiry(req), Seen: req.Seen,
+		Target: w.plan.target(w.self, time.Until(deadline).Milliseconds()), Role: w.self.Role,
+		Kind: req.Kind, Value: req.Value, ExpiresAt: w.c.expiry(req), Seen: req.Seen,
 		LWW: req.Bucket.LWW, After: req.After,
 		Fence: req.Fence, Request: req.Request, Deadline: deadline,
 		Minted: func(m replica.MintReply) {

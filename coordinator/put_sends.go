@@ -90,7 +90,7 @@ func (w *put) ended() bool { return w.committed && (!w.minted || !w.round.Open()
 // that fail from now on want their hints too. It ends with the last of the sends, and
 // Drain waits for it.
 func (w *put) letGo() {
-	if w.takeAll(); w.ended() {
+	if w.takeAll(); w.ended() && len(w.bare()) == 0 {
 		w.rest()
 		return
 	}
@@ -104,6 +104,7 @@ func (w *put) letGo() {
 				w.replace()
 			}
 		}
+		w.mark()
 	}()
 }
 
@@ -113,4 +114,29 @@ func (w *put) rest() {
 		w.timer.Stop()
 	}
 	w.c.open.done(w.ticket)
+}
+
+// bare are the slots, of a write that has ended, whose members lack it although this node
+// is an owner that has it, and for which no fallback keeps a hint.
+func (w *put) bare() (slots []uint8) {
+	if w.self.Role != kv.RoleOwner || !w.minted || w.commit.Code != wire.ReplicaOK {
+		return nil
+	}
+	for i, slot := range w.plan.spec.Slots {
+		if w.round.Bare(i) && slot != kv.Stable(w.c.cfg.Node) {
+			slots = append(slots, uint8(i))
+		}
+	}
+	return slots
+}
+
+// mark notes at this owner which slots are bare: where there are no fallbacks, or none that
+// takes hints, nobody else would know. Nothing counts a marker, and nobody waits for it
+// but Drain; what is not kept is left to anti-entropy.
+func (w *put) mark() {
+	for _, slot := range w.bare() {
+		ticket := w.c.open.add()
+		w.c.local.Mark(w.plan.preference.Partition, slot, w.plan.bucket, w.plan.key,
+			w.mint.Object.Context, func(bool) { w.c.open.done(ticket) })
+	}
 }

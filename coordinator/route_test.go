@@ -19,19 +19,19 @@ import (
 func TestRouteNamesWhoMayCoordinate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStage(t)
-		route, err := s.c.Route(bucket(), []byte("k"))
+		route, err := s.c.Route(putting("v"))
 		if err != nil || !route.Here {
 			t.Errorf("at an owner: %+v, %v", route, err)
 		}
 		s.ready = false // a store that is not ready never coordinates
 		s.down[s.others()[0]] = true
-		route, err = s.c.Route(bucket(), []byte("k"))
+		route, err = s.c.Route(putting("v"))
 		want := []kv.NodeID{s.others()[1], s.others()[0]}
 		if err != nil || route.Here || !cmp.Equal(route.Owners, want) {
 			t.Errorf("at an owner that is not ready: %+v, want %v, %v", route, want, err)
 		}
 		s.ring = nil
-		if _, err := s.c.Route(bucket(), []byte("k")); codeIn(err) != wire.CodeNotReady {
+		if _, err := s.c.Route(putting("v")); codeIn(err) != wire.CodeNotReady {
 			t.Error(err)
 		}
 	})
@@ -55,7 +55,7 @@ func TestTrapT15RouteInMotion(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.ready = false
-			route, err := s.c.Route(bucket(), []byte("k"))
+			route, err := s.c.Route(putting("v"))
 			if want := []kv.NodeID{coordinates, nodeC}; err != nil || !cmp.Equal(route.Owners, want) {
 				t.Errorf("%v: %v, want %v; %v", phase, route.Owners, want, err)
 			}

@@ -4,13 +4,15 @@ package replica
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/vclock"
 )
 
-// minter issues the dots of one (partition, role) store. It is owned by the shard of
-// its partition: no lock.
+// minter issues the dots of one (partition, role) store: what this node owns of a
+// partition, or what it keeps for others. It is owned by the shard of its partition: no
+// lock.
 type minter struct {
 	node    kv.NodeID
 	actor   vclock.Actor // 0 until the first mint of this life
@@ -19,6 +21,10 @@ type minter struct {
 	// further ahead than ahead milliseconds. Invariant: never falls
 	stamp kv.Stamp
 	ahead int64
+
+	// lost: a dot was issued for an object that was not stored, so the store lacks a dot of
+	// its own and the incarnation is over. It is noticed outside of the shard.
+	lost atomic.Bool
 
 	// marked is the incarnation that a clean stop left, as its last dot; zero where there
 	// is none. It says nothing any more once actor is set, and is gone when that ends.
@@ -65,6 +71,16 @@ func (m *minter) begins(resume bool) bool {
 // own. The next mint begins another (TRAPS C2, C3).
 func (m *minter) end() {
 	m.actor, m.counter, m.marked = 0, 0, vclock.Dot{}
+}
+
+// letGo ends the incarnation before the store lets go of an object with this context, if
+// any of its dots is in it: what the next mint of the key is based on would lack it, and
+// call it overwritten (TRAPS C14). A marked one ends with it: the mark on the disk went
+// before the first change of this life, so nothing can bring the incarnation back.
+func (m *minter) letGo(c vclock.Context) {
+	if last := m.last(); !last.IsZero() && c.Max(last.Actor) > 0 {
+		m.end()
+	}
 }
 
 // last is the newest dot of the incarnation that is under way or could be resumed.

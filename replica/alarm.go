@@ -14,11 +14,21 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
+// notePast ends the incarnations of a partition of which a context has dots that they have
+// not issued.
+func (r *Replica) notePast(number uint16, c vclock.Context) {
+	for _, m := range r.parts[number].minters() {
+		if beyond(c, m.last()) {
+			r.rolledBack(m, number)
+		}
+	}
+}
+
 // rolledBack ends the incarnation where somebody, or the store itself, holds dots of it
 // that it has not issued as far as it knows: the store lost writes of its own, and would
 // issue these dots again (TRAPS C3).
-func (r *Replica) rolledBack(part *partition, number uint16) {
-	part.end()
+func (r *Replica) rolledBack(m *minter, number uint16) {
+	m.end()
 	r.rollbacks.Add(1)
 	r.log.Error("own dots from the future: the store lost writes of its own",
 		zap.Uint16("partition", number))

@@ -211,7 +211,7 @@ func (l *life) target(key string) wire.Target {
 // putting is a mint request for a value.
 func (l *life) putting(key, value string, seen vclock.Context) *MintRequest {
 	return &MintRequest{
-		Target: l.target(key), Kind: kv.KindValue, Value: []byte(value), Seen: seen,
+		Target: l.target(key), Role: kv.RoleOwner, Kind: kv.KindValue, Value: []byte(value), Seen: seen,
 	}
 }
 

@@ -157,6 +157,7 @@ func (d *dropping) apply(cur storage.Current) storage.Next {
 		return storage.Keep()
 	}
 	d.gone = true
+	d.r.parts[d.hint.Partition].standIn.letGo(cur.Object.Context)
 	return storage.Remove()
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/storage"
@@ -15,15 +16,16 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
-// MintRequest is a client's write at the owner that coordinates it. Value and Key are
+// MintRequest is a client's write at the node that coordinates it. Value and Key are
 // kept: they must not share memory with a buffer that is used again.
 type MintRequest struct {
 	wire.Target
+	Role      kv.Role // RoleOwner, or RoleFallback where no owner can be reached
 	Kind      kv.Kind
 	Value     []byte
 	ExpiresAt int64          // Unix milliseconds, 0 for never
 	Seen      vclock.Context // what the writer based the write on
-	// LWW bases the write on all that this owner holds of the key as well: in a bucket that
+	// LWW bases the write on all that this node holds of the key as well: in a bucket that
 	// shows one winner, the last write that an owner took is it, and what it beats can go.
 	LWW bool
 	// After is the highest stamp that the writer was shown; the write's is above it.
@@ -61,26 +63,44 @@ type MintReply struct {
 type mint struct {
 	r       *Replica
 	req     *MintRequest
+	minter  *minter
+	check   func(*wire.Target) (wire.Standing, refusal)
 	op      storage.Op
 	keyHash uint64
+
+	// Of a fallback: what its hints of the key for other slots had before the mint's turn,
+	// and what stands in the one that it mints into.
+	others kv.Object
+	held   kv.Object
 
 	reply  MintReply
 	issued bool // a new dot was given out
 }
 
 // Mint gives a client's write its dot, merges it into the local object and stores it
-// durably, or refuses (I1 to I4).
+// durably, or refuses (I1 to I4). A fallback mints into its hint for one slot.
 func (r *Replica) Mint(req *MintRequest) {
-	m := &mint{r: r, req: req}
+	m := &mint{r: r, req: req, check: r.check}
+	if req.Role == kv.RoleFallback {
+		m.check, m.op.Space = r.checkFallback, storage.HintsFor(StandInSlot)
+	}
 	var why refusal
-	if m.reply.Standing, m.keyHash, why = r.admit(&req.Target); why.refused() {
+	m.reply.Standing, m.keyHash, why = r.admitAs(&req.Target, m.check)
+	if m.minter = r.minterOf(req.Partition, req.Role); m.minter == nil && !why.refused() {
+		why = refuse("nobody mints as %v", req.Role)
+	}
+	if req.Role == kv.RoleFallback && !why.refused() {
+		why = m.readOthers()
+	}
+	if why.refused() {
 		_ = m.refusedAs(why, ErrMayNotMint)
 		req.Done(m.reply)
 		return
 	}
 	m.op = storage.Op{
-		Partition: req.Partition, Bucket: req.Bucket, Key: req.Key, Deadline: req.Deadline,
-		Bytes: len(req.Value), Apply: m.apply, Done: m.done,
+		Space: m.op.Space, Partition: req.Partition, Bucket: req.Bucket, Key: req.Key,
+		Deadline: req.Deadline, Bytes: len(req.Value) + m.others.Size(),
+		Apply: m.apply, Done: m.done,
 	}
 	if err := r.store.Do(&m.op); err != nil {
 		m.fail(err)
@@ -92,24 +112,25 @@ func (r *Replica) Mint(req *MintRequest) {
 func (m *mint) apply(cur storage.Current) storage.Next {
 	r, part := m.r, &m.r.parts[m.req.Partition]
 	var why refusal
-	if m.reply.Standing, why = r.check(&m.req.Target); why.refused() {
+	if m.reply.Standing, why = m.check(&m.req.Target); why.refused() {
 		return m.refusedAs(why, ErrMayNotMint)
 	}
 	placement := r.cfg.Ring().Placement(m.req.Partition)
-	if !mayCoordinate(placement, r.cfg.Node) {
+	if m.req.Role == kv.RoleOwner && !mayCoordinate(placement, r.cfg.Node) {
 		return m.refused("this copy of the partition has no history yet, or is leaving", ErrMayNotMint)
 	}
 	if cur.State == storage.StateUnreadable {
-		return m.damaged(part, cur)
+		return m.damaged(cur)
 	}
-	if part.lost.Swap(false) {
-		part.end()
+	if m.req.Role == kv.RoleFallback {
+		cur = m.withOthers(cur)
 	}
-	if beyond(cur.Object.Context, part.last()) {
-		r.rolledBack(part, m.req.Partition)
+	if m.minter.lost.Swap(false) {
+		m.minter.end()
 	}
+	r.notePast(m.req.Partition, cur.Object.Context)
 	resume := keepsIncarnations(r.past.Stop, r.Status().Confirmed)
-	if beyond(m.req.Seen, part.present(resume)) {
+	if beyond(m.req.Seen, m.minter.present(resume)) {
 		return m.refused(ErrContext.Error(), ErrContext)
 	}
 	if !m.req.Request.IsZero() && !mutant.On(mutant.RequestsForgotten) {
@@ -140,11 +161,14 @@ func (m *mint) repeated(part *partition, cur storage.Current) (storage.Next, boo
 	if !cur.Full {
 		return storage.Load(), true
 	}
+	if !m.fits(&cur.Object) {
+		return storage.Keep(), true
+	}
 	m.reply.Code, m.reply.Repeat = wire.ReplicaOK, true
 	m.reply.Object, m.reply.Encoded, m.reply.Dot = cur.Object, cur.Encoded, dot
 	_ = m.r.cfg.Points.Hit(PointRepeat) // the earlier try may have stored it: no error fits
 	m.minted()
-	return storage.Keep(), true
+	return m.again(cur.Object, dot), true
 }
 
 // write mints a new version.
@@ -154,18 +178,18 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 		Kind: m.req.Kind, Value: m.req.Value, ExpiresAt: m.req.ExpiresAt,
 		Fence: m.req.Fence, Request: m.req.Request,
 	}
-	if mutant.On(mutant.KeepIncarnation) && part.actor == 0 {
-		part.actor = vclock.Actor(r.cfg.Node)<<48 | 1
-		part.counter = cur.Object.Context.Max(part.actor)
+	if mutant.On(mutant.KeepIncarnation) && m.minter.actor == 0 {
+		m.minter.actor = vclock.Actor(r.cfg.Node)<<48 | 1
+		m.minter.counter = cur.Object.Context.Max(m.minter.actor)
 	}
-	if part.begins(resume) {
+	if m.minter.begins(resume) {
 		if err := r.cfg.Points.Hit(PointIncarnation); err != nil {
 			return m.refused(err.Error(), err)
 		}
 	}
 	// A refused or repeated try leaves a gap in the counters, which means nothing.
 	var err error
-	version.Dot, version.Stamp, err = part.next(
+	version.Dot, version.Stamp, err = m.minter.next(
 		now, max(cur.Object.LatestStamp(), m.req.After), resume, r.cfg.Incarnation)
 	if err != nil {
 		return m.refused(err.Error(), err)
@@ -177,12 +201,15 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	object, err := cur.Object.Put(version.Sealed(), seen)
 	if err != nil {
 		if errors.Is(err, kv.ErrDotReused) {
-			part.end() // nobody can say which dots were issued; the next try gets another
+			m.minter.end() // nobody can say which dots were issued; the next try gets another
 		}
 		return m.refused(err.Error(), err)
 	}
 	if !object.HasValues() && !cur.Full {
 		return storage.Load()
+	}
+	if !m.fits(&object) {
+		return storage.Keep()
 	}
 	var note *wire.JournalEntry
 	if !m.req.Request.IsZero() {
@@ -198,14 +225,18 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 	m.reply.Object, m.reply.Encoded = object, encoded
 	_ = r.cfg.Points.Hit(PointSends) // it has its dot: too late for an error
 	m.minted()
-	return storage.Put(object, encoded, note).Stamped(part.stamp)
+	return storage.Put(object, encoded, note).Stamped(m.minter.stamp)
 }
 
 // damaged refuses to mint over a record that can not be read, and ends the
 // incarnation: the store may lack dots of its own of this key (TRAPS C2).
-func (m *mint) damaged(part *partition, cur storage.Current) storage.Next {
-	part.end()
-	m.r.noteUnreadable(&m.req.Target, cur.Err)
+func (m *mint) damaged(cur storage.Current) storage.Next {
+	m.minter.end()
+	if m.req.Role == kv.RoleFallback {
+		m.r.noteDamagedHint(&m.req.Target, cur.Err)
+	} else {
+		m.r.noteUnreadable(&m.req.Target, cur.Err)
+	}
 	m.reply.Code, m.reply.Detail = wire.ReplicaUnreadable, cur.Err.Error()
 	return storage.Keep()
 }
@@ -231,11 +262,14 @@ func (m *mint) done(result storage.Result) {
 	case result.Err != nil:
 		if m.issued {
 			// Others may hold the dot, this store does not (TRAPS C5).
-			m.r.parts[m.req.Partition].lost.Store(true)
+			m.minter.lost.Store(true)
 		}
 		m.fail(result.Err)
 	case m.reply.Code == wire.ReplicaOK:
-		if now, why := m.r.check(&m.req.Target); why.refused() {
+		if m.req.Role == kv.RoleFallback {
+			m.r.traceHint(trace.HintStored, &m.req.Target, &m.reply.Object, m.reply.Object.Context)
+		}
+		if now, why := m.check(&m.req.Target); why.refused() {
 			m.reply.Standing, m.reply.Code = now, wire.ReplicaFailed
 			m.reply.Detail = storedTooLate + why.detail
 		}

@@ -119,7 +119,8 @@ type Replica struct {
 // partition is what a shard keeps of one of its partitions beside the objects.
 type partition struct {
 	// Owned by the shard.
-	minter
+	minter          // as an owner
+	standIn  minter // as a fallback
 	requests requestTable
 	hints    hintCount
 	tree     partitionTree
@@ -130,9 +131,24 @@ type partition struct {
 	// fence is the highest placement version that was promised to the group: older
 	// requests are refused (TRAPS 5.4). Moves set it as rounds set epoch.
 	fence atomic.Uint64
-	// lost: a dot was issued for an object that was not stored, so the store lacks a dot
-	// of its own and the incarnation is over. It is noticed outside of the shard.
-	lost atomic.Bool
+}
+
+// minters are those of both roles.
+func (p *partition) minters() [2]*minter { return [2]*minter{&p.minter, &p.standIn} }
+
+// minterOf is that of a role in a partition; nil where there is no such partition, or the
+// role does not mint.
+func (r *Replica) minterOf(number uint16, role kv.Role) *minter {
+	switch {
+	case int(number) >= len(r.parts):
+		return nil
+	case role == kv.RoleOwner:
+		return &r.parts[number].minter
+	case role == kv.RoleFallback:
+		return &r.parts[number].standIn
+	default:
+		return nil
+	}
 }
 
 // Status is what the node may tell of its store as a whole.
@@ -162,15 +178,17 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 		hints: hintBook{limit: cfg.HintBytes, cells: make(map[HintCell]*hintTotals)},
 	}
 	for i := range r.parts {
-		r.parts[i].node, r.parts[i].stamp = cfg.Node, lastStamp(past, store)
-		r.parts[i].ahead = cfg.MaxAhead.Milliseconds()
+		for _, m := range r.parts[i].minters() {
+			m.node, m.stamp = cfg.Node, lastStamp(past, store)
+			m.ahead = cfg.MaxAhead.Milliseconds()
+		}
 		r.parts[i].requests = newRequestTable(cfg.Partitions)
 	}
 	for _, m := range past.Marks {
 		// Without a clean stop a mark is a leftover: dots may have been issued after it.
-		usable := past.Stop == StopClean && m.Role == kv.RoleOwner && m.Actor.Node() == uint16(cfg.Node)
-		if usable && int(m.Partition) < len(r.parts) {
-			r.parts[m.Partition].marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
+		usable := past.Stop == StopClean && m.Actor.Node() == uint16(cfg.Node)
+		if minter := r.minterOf(m.Partition, m.Role); usable && minter != nil {
+			minter.marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
 		}
 	}
 	r.adoptTrees(past.Trees)
@@ -330,16 +348,18 @@ func (r *Replica) deleted(bucket kv.BucketID) bool {
 // must have ended. A store that the group refused keeps none.
 func (r *Replica) CleanActors() (actors []wire.ActorMark, stamp kv.Stamp) {
 	for p := range r.parts {
-		part := &r.parts[p]
-		stamp = max(stamp, part.stamp)
-		// A marked incarnation that this life did not use may be kept once more.
-		last := part.last()
-		if last.IsZero() || part.lost.Load() || r.Status().Refused {
-			continue
+		for _, role := range [2]kv.Role{kv.RoleOwner, kv.RoleFallback} {
+			m := r.minterOf(uint16(p), role)
+			stamp = max(stamp, m.stamp)
+			// A marked incarnation that this life did not use may be kept once more.
+			last := m.last()
+			if last.IsZero() || m.lost.Load() || r.Status().Refused {
+				continue
+			}
+			actors = append(actors, wire.ActorMark{
+				Partition: uint16(p), Role: role, Actor: last.Actor, Counter: last.Counter,
+			})
 		}
-		actors = append(actors, wire.ActorMark{
-			Partition: uint16(p), Role: kv.RoleOwner, Actor: last.Actor, Counter: last.Counter,
-		})
 	}
 	return actors, stamp
 }

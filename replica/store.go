@@ -109,15 +109,13 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		a.reply.Detail = fmt.Sprintf("read under purge epoch %d, now %d", a.req.Epoch, epoch)
 		return storage.Keep()
 	}
-	if beyond(a.req.Object.Context, part.last()) {
-		// The data is welcome, the incarnation is over.
-		r.rolledBack(part, a.req.Partition)
-	}
+	r.notePast(a.req.Partition, a.req.Object.Context) // the data is welcome all the same
 	if a.mends && cur.State == storage.StatePresent && !cur.Full {
 		return storage.Load() // a value may be what is damaged
 	}
 	if cur.State == storage.StateUnreadable {
 		if a.hint() {
+			part.standIn.end()
 			r.noteDamagedHint(&a.req.Target, cur.Err) // kept: it may be all that there is (TRAPS S6)
 		} else {
 			part.end()

@@ -45,9 +45,7 @@ var (
 const ownInstance = 11
 
 func (c *copyOfKeys) standing() wire.Standing {
-	return wire.Standing{
-		Role: kv.RoleOwner, Placement: 1, Instance: ownInstance, Confirmed: true,
-	}
+	return wire.Standing{Role: kv.RoleOwner, Placement: 1, Instance: ownInstance, Confirmed: true}
 }
 
 func dotOf(n uint64) vclock.Dot {
@@ -58,6 +56,7 @@ func dotOf(n uint64) vclock.Dot {
 func (c *copyOfKeys) Mint(req *replica.MintRequest) {
 	c.mu.Lock()
 	reply := replica.MintReply{Standing: c.standing(), Code: c.code}
+	reply.Role = req.Role
 	if c.code != wire.ReplicaOK {
 		c.mu.Unlock()
 		req.Done(reply)
@@ -171,6 +170,7 @@ type otherNodes struct {
 	mu        sync.Mutex
 	forwarded []wire.ForwardRequest
 	late      bool // they do not answer before their time is over
+	down      bool // they are not reached
 	answer    wire.ForwardReply
 }
 
@@ -200,8 +200,12 @@ func (o *otherNodes) Forward(
 ) {
 	o.mu.Lock()
 	o.forwarded = append(o.forwarded, *req) // lent until done is called
-	answer, late := o.answer, o.late
+	answer, late, down := o.answer, o.late, o.down
 	o.mu.Unlock()
+	if down {
+		done(wire.ForwardReply{}, fmt.Errorf("%w: %w", coordinator.ErrNotSent, errNoNetwork))
+		return
+	}
 	if late {
 		time.AfterFunc(time.Until(deadline)+time.Second, func() {
 			done(wire.ForwardReply{}, context.DeadlineExceeded)

@@ -5,6 +5,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/kv"
@@ -27,12 +28,8 @@ func (s *Server) handlePut(ctx context.Context, req *request) (encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	route, err := s.data.Load().Coordinator.Route(write.Bucket, write.Key)
-	if err != nil {
-		return nil, err
-	}
-	if !route.Here {
-		return s.forward(ctx, route, req)
+	if result, err := s.elsewhere(ctx, write, req); result != nil || err != nil {
+		return result, err
 	}
 	write.Kind, write.Value, write.TTL = kv.KindValue, bytes.Clone(q.Value), q.TTLMS
 	if write.Value == nil {
@@ -88,12 +85,8 @@ func (s *Server) handleDelete(ctx context.Context, req *request) (encoder, error
 	if err != nil {
 		return nil, err
 	}
-	route, err := s.data.Load().Coordinator.Route(write.Bucket, write.Key)
-	if err != nil {
-		return nil, err
-	}
-	if !route.Here {
-		return s.forward(ctx, route, req)
+	if result, err := s.elsewhere(ctx, write, req); result != nil || err != nil {
+		return result, err
 	}
 	done, err := s.data.Load().Coordinator.Delete(ctx, write)
 	if err != nil {
@@ -129,6 +122,23 @@ func (s *Server) writeOf(
 		Bucket: bucket, Key: key, Seen: seen, After: stamp, Informed: len(o.Context) > 0,
 		W: o.W, PW: o.PW, Request: o.RequestID,
 	}, b, nil
+}
+
+// elsewhere has an owner coordinate a write, unless this node does: its result is nil then.
+// Where no owner can be reached a fallback stands in, if the write lets it.
+func (s *Server) elsewhere(
+	ctx context.Context, write *coordinator.PutRequest, req *request,
+) (encoder, error) {
+	route, err := s.data.Load().Coordinator.Route(write)
+	if err != nil || route.Here {
+		return nil, err
+	}
+	result, err := s.forward(ctx, route, req)
+	if route.StandIn && errors.Is(err, coordinator.ErrNoOwner) {
+		write.StandIn = true
+		return nil, nil
+	}
+	return result, err
 }
 
 // forward hands a client's write to an owner. A write that was forwarded to this node,
