@@ -137,6 +137,7 @@ func (o *opening) readPast() error {
 		return fmt.Errorf("node: read clean mark: %w", err)
 	}
 	o.past.Marks, o.past.Stamp = mark.Actors, mark.Stamp
+	o.past.Trees = o.readTrees(mark.TreeParts)
 	return nil
 }
 
@@ -229,14 +230,19 @@ func warnOf(log *zap.Logger, err error) {
 	}
 }
 
-// leaveCleanMark is the last write of a store that was stopped in order.
+// leaveCleanMark is the last write of a store that was stopped in order; its trees come
+// before it.
 func (o *opening) leaveCleanMark(r *replica.Replica) error {
 	if !o.written {
 		return nil // an empty store that was never accepted
 	}
+	parts, err := o.leaveTrees(r.CleanTrees())
+	if err != nil {
+		return err
+	}
 	actors, stamp := r.CleanActors()
-	mark := wire.CleanMark{BootID: o.boot, Actors: actors, Stamp: stamp}
-	err := o.points.Hit(PointCleanMark)
+	mark := wire.CleanMark{BootID: o.boot, Actors: actors, Stamp: stamp, TreeParts: parts}
+	err = o.points.Hit(PointCleanMark)
 	if err == nil {
 		err = o.control.Put(wire.KeyCleanMark, wire.AppendCleanMarkRecord(nil, &mark))
 	}

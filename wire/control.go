@@ -48,6 +48,8 @@ type CleanMark struct {
 	BootID string // of the machine's boot in which the store was stopped
 	Actors []ActorMark
 	Stamp  kv.Stamp // the highest of the store's clock
+	// TreeParts is how many records of TreePartKey belong to this stop.
+	TreeParts uint32
 }
 
 const (
@@ -55,7 +57,8 @@ const (
 	opensFields     = 4
 	opensBefore     = 3 // fields of stores from before Refused
 	openFields      = 2
-	cleanFields     = 3
+	cleanFields     = 4
+	cleanBefore     = 3 // fields of marks from before TreeParts
 	actorMarkFields = 4
 )
 
@@ -154,6 +157,7 @@ func AppendCleanMarkRecord(dst []byte, m *CleanMark) []byte {
 		dst = appendUint(dst, a.Counter)
 	}
 	dst = appendUint(dst, uint64(m.Stamp))
+	dst = appendUint(dst, uint64(m.TreeParts))
 	SealRecord(dst[start:], FormatCleanMark, []byte(KeyCleanMark))
 	return dst
 }
@@ -165,7 +169,7 @@ func DecodeCleanMarkRecord(rec []byte) (m CleanMark, err error) {
 	if err != nil {
 		return CleanMark{}, err
 	}
-	extra := r.tuple(cleanFields)
+	extra := r.tuple(cleanBefore)
 	m.BootID = r.text(MaxName)
 	m.Actors = make([]ActorMark, r.array(1+actorMarkFields))
 	for i := range m.Actors {
@@ -181,6 +185,10 @@ func DecodeCleanMarkRecord(rec []byte) (m CleanMark, err error) {
 		}
 	}
 	m.Stamp = kv.Stamp(r.uint64())
+	if extra > 0 {
+		m.TreeParts = r.uint32()
+		extra--
+	}
 	r.extras(extra)
 	return m, r.record()
 }

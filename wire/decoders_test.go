@@ -117,6 +117,9 @@ func recordDecoders() []decoder {
 		inRecord(FormatIdentity, KeyIdentity, AppendIdentityRecord, DecodeIdentityRecord),
 		inRecord(FormatOpens, KeyOpens, AppendOpensRecord, DecodeOpensRecord),
 		inRecord(FormatCleanMark, KeyCleanMark, AppendCleanMarkRecord, DecodeCleanMarkRecord),
+		inRecord(FormatTreePart, key, func(dst []byte, p *TreePart) []byte {
+			return AppendTreePartRecord(dst, key, p)
+		}, func(b []byte) (TreePart, error) { return DecodeTreePartRecord(key, b) }),
 	}
 }
 

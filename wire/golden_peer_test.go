@@ -89,8 +89,9 @@ func goldenRecords() []golden {
 	opens := Opens{List: []kv.Open{{Seq: 11, Nonce: 0xaaaa}, {Seq: 12, Nonce: 0xbbbb}}, Confirmed: 0, BootID: "boot-1"}
 	mark := CleanMark{
 		BootID: "boot-1", Stamp: kv.StampAt(goldenMS),
-		Actors: []ActorMark{{42, kv.RoleOwner, goldenActor1, 300}},
+		Actors: []ActorMark{{42, kv.RoleOwner, goldenActor1, 300}}, TreeParts: 1,
 	}
+	trees := TreePart{Open: opens.List[1], Trees: [][]byte{[]byte("tree"), {}}}
 	journal := sealed("record.journal", "one entry", entries,
 		AppendJournalRecord(nil, journalKey, entries), func(b []byte) ([]JournalEntry, error) {
 			return DecodeJournalRecord(nil, journalKey, b)
@@ -130,6 +131,10 @@ func goldenRecords() []golden {
 		sealed("record.opens", "", opens, AppendOpensRecord(nil, &opens), DecodeOpensRecord),
 		sealed("record.clean-mark", "", mark,
 			AppendCleanMarkRecord(nil, &mark), DecodeCleanMarkRecord),
+		sealed("record.tree-part", "under trees/00000000", trees,
+			AppendTreePartRecord(nil, TreePartKey(0), &trees), func(b []byte) (TreePart, error) {
+				return DecodeTreePartRecord(TreePartKey(0), b)
+			}),
 	}
 }
 

@@ -52,6 +52,8 @@ const (
 	FormatRaftView
 	// FormatStampMark bounds the stamps that a store has issued.
 	FormatStampMark
+	// FormatTreePart is a part of the trees that a clean stop leaves behind.
+	FormatTreePart
 
 	formatEnd // the first that this release does not know
 )
@@ -60,7 +62,7 @@ func (f Format) String() string {
 	names := [...]string{
 		"none", "object", "header", "version", "journal", "identity", "opens", "clean-mark",
 		"raft-state", "raft-entry", "raft-opens", "raft-peers", "snapshot-head", "snapshot-part",
-		"raft-view", "stamp-mark",
+		"raft-view", "stamp-mark", "tree-part",
 	}
 	if int(f) < len(names) {
 		return names[f]

@@ -150,7 +150,10 @@ func TestControlRecordsComeBack(t *testing.T) {
 		if diff := cmp.Diff(opens, gotOpens, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Fatalf("opens: %v %s", err, diff)
 		}
-		mark := CleanMark{BootID: drawText(t, "boot"), Stamp: kv.StampAt(drawMilli(t, "stamp"))}
+		mark := CleanMark{
+			BootID: drawText(t, "boot"), Stamp: kv.StampAt(drawMilli(t, "stamp")),
+			TreeParts: rapid.Uint32().Draw(t, "parts"),
+		}
 		mark.Actors = rapid.SliceOf(rapid.Custom(func(t *rapid.T) ActorMark {
 			d := drawDot(t)
 			return ActorMark{
@@ -162,7 +165,29 @@ func TestControlRecordsComeBack(t *testing.T) {
 		if diff := cmp.Diff(mark, gotMark, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Fatalf("clean mark: %v %s", err, diff)
 		}
+		trees := TreePart{
+			Open:  kv.Open{Seq: rapid.Uint64().Draw(t, "seq"), Nonce: rapid.Uint64().Draw(t, "nonce")},
+			Trees: rapid.SliceOf(rapid.SliceOf(rapid.Byte())).Draw(t, "trees"),
+		}
+		gotTrees, err := DecodeTreePartRecord("k", AppendTreePartRecord(nil, "k", &trees))
+		if diff := cmp.Diff(trees, gotTrees, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Fatalf("trees: %v %s", err, diff)
+		}
 	})
+}
+
+// TestCleanMarksFromBeforeTreesWereKeptAreRead: as of openings.
+func TestCleanMarksFromBeforeTreesWereKeptAreRead(t *testing.T) {
+	t.Parallel()
+	want := CleanMark{BootID: "b", Stamp: 7}
+	record := AppendCleanMarkRecord(nil, &want)
+	record = record[:len(record)-1] // without the last field
+	record[RecordOverhead] = 0x93
+	SealRecord(record, FormatCleanMark, []byte(KeyCleanMark))
+	got, err := DecodeCleanMarkRecord(record)
+	if err != nil || !cmp.Equal(got, want, cmpopts.EquateEmpty()) {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 // TestOpensFromBeforeRefusalsWereKeptAreRead: a directory outlives the release that wrote it.
