@@ -153,7 +153,8 @@ func (w *Write) Add(reply Reply) Decision {
 // judgeWrite decides what an answer is worth. A member counts as owner; one that is
 // not ready counts only where the slot's move is filling it right now: its copy is
 // half of what makes the slot complete, and reads do not go there yet (TRAPS I3). An
-// owner at rest that is not ready is TRAPS T8's lost instance, and counts for nothing.
+// owner at rest that is not ready is being filled since its store was lost (TRAPS T8,
+// docs/adr/0022), or is refused, and counts for nothing.
 func (w *Write) judgeWrite(s *seat, reply *Reply) Standing {
 	if reply.Result != ResultStored {
 		return reply.Result.failure()

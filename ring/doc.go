@@ -18,7 +18,8 @@
 //
 // A change is a [Plan] of moves, checked as a whole by [CheckPlan]; each move passes
 // through the phases of [Progress], whose preconditions are TRAPS 5.4, and each replica
-// judges what it is asked by [Accept]. Nothing executes plans in this version.
+// judges what it is asked by [Accept]. Nothing executes plans in this version. A store
+// that is lost is filled anew in its place: a [Refill] (docs/adr/0022).
 //
 // # Invariants
 //
