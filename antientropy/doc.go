@@ -32,7 +32,32 @@
 //   - I5 A record that can not be read has an entry of its own, which no object and no
 //     other node's damage is equal to: it is never absent and never in sync.
 //   - I6 Decide names nobody only if both objects are the same.
+//   - I7 Data whose read was of an earlier epoch than the floor is stored by no owner, and
+//     of an earlier one than the adopted by no other node ([Purges.Accepts]).
+//   - I8 An owner that has adopted an epoch has confirmed in the round of that epoch, or was
+//     given a whole copy by one that had ([Purges.Record], [Purges.Adopt]).
+//   - I9 An owner deletes for a round only when its floor is that round's, durably; and its
+//     floor rises only when all registered nodes have drained ([Purges.Raise]).
+//
+// # Purge rounds
+//
+// A tombstone may go where no copy of anything that it covers can ever be merged in again
+// (TRAPS 4). A round finds that out for many keys of a partition at a time; the first owner
+// leads it ([Leading]), and every node keeps where it stands ([Purges]):
+//
+//	begin    the group issues an epoch r; the rounds before it can not be committed any more
+//	confirm  each owner tells which tombstones it holds exactly so, durably, and records r
+//	commit   the group commits r
+//	drain    each registered node adopts r, durably: what it reads is of r from now on, and
+//	         as no owner it refuses what is older. It delivers the hints that it had, while
+//	         the owners still hold the tombstones, and answers
+//	purge    each owner raises its floor to r, durably: it refuses what is older. Then it
+//	         deletes what it still holds exactly so
+//
+// A round may end at any point, and the next one begins anew. purge_model_test.go walks
+// through all that can happen to rounds, and what each rule is for.
 //
 // What it does not do: it reads no store and sends nothing. The trees live in package
-// replica, where they change with the objects; package antientropy/exchange compares them.
+// replica, where they change with the objects; package antientropy/exchange compares them,
+// and carries the rounds out.
 package antientropy
