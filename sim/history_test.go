@@ -40,7 +40,7 @@ func newTrial(t *testing.T, cfg Config, kinds ...string) *trial {
 	t.Helper()
 	n := uint8(cfg.Replicas)
 	record, err := history.NewRecorder(history.Header{
-		N: cfg.Replicas, Seed: cfg.Seed, Mode: "sim",
+		N: cfg.Replicas, Seed: cfg.Seed, Mode: "sim", Sloppy: cfg.Nodes > cfg.Replicas,
 	}, 1<<16)
 	must(t, err)
 	rng := source(cfg.Seed, "workloads")

@@ -129,6 +129,8 @@ func newRun(p *plan.Plan, o Options) (*run, error) {
 func header(p *plan.Plan) history.Header {
 	return history.Header{
 		N: p.Cluster.Replicas, Seed: p.Seed, Mode: "sim",
+		// The built-in bucket is: members that own nothing of a key stand in for those that do.
+		Sloppy: p.Cluster.Nodes > p.Cluster.Replicas,
 		Labels: map[string]string{
 			"engine": string(p.Engine), "nodes": fmt.Sprint(p.Cluster.Nodes),
 			"skew": p.Skew().String(), "keep_sessions": fmt.Sprint(p.KeepsSessions()),
