@@ -121,13 +121,24 @@ type NewInstance struct {
 	For      kv.Open
 }
 
-// PurgeEpoch begins a new purge epoch of a partition. After must be the present one, so
-// that each round has an epoch of its own.
+// PurgeEpoch issues an epoch for a purge round of a partition that begins (package
+// antientropy). After must be the one that is committed, and Placement the partition's, all
+// of whose slots are at rest (TRAPS G7). Of the rounds that have begun the last one may be
+// committed, and none before it.
 type PurgeEpoch struct {
 	// Request is as that of ProposePlan; a round draws one.
 	Request   kv.RequestID
 	Partition uint16
+	Placement kv.PlacementVersion
 	After     kv.PurgeEpoch
+}
+
+// PurgeCommit commits the epoch of a round in which all owners have confirmed. One that is
+// committed already is no error. Placement is as in PurgeEpoch.
+type PurgeCommit struct {
+	Partition uint16
+	Placement kv.PlacementVersion
+	Epoch     kv.PurgeEpoch
 }
 
 // BucketCreate makes a bucket. Its ID is the group's to choose; N 0 is the cluster's

@@ -94,7 +94,14 @@ func (c MoveStep) append(dst []byte) []byte {
 func (c PurgeEpoch) append(dst []byte) []byte {
 	dst = append(dst, c.Request[:]...)
 	dst = appendUint(dst, c.Partition)
+	dst = appendUint(dst, c.Placement)
 	return appendUint(dst, c.After)
+}
+
+func (c PurgeCommit) append(dst []byte) []byte {
+	dst = appendUint(dst, c.Partition)
+	dst = appendUint(dst, c.Placement)
+	return appendUint(dst, c.Epoch)
 }
 
 // decodeRing reads the commands that change the ring by plans, and its partitions.
@@ -115,9 +122,15 @@ func decodeRing(k kind, r *reader) Command {
 		return MoveStep{Plan: r.uint(), Move: r.uint32(), Step: ring.Step(r.byte())}
 	case kindAbortPlan:
 		return AbortPlan{Plan: r.uint()}
-	default:
+	case kindPurgeEpoch:
 		return PurgeEpoch{
-			Request: r.id(), Partition: r.uint16(), After: kv.PurgeEpoch(r.uint()),
+			Request: r.id(), Partition: r.uint16(), Placement: kv.PlacementVersion(r.uint()),
+			After: kv.PurgeEpoch(r.uint()),
+		}
+	default:
+		return PurgeCommit{
+			Partition: r.uint16(), Placement: kv.PlacementVersion(r.uint()),
+			Epoch: kv.PurgeEpoch(r.uint()),
 		}
 	}
 }

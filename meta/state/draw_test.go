@@ -113,6 +113,14 @@ func (d *drawer) request() kv.RequestID {
 	return requestOf(d.requests)
 }
 
+// placement is the version of a partition's placement, if there is one.
+func (d *drawer) placement(p uint16) kv.PlacementVersion {
+	if int(p) >= len(d.s.placements) {
+		return 0
+	}
+	return d.s.placements[p].Version
+}
+
 // ringCommand draws what needs a ring.
 func (d *drawer) ringCommand(n int) Command {
 	switch n {
@@ -126,7 +134,13 @@ func (d *drawer) ringCommand(n int) Command {
 		return c
 	case 13:
 		p := uint16(d.number("partition", 0, 4))
-		return PurgeEpoch{Request: d.request(), Partition: p, After: d.s.PurgeEpoch(p)}
+		placement, round := d.placement(p), d.s.PurgeRound(p)
+		if round != 0 && d.seldom("commit", 2) {
+			return PurgeCommit{Partition: p, Placement: placement, Epoch: round}
+		}
+		return PurgeEpoch{
+			Request: d.request(), Partition: p, Placement: placement, After: d.s.PurgeEpoch(p),
+		}
 	case 14:
 		if d.seldom("bump", 3) {
 			return GenerationBump{Previous: kv.Generation(d.number("generation", 0, 2))}

@@ -67,7 +67,7 @@ func TestACommandThatCanNotBeUnderstoodStopsTheState(t *testing.T) {
 	}{
 		"a command of a newer version": {AppendEntryOf(nil, Token{}, known, newer), ErrUnknown},
 		"a newer command": {
-			AppendEntryOf(nil, Token{}, known, []byte{byte(kindEndDelay) + 1, 1}), ErrUnknown,
+			AppendEntryOf(nil, Token{}, known, []byte{byte(lastKind) + 1, 1}), ErrUnknown,
 		},
 		"command 0":              {AppendEntryOf(nil, Token{}, known, []byte{0, 1}), ErrUnknown},
 		"a newer entry":          {[]byte{entryVersion + 1, 0, 0, 0}, ErrUnknown},

@@ -51,7 +51,7 @@ func TestCommandsKeepTheirBytes(t *testing.T) {
 		}
 		seen[c.kind()] = true
 	}
-	for k := kindRegisterMember; k <= kindEndDelay; k++ {
+	for k := kindRegisterMember; k <= lastKind; k++ {
 		if !seen[k] {
 			t.Errorf("command %d has no vector", k)
 		}

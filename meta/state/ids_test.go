@@ -30,9 +30,9 @@ func identifiers(s *State) map[string]bool {
 	for _, p := range s.plans {
 		add("plan", p.ID)
 	}
-	for p, e := range s.epochs {
+	for p, e := range s.rounds {
 		if e != 0 {
-			add(fmt.Sprintf("epoch of partition %d", p), uint64(e))
+			add(fmt.Sprintf("purge round of partition %d", p), uint64(e))
 		}
 	}
 	for p, placement := range s.placements {
@@ -119,14 +119,16 @@ func TestCountersThatAreUsedUpAreRefused(t *testing.T) {
 		bucket: 1<<27 - 1,
 	}
 	l.issued = full
-	l.epochs[0] = 1<<48 - 1
+	l.epochs[0], l.rounds[0] = 1<<48-1, 1<<48-1
 	m := l.members[0]
 	for _, c := range []Command{
 		registration(9), NewInstance{Node: 1, Previous: m.Instance, For: m.Open},
 		AssignRaft{Node: 1, For: m.Open, Previous: m.RaftLast},
 		BucketCreate{Request: requestOf(1), Bucket: kv.Bucket{Name: "b"}},
 		ProposePlan{Request: requestOf(2)},
-		PurgeEpoch{Request: requestOf(3), After: l.epochs[0]},
+		PurgeEpoch{
+			Request: requestOf(3), Placement: l.placements[0].Version, After: l.epochs[0],
+		},
 	} {
 		l.want(CodeExhausted, c)
 	}

@@ -34,6 +34,10 @@ const (
 	kindSetValue
 	kindForceRelease
 	kindEndDelay
+	kindPurgeCommit
+
+	// lastKind is the highest that this release knows.
+	lastKind = kindPurgeCommit
 )
 
 // commandVersion is that of every command in this release. A command that gets another
@@ -51,6 +55,7 @@ func (MoveStep) kind() kind       { return kindMoveStep }
 func (AbortPlan) kind() kind      { return kindAbortPlan }
 func (NewInstance) kind() kind    { return kindNewInstance }
 func (PurgeEpoch) kind() kind     { return kindPurgeEpoch }
+func (PurgeCommit) kind() kind    { return kindPurgeCommit }
 func (BucketCreate) kind() kind   { return kindBucketCreate }
 func (BucketUpdate) kind() kind   { return kindBucketUpdate }
 func (BucketDelete) kind() kind   { return kindBucketDelete }
@@ -91,7 +96,8 @@ func decode(k kind, r *reader) Command {
 		return VersionSet{Version: r.uint32()}
 	case kindNewInstance:
 		return readNewInstance(r)
-	case kindProposePlan, kindCommitPlan, kindMoveStep, kindAbortPlan, kindPurgeEpoch:
+	case kindProposePlan, kindCommitPlan, kindMoveStep, kindAbortPlan, kindPurgeEpoch,
+		kindPurgeCommit:
 		return decodeRing(k, r)
 	case kindBucketCreate, kindBucketUpdate, kindBucketDelete:
 		return decodeBucket(k, r)
@@ -112,7 +118,7 @@ func DecodeCommand(b []byte) (Command, error) {
 	if r.err != nil {
 		return nil, r.finish("command")
 	}
-	if k < kindRegisterMember || k > kindEndDelay || version != commandVersion {
+	if k < kindRegisterMember || k > lastKind || version != commandVersion {
 		return nil, fmt.Errorf("%w: command %d of version %d", ErrUnknown, k, version)
 	}
 	c := decode(k, &r)

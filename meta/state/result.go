@@ -74,7 +74,8 @@ type Result struct {
 	Bucket *kv.Bucket
 	// Plan is the number of the plan of ProposePlan.
 	Plan uint64
-	// Epoch is the partition's purge epoch after PurgeEpoch, refused or not.
+	// Epoch is what PurgeEpoch has issued, or where it is refused, and of PurgeCommit, the
+	// partition's committed one.
 	Epoch kv.PurgeEpoch
 	// Generation is the group's after GenerationBump.
 	Generation kv.Generation

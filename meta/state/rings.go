@@ -117,6 +117,7 @@ func (c FormRing) apply(s *State, _ locks.At) Result {
 	}
 	s.placements = formed.Placements
 	s.epochs = make([]kv.PurgeEpoch, s.partitions)
+	s.rounds = make([]kv.PurgeEpoch, s.partitions)
 	_, counter := kv.SplitBucketID(kv.DefaultBucket)
 	s.issued.bucket = max(s.issued.bucket, counter)
 	s.buckets = []kv.Bucket{kv.BuiltinBucket(s.replicas)}

@@ -185,31 +185,10 @@ func TestStoredPlansAreBounded(t *testing.T) {
 	l.want(CodeExhausted, c)
 }
 
-func TestAPurgeEpochBelongsToOneRound(t *testing.T) {
-	l := formed(t)
-	c := PurgeEpoch{Request: requestOf(1), Partition: 2}
-	first := l.ok(c).Epoch
-	if first == 0 || l.PurgeEpoch(2) != first || l.PurgeEpoch(1) != 0 {
-		t.Fatalf("the epoch is %d, of the partition beside it %d", l.PurgeEpoch(2), l.PurgeEpoch(1))
-	}
-	if again := l.unchanged(c); again.Code != CodeOK || again.Epoch != first {
-		t.Errorf("again %v, epoch %d", again.Code, again.Epoch)
-	}
-	other := PurgeEpoch{Request: requestOf(2), Partition: 2}
-	if r := l.want(CodeRefused, other); r.Epoch != first {
-		t.Errorf("another round was told epoch %d", r.Epoch)
-	}
-	second := l.ok(PurgeEpoch{Request: requestOf(3), Partition: 2, After: first}).Epoch
-	if r := l.unchanged(c); r.Code != CodeRefused || r.Epoch != second {
-		t.Errorf("a round that is over was answered %v, epoch %d", r.Code, r.Epoch)
-	}
-	l.want(CodeInvalid, PurgeEpoch{Request: requestOf(4), Partition: 4})
-}
-
 func TestWhatNeedsARingWaitsForIt(t *testing.T) {
 	l := begin(t, 3, 3)
 	for _, c := range []Command{
-		PurgeEpoch{Request: requestOf(1)}, ProposePlan{Request: requestOf(1)},
+		PurgeEpoch{Request: requestOf(1)}, PurgeCommit{}, ProposePlan{Request: requestOf(1)},
 		BucketCreate{Request: requestOf(1)}, BucketUpdate{Request: requestOf(1)},
 		BucketDelete{Request: requestOf(1)},
 	} {

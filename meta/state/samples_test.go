@@ -34,7 +34,9 @@ func samples() []Command {
 		MoveStep{Plan: 1<<48 | 9, Move: 200, Step: ring.StepSwitched},
 		AbortPlan{Plan: 1<<48 | 9},
 		NewInstance{Node: 2, Previous: 1<<48 | 4, For: kv.Open{Seq: 7, Nonce: 0xa2}},
-		PurgeEpoch{Request: requestOf(2), Partition: 300, After: 1<<48 | 3},
+		PurgeEpoch{
+			Request: requestOf(2), Partition: 300, Placement: 1<<48 | 4, After: 1<<48 | 3,
+		},
 		BucketCreate{Request: requestOf(3), Bucket: kv.Bucket{
 			ID: 1<<27 | 5, Name: "orders", N: 3, R: kv.LevelOne, W: kv.LevelAll, PR: 1, PW: 2,
 			Sloppy: true, LWW: true, TTL: 86_400_000, Fenced: true,
@@ -63,6 +65,7 @@ func samples() []Command {
 		},
 		ForceRelease{Name: "jobs/compact", Fence: 1<<48 | 77, By: "ops", Reason: "it hangs"},
 		EndDelay{Name: "jobs/compact", Delay: 5},
+		PurgeCommit{Partition: 300, Placement: 1<<48 | 4, Epoch: 1<<48 | 5},
 	}
 }
 
@@ -87,7 +90,10 @@ func story(tb rapid.TB) *State {
 	l.ok(ProposePlan{Request: requestOf(5), Moves: []ring.Move{
 		{Partition: 1, Slot: 2, From: l.placements[1].Slots[2].Owner, To: late},
 	}})
-	l.ok(PurgeEpoch{Request: requestOf(6), Partition: 2})
+	at := l.placements[2].Version
+	first := l.ok(PurgeEpoch{Request: requestOf(6), Partition: 2, Placement: at}).Epoch
+	l.ok(PurgeCommit{Partition: 2, Placement: at, Epoch: first})
+	l.ok(PurgeEpoch{Request: requestOf(7), Partition: 2, Placement: at, After: first})
 	l.term = 2
 	one, two, gone := locks.SessionID{1}, locks.SessionID{2}, locks.SessionID{3}
 	l.entry(

@@ -145,8 +145,9 @@ func (s *State) appendRing(dst []byte) []byte {
 	for _, p := range s.placements {
 		dst = appendPlacement(dst, p)
 	}
-	for _, e := range s.epochs {
-		dst = appendUint(dst, e)
+	for p := range s.epochs {
+		dst = appendUint(dst, s.epochs[p])
+		dst = appendUint(dst, s.rounds[p])
 	}
 	dst = appendUint(dst, len(s.buckets))
 	for _, b := range s.buckets {
@@ -162,8 +163,12 @@ func (r *reader) ringOf(s *State) {
 	}
 	s.placements = r.placements(s.partitions, s.replicas)
 	s.epochs = make([]kv.PurgeEpoch, len(s.placements))
+	s.rounds = make([]kv.PurgeEpoch, len(s.placements))
 	for p := range s.epochs {
-		s.epochs[p] = kv.PurgeEpoch(r.uint())
+		s.epochs[p], s.rounds[p] = kv.PurgeEpoch(r.uint()), kv.PurgeEpoch(r.uint())
+		if s.epochs[p] > s.rounds[p] {
+			r.fail("the purge epoch %d of partition %d was never issued", s.epochs[p], p)
+		}
 	}
 	s.buckets = r.buckets()
 }

@@ -41,8 +41,10 @@ type State struct {
 	buckets []kv.Bucket
 	// plans are in order of their numbers.
 	plans []Plan
-	// epochs are the purge epochs by partition; empty before formation.
-	epochs []kv.PurgeEpoch
+	// epochs are the committed purge epochs by partition, rounds those of the last rounds
+	// that began; empty before formation.
+	// Invariant: epochs[p] <= rounds[p]
+	epochs, rounds []kv.PurgeEpoch
 	// answers are those of the last commands with request ids.
 	answers answers
 	locks   *locks.Table
@@ -127,12 +129,21 @@ func (s *State) Plans() []Plan {
 	return plans
 }
 
-// PurgeEpoch returns the purge epoch of a partition, 0 where it has not purged yet.
+// PurgeEpoch returns the purge epoch of a partition that is committed, 0 where none is.
 func (s *State) PurgeEpoch(partition uint16) kv.PurgeEpoch {
 	if int(partition) >= len(s.epochs) {
 		return 0
 	}
 	return s.epochs[partition]
+}
+
+// PurgeRound returns the epoch of the last purge round of a partition that began, 0 where
+// none has. It may never be committed.
+func (s *State) PurgeRound(partition uint16) kv.PurgeEpoch {
+	if int(partition) >= len(s.rounds) {
+		return 0
+	}
+	return s.rounds[partition]
 }
 
 // Hash returns the SHA-256 of the snapshot, by which members compare their copies.
