@@ -77,6 +77,11 @@ func TestTrackerPartsWhatBeganBeforeAMark(t *testing.T) {
 	if open.ended() >= one {
 		t.Error("one that began before the first mark is open")
 	}
+	open.more(second)
+	open.done(second)
+	if open.ended() >= one {
+		t.Error("what came of a call that began before the first mark is open")
+	}
 	open.done(second)
 	if open.ended() != one {
 		t.Errorf("ended %d, want the first mark, %d: the third call began after it", open.ended(), one)

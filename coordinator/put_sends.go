@@ -135,8 +135,8 @@ func (w *put) bare() (slots []uint8) {
 // but Drain; what is not kept is left to anti-entropy.
 func (w *put) mark() {
 	for _, slot := range w.bare() {
-		ticket := w.c.open.add()
+		w.c.open.more(w.ticket) // a sync point waits for both
 		w.c.local.Mark(w.plan.preference.Partition, slot, w.plan.bucket, w.plan.key,
-			w.mint.Object.Context, func(bool) { w.c.open.done(ticket) })
+			w.mint.Object.Context, func(bool) { w.c.open.done(w.ticket) })
 	}
 }

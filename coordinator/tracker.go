@@ -36,6 +36,14 @@ func (t *tracker) add() (ticket uint64) {
 	return ticket
 }
 
+// more counts something else in that is to be as old as what has the ticket and is open.
+func (t *tracker) more(ticket uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open++
+	t.byTicket[ticket]++
+}
+
 func (t *tracker) done(ticket uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

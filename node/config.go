@@ -14,6 +14,8 @@ import (
 
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/handoff"
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
@@ -97,7 +99,12 @@ type Config struct {
 	Points *fail.Set
 	Trace  *trace.Tracer
 
+	// HintBytes bounds what this node keeps for others; 0: replica.DefaultHintBytes.
+	HintBytes int64
+
 	Storage     storage.Config
+	Budget      budget.Config
+	Handoff     handoff.Config
 	Gossip      gossip.Config
 	Liveness    gossip.LivenessConfig
 	Coordinator coordinator.Config
@@ -123,6 +130,7 @@ func DefaultConfig() Config {
 		DrainTimeout: 10 * time.Second,
 		ConfirmEvery: time.Second, ConfirmTimeout: 2 * time.Second,
 		Storage: storage.DefaultConfig(), Gossip: gossip.DefaultConfig(),
+		Budget: budget.DefaultConfig(), Handoff: handoff.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
 		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/gossip"
+	"github.com/dyno-kv/dyno/handoff"
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -27,6 +29,8 @@ type data struct {
 	gossip      *gossip.Gossip
 	peers       *peers
 	coordinator *coordinator.Coordinator
+	budget      *budget.Shared // of all that works in the background
+	handoff     *handoff.Deliverer
 	finds       *finds
 
 	moves moves
@@ -48,7 +52,7 @@ func (n *Node) openData(context.Context) error {
 	}
 	d := &data{member: member, finds: &n.finds}
 	for _, step := range []func(*membership, *data) error{
-		n.openReplica, n.openGossip, n.openRequests,
+		n.openReplica, n.openGossip, n.openRequests, n.openBackground,
 	} {
 		if err := step(m, d); err != nil {
 			return err
@@ -76,6 +80,7 @@ func (n *Node) openReplica(m *membership, d *data) error {
 		Node: d.member.ID, Instance: d.member.Instance, Partitions: m.group.Ring().Partitions(),
 		Ring: m.group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
 		Points: n.cfg.Points, Trace: n.cfg.Trace, Deleted: m.deleted,
+		HintBytes: n.cfg.HintBytes,
 	}, n.store, m.opening.past, n.log.Named("replica"))
 	if err != nil {
 		return err
@@ -141,6 +146,19 @@ func (n *Node) openRequests(m *membership, d *data) error {
 	cfg.Node, cfg.Ring, cfg.Now = d.member.ID, m.group.Ring, n.cfg.Now
 	cfg.Alive = d.alive
 	d.coordinator, err = coordinator.New(cfg, d.replica, d.peers, n.log.Named("coordinator"))
+	return err
+}
+
+// openBackground connects what works beside requests.
+func (n *Node) openBackground(m *membership, d *data) error {
+	var err error
+	if d.budget, err = budget.New(n.cfg.Budget); err != nil {
+		return err
+	}
+	cfg := n.cfg.Handoff
+	cfg.Node, cfg.Ring, cfg.Alive = d.member.ID, m.group.Ring, d.alive
+	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
+	d.handoff, err = handoff.New(cfg, d.replica, d.peers, d.budget, n.log.Named("handoff"))
 	return err
 }
 

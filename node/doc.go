@@ -32,6 +32,7 @@
 //	around    asks there for members that moved         ends with peers
 //	watch     ring and gossip changes                   ends with peers
 //	sweep     removes deleted buckets                   ends with peers
+//	handoff   delivers hints                            ends with peers
 //	trees     builds the trees that are missing         ends with peers
 //	store     shards, committer, answers, tending       ends after peers
 //	control   tends the control store                   ends with store

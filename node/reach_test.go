@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,6 +39,7 @@ func TestEveryPointIsReachedByAnOrdinaryRun(t *testing.T) {
 		r.tune = func(cfg *Config) { cfg.Points = points }
 		r.startAll()
 		ordinaryRun(t, r)
+		readRepair(t, r, points)
 		for _, m := range r.members {
 			must(t, m.stop())
 		}
@@ -88,6 +90,7 @@ func ordinaryRun(t *testing.T, r *rig) {
 			return s.put(wire.PutRequest{Key: []byte(key), Value: []byte("later")}) == nil
 		})
 	}
+	withoutFallbacks(r, s)
 	_, err := s.Call(context.Background(), wire.MethodDelete, func(dst []byte) []byte {
 		return wire.AppendDeleteRequest(dst, &wire.DeleteRequest{Key: []byte("a")})
 	})
@@ -98,6 +101,33 @@ func ordinaryRun(t *testing.T, r *rig) {
 		all := wire.ReadOptions{R: kv.LevelAll, Atomic: i%2 == 0}
 		_, err := s.get(wire.GetRequest{Key: []byte(key), ReadOptions: all})
 		must(t, err)
+	}
+}
+
+// readRepair has an owner miss a write, and a read find that before a hint tells of it.
+func readRepair(t *testing.T, r *rig, points *fail.Set) {
+	t.Helper()
+	s := r.members[0].client()
+	points.Arm(replica.PointMerge, fail.Plan{Times: 1, Err: errors.New("broken on purpose")})
+	must(t, s.put(strict("behind", "v")))
+	_, err := s.get(wire.GetRequest{
+		Key: []byte("behind"), ReadOptions: wire.ReadOptions{R: kv.LevelAll},
+	})
+	must(t, err)
+}
+
+// withoutFallbacks writes while so many members are down that some keys have two owners,
+// who note what the third lacks, and no fallback. Others can not be written at all.
+func withoutFallbacks(r *rig, s *session) {
+	for _, m := range r.members[2:4] {
+		m.kill(true)
+	}
+	time.Sleep(10 * time.Second)
+	for i := range 64 {
+		_ = s.put(wire.PutRequest{Key: fmt.Appendf(nil, "k-%d", i), Value: []byte("v")})
+	}
+	for _, m := range r.members[2:4] {
+		m.start()
 	}
 }
 

@@ -173,6 +173,7 @@ func (n *Node) runData(l *lifetimes) error {
 	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
 	l.group.Go(func() error { return n.sweep(l.links, d) })
+	l.group.Go(func() error { return d.handoff.Run(l.links) })
 	l.group.Go(func() error { return d.replica.KeepTrees(l.links) })
 	return nil
 }
@@ -343,6 +344,7 @@ func (n *Node) watch(ctx context.Context, d *data, version uint64) error {
 		}
 		n.hear(d)
 		d.peers.kick(d.gossip.Alive)
+		d.handoff.Wake()
 		select {
 		case <-seen:
 		case <-changed:

@@ -37,7 +37,7 @@ const (
 	PointHintDrop = "replica/before-hint-drop"
 	// PointHintDropped: a hint is gone, and who delivered it has not been told: too late for
 	// an error.
-	PointHintDropped = "replica/after-hint-drop"
+	PointHintDropped = "replica/before-hint-drop-answer"
 	// PointRead: a copy was read and is about to be shown. An error is told instead.
 	PointRead = "replica/before-read-answer"
 )
