@@ -112,13 +112,37 @@ type AbortPlan struct {
 	Plan uint64
 }
 
-// NewInstance gives a member's store a new life. Previous must be the member's instance,
-// so that the command repeated is answered with the instance that it gave. For is the
-// opening of the store that is to live it.
+// NewInstance says that a member's store is lost, and begins a new life with the empty one
+// whose opening is For: that is the accepted one from then on, and all before are refused.
+// The store is being filled until FinishRefill, with all its partitions at one new
+// placement version (docs/adr/0022). Before formation there is nothing to fill it with.
+//
+// Previous must be the member's instance, so that the command repeated is answered with the
+// instance that it gave.
 type NewInstance struct {
 	Node     kv.NodeID
 	Previous kv.Instance
 	For      kv.Open
+}
+
+// AcceptLoss is an operator's word about the refill of a member's store: what the intact
+// owners do not have is lost, and these owners are not waited for. It holds for that life
+// of the store; words add up.
+type AcceptLoss struct {
+	Node     kv.NodeID
+	Instance kv.Instance
+	Without  []kv.NodeID
+}
+
+// FinishRefill ends the refill of a member's store, if ring.Refill.Finish allows it: Open
+// is the opening that is full, Fence and Sources are those of ring.Filled. One that is over
+// is no error.
+type FinishRefill struct {
+	Node     kv.NodeID
+	Instance kv.Instance
+	Open     kv.Open
+	Fence    kv.PlacementVersion
+	Sources  []ring.Source
 }
 
 // PurgeEpoch issues an epoch for a purge round of a partition that begins (package

@@ -135,16 +135,6 @@ func decodeRing(k kind, r *reader) Command {
 	}
 }
 
-func (c NewInstance) append(dst []byte) []byte {
-	dst = appendUint(dst, c.Node)
-	dst = appendUint(dst, c.Previous)
-	return appendOpen(dst, c.For)
-}
-
-func readNewInstance(r *reader) Command {
-	return NewInstance{Node: r.node(), Previous: kv.Instance(r.uint()), For: r.open()}
-}
-
 func (c GenerationBump) append(dst []byte) []byte { return appendUint(dst, c.Previous) }
 func (c VersionSet) append(dst []byte) []byte     { return appendUint(dst, c.Version) }
 

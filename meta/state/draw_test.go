@@ -145,10 +145,27 @@ func (d *drawer) ringCommand(n int) Command {
 		if d.seldom("bump", 3) {
 			return GenerationBump{Previous: kv.Generation(d.number("generation", 0, 2))}
 		}
-		m, _ := d.s.Member(d.node())
-		return NewInstance{Node: m.ID, Previous: m.Instance, For: m.Open}
+		return d.refillCommand()
 	default:
 		return d.bucketCommand()
+	}
+}
+
+// refillCommand is one of the commands of a refill; the last one tells what may be true.
+func (d *drawer) refillCommand() Command {
+	m, _ := d.s.Member(d.node())
+	switch d.number("refill", 0, 3) {
+	case 0:
+		return AcceptLoss{Node: m.ID, Instance: m.Instance, Without: []kv.NodeID{d.node()}}
+	case 1:
+		c := FinishRefill{Node: m.ID, Instance: m.Instance, Open: m.Open,
+			Fence: ring.Newest(d.s.placements, m.ID)}
+		for _, other := range d.s.members[:d.number("sources", 0, len(d.s.members))] {
+			c.Sources = append(c.Sources, ring.Source{Node: other.ID, Instance: other.Instance})
+		}
+		return c
+	default:
+		return NewInstance{Node: m.ID, Previous: m.Instance, For: m.Open}
 	}
 }
 

@@ -105,15 +105,17 @@ func TestASnapshotThatNoStateHasIsRefused(t *testing.T) {
 		t.Errorf("a snapshot of a newer release: %v", err)
 	}
 	for name, change := range map[string]func(*State){
-		"a node above the last issued":    func(s *State) { s.issued.node = 4 },
-		"an instance above the issued":    func(s *State) { s.issued.instance = 3 },
-		"a raft id above the issued":      func(s *State) { s.issued.raft = 2 },
-		"a bucket above the issued":       func(s *State) { s.issued.bucket = 1 },
-		"a plan above the issued":         func(s *State) { s.issued.plan = 0 },
-		"two members of one name":         func(s *State) { s.members[1].Name = "n-1" },
-		"members out of order":            func(s *State) { s.members[1].ID = 1 },
-		"buckets out of order":            func(s *State) { s.buckets[0].Name = "z" },
-		"two answers to one request":      func(s *State) { s.answers.list[1].request = requestOf(1) },
+		"a node above the last issued": func(s *State) { s.issued.node = 4 },
+		"an instance above the issued": func(s *State) { s.issued.instance = 3 },
+		"a raft id above the issued":   func(s *State) { s.issued.raft = 2 },
+		"a bucket above the issued":    func(s *State) { s.issued.bucket = 1 },
+		"a plan above the issued":      func(s *State) { s.issued.plan = 0 },
+		"two members of one name":      func(s *State) { s.members[1].Name = "n-1" },
+		"members out of order":         func(s *State) { s.members[1].ID = 1 },
+		"buckets out of order":         func(s *State) { s.buckets[0].Name = "z" },
+		"two answers to one request": func(s *State) {
+			s.answers.list[1].request = s.answers.list[0].request
+		},
 		"an owner that is no member":      func(s *State) { s.placements[0].Slots[0].Owner = 99 },
 		"a formed cluster without a ring": func(s *State) { s.partitions = 0 },
 		"a ring of no replicas":           func(s *State) { s.replicas = 0 },

@@ -35,9 +35,11 @@ const (
 	kindForceRelease
 	kindEndDelay
 	kindPurgeCommit
+	kindAcceptLoss
+	kindFinishRefill
 
 	// lastKind is the highest that this release knows.
-	lastKind = kindPurgeCommit
+	lastKind = kindFinishRefill
 )
 
 // commandVersion is that of every command in this release. A command that gets another
@@ -71,6 +73,8 @@ func (Release) kind() kind        { return kindRelease }
 func (SetValue) kind() kind       { return kindSetValue }
 func (ForceRelease) kind() kind   { return kindForceRelease }
 func (EndDelay) kind() kind       { return kindEndDelay }
+func (AcceptLoss) kind() kind     { return kindAcceptLoss }
+func (FinishRefill) kind() kind   { return kindFinishRefill }
 
 // AppendCommand appends a command as members forward it and entries carry it.
 func AppendCommand(dst []byte, c Command) []byte {
@@ -96,6 +100,10 @@ func decode(k kind, r *reader) Command {
 		return VersionSet{Version: r.uint32()}
 	case kindNewInstance:
 		return readNewInstance(r)
+	case kindAcceptLoss:
+		return readAcceptLoss(r)
+	case kindFinishRefill:
+		return readFinishRefill(r)
 	case kindProposePlan, kindCommitPlan, kindMoveStep, kindAbortPlan, kindPurgeEpoch,
 		kindPurgeCommit:
 		return decodeRing(k, r)

@@ -4,6 +4,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
@@ -71,6 +72,8 @@ type Member struct {
 	RaftRefused bool
 	// Registered is the index of the entry that registered the member.
 	Registered uint64
+	// Refill is that of its store; the zero Refill where it is whole.
+	Refill ring.Refill
 	// Left: the member is gone for ever. (Nothing sets it in this version.)
 	Left bool
 
@@ -90,6 +93,7 @@ type Member struct {
 func (m *Member) clone() *Member {
 	c := *m
 	c.accepted, c.refused = nil, nil // nobody outside can see them
+	c.Refill.Without = slices.Clone(m.Refill.Without)
 	return &c
 }
 

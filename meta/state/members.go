@@ -205,31 +205,3 @@ func (c DropRaft) apply(s *State, _ locks.At) Result {
 	}
 	return about(m)
 }
-
-func (c NewInstance) apply(s *State, _ locks.At) Result {
-	m := s.member(c.Node)
-	switch {
-	case m == nil:
-		return noMember(c.Node)
-	case m.Left:
-		return refuse(CodeRefused, "node %q has left the cluster", m.Name)
-	case c.For == kv.Open{}:
-		return refuse(CodeInvalid, "the opening that the instance is for is missing")
-	case c.Previous == m.instancePrevious && c.For == m.instanceFor:
-		return about(m)
-	case c.Previous != m.Instance:
-		return refuse(CodeRefused, "the instance of node %q is %d, not %d", m.Name, m.Instance,
-			c.Previous)
-	}
-	instance, err := kv.MakeID[kv.Instance](s.generation, s.issued.instance+1)
-	if err != nil {
-		return refuse(CodeExhausted, "no instance is left: %v", err)
-	}
-	s.issued.instance++
-	m.instancePrevious, m.instanceFor = c.Previous, c.For
-	m.Instance = instance
-	if m.opened() {
-		s.touchRing()
-	}
-	return about(m)
-}

@@ -14,6 +14,7 @@ func appendMember(dst []byte, m *Member) []byte {
 	dst = appendUint(dst, m.RaftLast)
 	dst = appendOpen(dst, m.RaftOpen)
 	dst = appendBool(dst, m.RaftRefused)
+	dst = appendRefill(dst, m.Refill)
 	dst = appendUint(dst, m.Registered)
 	dst = appendBool(dst, m.Left)
 	dst = appendUint(dst, m.raftPrevious)
@@ -23,13 +24,13 @@ func appendMember(dst []byte, m *Member) []byte {
 }
 
 // minMember is the least that a member takes in a snapshot.
-const minMember = minRingMember + 5*minOpen + 8 + 2
+const minMember = minRingMember + 5*minOpen + 8 + minRefill + 2
 
 func (r *reader) member() *Member {
 	return &Member{
 		Member: r.ringMember(), Open: r.open(), Refused: r.bool(), RefusedOpen: r.open(),
 		Raft: RaftID(r.uint()), RaftLast: RaftID(r.uint()), RaftOpen: r.open(),
-		RaftRefused: r.bool(), Registered: r.uint(), Left: r.bool(),
+		RaftRefused: r.bool(), Refill: r.refill(), Registered: r.uint(), Left: r.bool(),
 		raftPrevious: RaftID(r.uint()), raftFor: r.open(),
 		instancePrevious: kv.Instance(r.uint()), instanceFor: r.open(),
 	}

@@ -216,27 +216,6 @@ func TestARefusedStoreGetsItsRaftStateAnewAndItsDataNot(t *testing.T) {
 	}
 }
 
-func TestAnInstanceReplacesTheOneBefore(t *testing.T) {
-	l := formed(t)
-	before, _ := l.Member(2)
-	c := NewInstance{Node: 2, Previous: before.Instance, For: openingOf(2, 1)}
-	version := l.View().Version
-	after := l.ok(c).Member
-	if after.Instance <= before.Instance || l.View().Ring.Instance(2) != after.Instance {
-		t.Errorf("the instance is %d, after %d", after.Instance, before.Instance)
-	}
-	if l.View().Version <= version {
-		t.Error("the ring has no new version")
-	}
-	if again := l.unchanged(c); again.Code != CodeOK || again.Member.Instance != after.Instance {
-		t.Errorf("again %v %v", again.Code, again.Member)
-	}
-	c.For = openingOf(2, 2)
-	l.want(CodeRefused, c)
-	l.want(CodeInvalid, NewInstance{Node: 2, Previous: after.Instance})
-	l.want(CodeNotFound, NewInstance{Node: 9})
-}
-
 func TestMembersAreBounded(t *testing.T) {
 	l := begin(t, 3, 3)
 	for n := 2; n <= MaxMembers; n++ {

@@ -73,6 +73,10 @@ func (s *State) mayPurge(partition uint16, placement kv.PlacementVersion) Result
 		return refuse(CodeRefused, "the placement of partition %d is of version %d, not %d; "+
 			"begin the round anew", partition, now.Version, placement)
 	}
+	if name, filling := s.fillingOwner(partition); filling {
+		return refuse(CodeRefused, "the store of node %q, an owner of partition %d, is being "+
+			"filled; begin a round when it is whole", name, partition)
+	}
 	for _, slot := range now.Slots {
 		if slot.Phase != kv.PhaseStable {
 			return refuse(CodeRefused, "a slot of partition %d is moving; begin a round when it "+

@@ -65,8 +65,8 @@ type Result struct {
 	// Lock is the answer of a lock or session command, zero for all others.
 	Lock locks.Result
 	// Member is the member that the command was about, as it is after it: of
-	// RegisterMember, OpenStore, AssignRaft, DropRaft and NewInstance. Whether its store
-	// was ever accepted is Member.Open.
+	// RegisterMember, OpenStore, AssignRaft, DropRaft, NewInstance, AcceptLoss and
+	// FinishRefill. Whether its store was ever accepted is Member.Open.
 	Member *Member
 	// Verdict is that of OpenStore.
 	Verdict kv.Verdict

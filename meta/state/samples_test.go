@@ -66,6 +66,11 @@ func samples() []Command {
 		ForceRelease{Name: "jobs/compact", Fence: 1<<48 | 77, By: "ops", Reason: "it hangs"},
 		EndDelay{Name: "jobs/compact", Delay: 5},
 		PurgeCommit{Partition: 300, Placement: 1<<48 | 4, Epoch: 1<<48 | 5},
+		AcceptLoss{Node: 2, Instance: 1<<48 | 5, Without: []kv.NodeID{1, 300}},
+		FinishRefill{
+			Node: 2, Instance: 1<<48 | 5, Open: kv.Open{Seq: 8, Nonce: 0xa3}, Fence: 1<<48 | 6,
+			Sources: []ring.Source{{Node: 1, Instance: 1<<48 | 1}, {Node: 300, Instance: 9}},
+		},
 	}
 }
 
@@ -80,7 +85,6 @@ func story(tb rapid.TB) *State {
 	l.ok(OpenStore{Node: 3, Opens: []kv.Open{openingOf(3, 77)}})
 	l.ok(AssignRaft{Node: 3, For: openingOf(3, 77), Previous: l.members[2].Raft})
 	l.ok(OpenStore{Node: 3, Opens: []kv.Open{openingOf(3, 88)}})
-	l.ok(NewInstance{Node: 3, Previous: l.members[2].Instance, For: openingOf(3, 88)})
 	l.ok(BucketCreate{Request: requestOf(1), Bucket: kv.Bucket{Name: "orders", TTL: 9, LWW: true}})
 	l.ok(BucketCreate{Request: requestOf(2), Bucket: kv.Bucket{Name: "gone"}})
 	l.ok(BucketDelete{Request: requestOf(3), Name: "gone"})
@@ -94,6 +98,8 @@ func story(tb rapid.TB) *State {
 	first := l.ok(PurgeEpoch{Request: requestOf(6), Partition: 2, Placement: at}).Epoch
 	l.ok(PurgeCommit{Partition: 2, Placement: at, Epoch: first})
 	l.ok(PurgeEpoch{Request: requestOf(7), Partition: 2, Placement: at, After: first})
+	l.ok(NewInstance{Node: 3, Previous: l.members[2].Instance, For: openingOf(3, 88)})
+	l.ok(AcceptLoss{Node: 3, Instance: l.members[2].Instance, Without: []kv.NodeID{1}})
 	l.term = 2
 	one, two, gone := locks.SessionID{1}, locks.SessionID{2}, locks.SessionID{3}
 	l.entry(
