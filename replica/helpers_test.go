@@ -93,8 +93,10 @@ type life struct {
 
 // setup says what may differ from one life to the next.
 type setup struct {
-	engine *storage.Memory // nil: empty
-	past   Past
+	// onEngine is an engine that is none of Memory, which the life then does not have.
+	onEngine storage.Engine
+	engine   *storage.Memory // nil: empty
+	past     Past
 	// verdict is the group's, given at the start; 0: none yet, the store serves nothing.
 	verdict kv.Verdict
 	sink    trace.Sink
@@ -130,7 +132,12 @@ func begin(t testing.TB, s setup) *life {
 	}
 	cfg := storage.DefaultConfig()
 	cfg.Shards, cfg.CacheBytes, cfg.Points = max(1, s.shards), 1<<20, s.storePoints
-	store, err := storage.Open(cfg, s.engine, zap.NewNop())
+	if s.onEngine == nil {
+		s.onEngine = s.engine
+	} else {
+		cfg.CacheBytes = storage.DefaultConfig().CacheBytes
+	}
+	store, err := storage.Open(cfg, s.onEngine, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
