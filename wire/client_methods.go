@@ -36,6 +36,13 @@ const (
 	// MethodStateSnapshot is of the client port; members have a method of this name too,
 	// MethodMetaSnapshot, on theirs.
 	MethodStateSnapshot = "meta.snapshot"
+	// The methods below are about the answering node's comparisons with the other owners of
+	// its partitions. Its node lists FeatureRepair in hello.
+	MethodRepairStatus = "repair.status"
+	MethodRepairRun    = "repair.run"
+	MethodRepairWait   = "repair.wait"
+	MethodRepairPause  = "repair.pause"
+	MethodRepairResume = "repair.resume"
 	// MethodNodeStop and MethodNodeStart exist only in a cluster of `dyno dev`, whose
 	// nodes list FeatureDev in hello.
 	MethodNodeStop  = "dev.node_stop"
@@ -50,6 +57,8 @@ const (
 	FeatureLocks = "locks"
 	// FeatureBuckets: bucket.create, bucket.update, bucket.delete.
 	FeatureBuckets = "buckets"
+	// FeatureRepair: repair.*.
+	FeatureRepair = "repair"
 )
 
 // ProtoVersion is the version of the client protocol that this release speaks.

@@ -46,7 +46,7 @@ func inRecord[T any](
 func everyDecoder() []decoder {
 	all := append(messageDecoders(), recordDecoders()...)
 	all = append(append(all, lockDecoders()...), metaDecoders()...)
-	return append(all, treeDecoders()...)
+	return append(append(all, treeDecoders()...), repairDecoders()...)
 }
 
 func messageDecoders() []decoder {
@@ -178,7 +178,7 @@ func decoderBombs(size int) [][]byte {
 	for _, f := range []field{
 		fieldKeys, fieldSiblings, fieldResults, fieldEntries, fieldMembers, fieldBuckets,
 		fieldPreference, fieldProto, fieldFeatures, fieldSessions, fieldLocks, fieldHolders,
-		fieldWaiters,
+		fieldWaiters, fieldBehind,
 	} {
 		name := appendStr(nil, f.String())
 		heads = append(heads,

@@ -87,5 +87,5 @@ func groupField(name []byte) field {
 	case "chunk":
 		return fieldChunk
 	}
-	return fieldNone
+	return repairField(name)
 }

@@ -70,6 +70,7 @@ func goldenGroups() []goldenGroup {
 		{"client_cluster", "protocol.md", goldenClusterMessages()},
 		{"client_locks", "protocol.md", goldenLocks()},
 		{"client_group", "protocol.md", goldenGroupMessages()},
+		{"client_repair", "protocol.md", goldenRepairs()},
 		{"frames", "protocol.md", goldenFrames()},
 		{"peer", "peer-protocol.md", goldenPeer()},
 		{"peer_tree", "peer-protocol.md", goldenTrees()},

@@ -206,6 +206,7 @@ func TestOtherEncodingsOfEveryClientMessageSayTheSame(t *testing.T) {
 	t.Parallel()
 	vectors := append(goldenKV(), goldenClusterMessages()...)
 	vectors = append(append(vectors, goldenLocks()...), goldenGroupMessages()...)
+	vectors = append(vectors, goldenRepairs()...)
 	for _, g := range vectors {
 		d := msgpack.NewDecoder(bytes.NewReader(g.bytes))
 		v, err := d.DecodeInterface()

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func goldenRepairs() []golden {
+	return []golden{
+		of("repair.wait.request", "", RepairWaitRequest{
+			Common: Common{TimeoutMS: 30_000}, Round: 3,
+		}, AppendRepairWaitRequest, DecodeRepairWaitRequest),
+		of("repair.pause.request", "", RepairPauseRequest{Common: defaults(), ForMS: 3_600_000},
+			AppendRepairPauseRequest, DecodeRepairPauseRequest),
+		of("repair.status.result", "also of repair.run and repair.wait", RepairStatusResult{
+			Node: "n1", PausedMS: 1000, Round: 3, Pairs: 256, Settled: 255, Running: 1,
+			OldestMS: 61_000, Behind: []RepairBehind{{
+				Partition: 42, Node: "n2", State: "not-comparable", Reason: "the tree is being built",
+			}},
+			Compared: 5000, Failed: 2, Repaired: 17, Bytes: 17_408,
+			Scrub: ScrubStatus{
+				Rounds: 1, Done: 12, Partitions: 128, Keys: 1000, Bytes: 1_024_000, Damaged: 1, Mended: 2,
+			},
+			Trees: TreeStatus{Known: 127, Owned: 128, Builds: 128, Mismatches: 1},
+		}, AppendRepairStatusResult, DecodeRepairStatusResult),
+	}
+}
+
+func repairDecoders() []decoder {
+	return []decoder{
+		pair("repair wait", AppendRepairWaitRequest, DecodeRepairWaitRequest),
+		pair("repair pause", AppendRepairPauseRequest, DecodeRepairPauseRequest),
+		pair("repair status", AppendRepairStatusResult, DecodeRepairStatusResult),
+	}
+}
+
+func TestMessagesAboutRepairsComeBack(t *testing.T) {
+	t.Parallel()
+	t.Run("wait", func(t *testing.T) {
+		comesBack(t, func(t *rapid.T) RepairWaitRequest {
+			return RepairWaitRequest{Common: drawCommon(t), Round: drawCount(t, "round")}
+		}, AppendRepairWaitRequest, DecodeRepairWaitRequest)
+	})
+	t.Run("pause", func(t *testing.T) {
+		comesBack(t, func(t *rapid.T) RepairPauseRequest {
+			return RepairPauseRequest{
+				Common: drawCommon(t), ForMS: rapid.Uint32Range(1, MaxPauseMS).Draw(t, "for"),
+			}
+		}, AppendRepairPauseRequest, DecodeRepairPauseRequest)
+	})
+	t.Run("status", func(t *testing.T) {
+		comesBack(t, drawRepairStatus, AppendRepairStatusResult, DecodeRepairStatusResult)
+	})
+}
+
+func drawRepairStatus(t *rapid.T) RepairStatusResult {
+	behind := rapid.Custom(func(t *rapid.T) RepairBehind {
+		return RepairBehind{
+			Partition: rapid.Uint16().Draw(t, "partition"), Node: drawText(t, "node"),
+			State: RepairState(drawText(t, "state")), Reason: drawText(t, "reason"),
+		}
+	})
+	a := RepairStatusResult{
+		Node: drawText(t, "node"), PausedMS: drawCount(t, "paused"), Round: drawCount(t, "round"),
+		Pairs: drawCount(t, "pairs"), Settled: drawCount(t, "settled"),
+		Running: drawCount(t, "running"), Never: drawFlag(t, "never"),
+		Behind:   rapid.SliceOfN(behind, 0, 5).Draw(t, "behind"),
+		Compared: drawCount(t, "compared"), Failed: drawCount(t, "failed"),
+		Repaired: drawCount(t, "repaired"), Bytes: drawCount(t, "bytes"),
+		Scrub: ScrubStatus{
+			Rounds: drawCount(t, "rounds"), Done: drawCount(t, "done"),
+			Partitions: drawCount(t, "partitions"), Keys: drawCount(t, "keys"),
+			Bytes: drawCount(t, "read"), Damaged: drawCount(t, "damaged"),
+			Mended: drawCount(t, "mended"),
+		},
+		Trees: TreeStatus{
+			Known: drawCount(t, "known"), Owned: drawCount(t, "owned"),
+			Builds: drawCount(t, "builds"), Mismatches: drawCount(t, "mismatches"),
+		},
+	}
+	if !a.Never {
+		a.OldestMS = drawCount(t, "oldest")
+	}
+	return a
+}
+
+func TestRequestsAboutRepairsAreStrict(t *testing.T) {
+	t.Parallel()
+	var refused *DecodeError
+	for name, m := range map[string]map[string]any{
+		"no time": {}, "no time at all": {"for_ms": 0}, "more than a day": {"for_ms": MaxPauseMS + 1},
+		"a key of another": {"for_ms": 1, "round": 1},
+	} {
+		var q RepairPauseRequest
+		if err := DecodeRepairPauseRequest(params(t, m), &q); !errors.As(err, &refused) {
+			t.Errorf("a pause with %s: %v", name, err)
+		}
+	}
+	for name, m := range map[string]map[string]any{
+		"no round": {}, "a negative one": {"round": -1}, "a key of results": {"round": 1, "pairs": 1},
+	} {
+		var q RepairWaitRequest
+		if err := DecodeRepairWaitRequest(params(t, m), &q); !errors.As(err, &refused) {
+			t.Errorf("a wait with %s: %v", name, err)
+		}
+	}
+}
