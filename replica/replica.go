@@ -99,6 +99,8 @@ type Replica struct {
 	log   *zap.Logger
 	// treePage is that of the constant, but for tests.
 	treePage int
+	// listing is held by who makes a page of a list of keys. Of size 1.
+	listing chan struct{}
 
 	// parts[p] is owned by the shard of partition p.
 	parts []partition
@@ -174,7 +176,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 	}
 	r := &Replica{
 		cfg: cfg, store: store, past: past, log: log, treePage: treePage,
-		parts: make([]partition, cfg.Partitions),
+		parts: make([]partition, cfg.Partitions), listing: make(chan struct{}, 1),
 		hints: hintBook{limit: cfg.HintBytes, cells: make(map[HintCell]*hintTotals)},
 	}
 	for i := range r.parts {

@@ -18,7 +18,7 @@ import (
 // Local is this node's own replica; calls pass the same checks as from outside.
 type Local interface {
 	TreeSums(*wire.TreeSumsRequest) wire.TreeSumsReply
-	TreeList(*wire.TreeListRequest) wire.TreeListReply
+	TreeEntries(*wire.TreeListRequest) wire.TreeListReply
 	Read(*wire.ReadRequest) wire.ReadReply
 	Store(replica.StoreRequest)
 }

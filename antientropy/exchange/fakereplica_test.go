@@ -185,7 +185,7 @@ func (f *fakeReplica) TreeSums(q *wire.TreeSumsRequest) (reply wire.TreeSumsRepl
 	return reply
 }
 
-func (f *fakeReplica) TreeList(q *wire.TreeListRequest) (reply wire.TreeListReply) {
+func (f *fakeReplica) TreeEntries(q *wire.TreeListRequest) (reply wire.TreeListReply) {
 	f.call(wire.MethodTreeList)
 	defer f.mu.Unlock()
 	reply.Standing, reply.Code, reply.Detail = f.judge(&q.TreeTarget)

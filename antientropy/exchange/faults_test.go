@@ -123,8 +123,8 @@ func TestAListWithoutEndEndsTheExchange(t *testing.T) {
 // stuckList shows the same page for ever.
 type stuckList struct{ *fakeReplica }
 
-func (l stuckList) TreeList(q *wire.TreeListRequest) wire.TreeListReply {
+func (l stuckList) TreeEntries(q *wire.TreeListRequest) wire.TreeListReply {
 	first := *q
 	first.After, first.Limit = wire.TreePlace{}, 1
-	return l.fakeReplica.TreeList(&first)
+	return l.fakeReplica.TreeEntries(&first)
 }

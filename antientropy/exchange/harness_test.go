@@ -86,7 +86,7 @@ func (p *fakePeers) TreeSums(
 func (p *fakePeers) TreeList(
 	node kv.NodeID, q *wire.TreeListRequest, deadline time.Time, done func(wire.TreeListReply, error),
 ) {
-	carry(p, node, q, deadline, done, p.replicas[node].TreeList)
+	carry(p, node, q, deadline, done, p.replicas[node].TreeEntries)
 }
 
 func (p *fakePeers) Read(

@@ -98,27 +98,30 @@ func (l *listing) turn(ctx context.Context) error {
 }
 
 // mendLeaves lists the keys below leaves on both sides, and repairs those that differ, a
-// batch at a time. It returns how many were left as they are.
-func (s *session) mendLeaves(ctx context.Context, leaves []uint16) (left int, err error) {
+// batch at a time.
+func (s *session) mendLeaves(ctx context.Context, leaves []uint16) (all fates, err error) {
 	near := &listing{session: s, side: s.near, leaves: leaves}
 	far := &listing{session: s, side: s.far, leaves: leaves}
 	for over := false; !over; {
 		var batch []difference
 		if batch, over, err = differences(ctx, near, far); err != nil {
-			return left, err
+			return all, err
 		}
 		if len(batch) == 0 {
 			continue
 		}
 		if err := s.rest(ctx); err != nil {
-			return left, err
+			return all, err
 		}
-		n, err := s.repairAll(ctx, batch)
-		if left += n; err != nil {
-			return left, err
+		some, err := s.repairAll(ctx, batch)
+		for f, n := range some {
+			all[f] += n
+		}
+		if err != nil {
+			return all, err
 		}
 	}
-	return left, nil
+	return all, nil
 }
 
 // differences merges both lists, up to a batch of keys whose entries differ.

@@ -27,19 +27,25 @@ const (
 	fateLeft                     // it could not be read or stored
 )
 
+// fates count keys by what became of them.
+type fates [fateLeft + 1]int
+
+// left is how many keys differ yet.
+func (f *fates) left() int { return f[fateMoving] + f[fateStale] + f[fateLeft] }
+
 // crew repairs the keys of a batch, a few at a time.
 type crew struct {
 	session *session
 	batch   []difference
 
-	mu   sync.Mutex // guards what follows; never held over a wait
-	next int
-	left int
-	err  error // the first; no key is begun after it
+	mu    sync.Mutex // guards what follows; never held over a wait
+	next  int
+	fates fates
+	err   error // the first; no key is begun after it
 }
 
-// repairAll brings the keys of a batch together, and returns how many were left.
-func (s *session) repairAll(ctx context.Context, batch []difference) (left int, err error) {
+// repairAll brings the keys of a batch together.
+func (s *session) repairAll(ctx context.Context, batch []difference) (fates, error) {
 	c := &crew{session: s, batch: batch}
 	var working sync.WaitGroup
 	for range min(s.cfg.Keys, len(batch)) {
@@ -51,7 +57,7 @@ func (s *session) repairAll(ctx context.Context, batch []difference) (left int, 
 		})
 	}
 	working.Wait()
-	return c.left, c.err
+	return c.fates, c.err
 }
 
 // take returns the next key; nil where there is none, or none is to be begun.
@@ -73,9 +79,7 @@ func (c *crew) done(f fate, err error) {
 	c.session.counts.key(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f != fateEqual && f != fateRepaired {
-		c.left++
-	}
+	c.fates[f]++
 	if c.err == nil {
 		c.err = err
 	}

@@ -45,14 +45,16 @@ func (s *session) run(ctx context.Context) (Outcome, error) {
 		return settledOr(err)
 	}
 	some := s.some(leaves)
-	left, err := s.mendLeaves(ctx, some)
+	fates, err := s.mendLeaves(ctx, some)
 	switch {
 	case err != nil:
 		return outcomeOf(err), err
-	case left > 0:
-		return Unfinished, fmt.Errorf("exchange: %d keys are left", left)
+	case fates.left() > 0:
+		return Unfinished, fmt.Errorf("exchange: %d keys are left", fates.left())
 	case len(some) < len(leaves):
 		return Unfinished, fmt.Errorf("exchange: %d leaves are left", len(leaves)-len(some))
+	case fates[fateRepaired] == 0:
+		return InSync, nil // what differed was of a deleted bucket, or has come meanwhile
 	}
 	return Repaired, nil
 }

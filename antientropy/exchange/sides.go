@@ -33,7 +33,7 @@ func (o own) sums(_ context.Context, q *wire.TreeSumsRequest) (wire.TreeSumsRepl
 }
 
 func (o own) list(_ context.Context, q *wire.TreeListRequest) (wire.TreeListReply, error) {
-	return o.local.TreeList(q), nil
+	return o.local.TreeEntries(q), nil
 }
 
 func (o own) read(_ context.Context, q *wire.ReadRequest) (wire.ReadReply, error) {
