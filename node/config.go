@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/antientropy/exchange"
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/handoff"
@@ -109,6 +110,9 @@ type Config struct {
 	Liveness    gossip.LivenessConfig
 	Coordinator coordinator.Config
 	Server      server.Config
+	// Exchange is how replicas are compared; who the node is and what it stands on is filled
+	// in.
+	Exchange exchange.Config
 }
 
 // Stores are the engines of a node's directory.
@@ -133,6 +137,7 @@ func DefaultConfig() Config {
 		Budget: budget.DefaultConfig(), Handoff: handoff.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
 		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
+		Exchange: exchange.DefaultConfig(),
 	}
 }
 

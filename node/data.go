@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/dyno-kv/dyno/antientropy/exchange"
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/handoff"
-	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -29,8 +29,8 @@ type data struct {
 	gossip      *gossip.Gossip
 	peers       *peers
 	coordinator *coordinator.Coordinator
-	budget      *budget.Shared // of all that works in the background
 	handoff     *handoff.Deliverer
+	exchange    *exchange.Exchange
 	finds       *finds
 
 	moves moves
@@ -59,7 +59,9 @@ func (n *Node) openData(context.Context) error {
 		}
 	}
 	n.adopt(d)
-	n.server.ServeData(server.Data{Coordinator: d.coordinator, Replica: d.replica})
+	n.server.ServeData(server.Data{
+		Coordinator: d.coordinator, Replica: d.replica, Repairs: repairs{d.exchange, d},
+	})
 	return nil
 }
 
@@ -79,7 +81,7 @@ func (n *Node) openReplica(m *membership, d *data) error {
 	d.replica, err = replica.New(replica.Config{
 		Node: d.member.ID, Instance: d.member.Instance, Partitions: m.group.Ring().Partitions(),
 		Ring: m.group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
-		Points: n.cfg.Points, Trace: n.cfg.Trace, Deleted: m.deleted,
+		Points: n.cfg.Points, Trace: n.cfg.Trace, Deleted: m.deleted, Damaged: d.damaged,
 		HintBytes: n.cfg.HintBytes,
 	}, n.store, m.opening.past, n.log.Named("replica"))
 	if err != nil {
@@ -146,19 +148,6 @@ func (n *Node) openRequests(m *membership, d *data) error {
 	cfg.Node, cfg.Ring, cfg.Now = d.member.ID, m.group.Ring, n.cfg.Now
 	cfg.Alive = d.alive
 	d.coordinator, err = coordinator.New(cfg, d.replica, d.peers, n.log.Named("coordinator"))
-	return err
-}
-
-// openBackground connects what works beside requests.
-func (n *Node) openBackground(m *membership, d *data) error {
-	var err error
-	if d.budget, err = budget.New(n.cfg.Budget); err != nil {
-		return err
-	}
-	cfg := n.cfg.Handoff
-	cfg.Node, cfg.Ring, cfg.Alive = d.member.ID, m.group.Ring, d.alive
-	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
-	d.handoff, err = handoff.New(cfg, d.replica, d.peers, d.budget, n.log.Named("handoff"))
 	return err
 }
 

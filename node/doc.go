@@ -34,6 +34,8 @@
 //	sweep     removes deleted buckets                   ends with peers
 //	handoff   delivers hints                            ends with peers
 //	trees     builds the trees that are missing         ends with peers
+//	exchange  compares replicas, repairs, scrubs        ends with peers
+//	look      shows the budget how long clients wait    ends with peers
 //	store     shards, committer, answers, tending       ends after peers
 //	control   tends the control store                   ends with store
 package node

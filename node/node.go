@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta"
 	"github.com/dyno-kv/dyno/replica"
@@ -53,6 +54,8 @@ type Node struct {
 
 	joining atomic.Pointer[error] // why it has not joined yet
 	finds   finds
+
+	background background
 }
 
 // Open opens a node: directory, stores, ports, and as much of the rest as its directory
@@ -63,6 +66,10 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 	}
 	cfg.instrument()
 	n := &Node{cfg: cfg, log: log}
+	var err error
+	if n.background.budget, err = budget.New(cfg.Budget); err != nil {
+		return nil, err
+	}
 	for _, step := range []func(context.Context) error{
 		n.findOwn, n.openStores, n.recognise, n.openServer, n.openData, n.openPorts,
 	} {
@@ -107,6 +114,7 @@ func (n *Node) openServer(context.Context) error {
 	var err error
 	n.server, err = server.New(n.cfg.Server, server.Parts{
 		Cluster: n.cluster, Control: n.cfg.Control, Now: n.cfg.Now, Grouped: n.cfg.Group == nil,
+		Repairing: true, Waited: n.background.waits.Observe,
 	}, n.log.Named("server"))
 	if err == nil {
 		n.serveGroup()

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/antientropy/exchange"
 	"github.com/dyno-kv/dyno/coordinator"
 	"github.com/dyno-kv/dyno/gossip"
 	"github.com/dyno-kv/dyno/kv"
@@ -54,7 +55,10 @@ type peer struct {
 	doubted bool
 }
 
-var _ coordinator.Peers = (*peers)(nil)
+var (
+	_ coordinator.Peers = (*peers)(nil)
+	_ exchange.Peers    = (*peers)(nil)
+)
 
 func newPeers(
 	self wire.PeerHello, dial rpc.Dialer, liveness *gossip.Liveness, r *rand.Rand, log *zap.Logger,
@@ -257,6 +261,28 @@ func (p *peers) Scan(
 		func(dst []byte, _ uint16) []byte { return wire.AppendScanRequest(dst, req) },
 		func(result []byte, reply *wire.ScanReply) error {
 			return wire.DecodeScanReply(clone(result), reply)
+		}, done)
+}
+
+// TreeSums implements exchange.Peers.
+func (p *peers) TreeSums(
+	node kv.NodeID, req *wire.TreeSumsRequest, deadline time.Time,
+	done func(wire.TreeSumsReply, error),
+) {
+	ask(p, node, wire.MethodTreeSums, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendTreeSumsRequest(dst, req) },
+		wire.DecodeTreeSumsReply, done)
+}
+
+// TreeList implements exchange.Peers.
+func (p *peers) TreeList(
+	node kv.NodeID, req *wire.TreeListRequest, deadline time.Time,
+	done func(wire.TreeListReply, error),
+) {
+	ask(p, node, wire.MethodTreeList, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendTreeListRequest(dst, req) },
+		func(result []byte, reply *wire.TreeListReply) error {
+			return wire.DecodeTreeListReply(clone(result), reply)
 		}, done)
 }
 

@@ -174,6 +174,8 @@ func (n *Node) runData(l *lifetimes) error {
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
 	l.group.Go(func() error { return n.sweep(l.links, d) })
 	l.group.Go(func() error { return d.handoff.Run(l.links) })
+	l.group.Go(func() error { return n.background.look(l.links) })
+	l.group.Go(func() error { return d.exchange.Run(l.links) })
 	l.group.Go(func() error { return d.replica.KeepTrees(l.links) })
 	return nil
 }

@@ -39,6 +39,9 @@ func (s *Server) handleHello(_ context.Context, req *request) (encoder, error) {
 	if s.parts.Grouped {
 		result.Features = append(result.Features, wire.FeatureLocks, wire.FeatureBuckets)
 	}
+	if s.parts.Repairing {
+		result.Features = append(result.Features, wire.FeatureRepair)
+	}
 	if s.parts.Control != nil {
 		result.Features = append(result.Features, wire.FeatureDev)
 	}

@@ -254,6 +254,8 @@ type fixture struct {
 	logs   *observer.ObservedLogs
 	net    *memnet.Network
 	group  *soleGroup // nil where the shape is not grouped
+	// repairs is nil where the shape has none.
+	repairs *fakeRepairs
 }
 
 // shape is what tests vary.
@@ -263,6 +265,7 @@ type shape struct {
 	control                       Control
 	forming                       bool // it has no data to serve yet
 	grouped                       bool // it is a member of a soleGroup
+	repairs                       bool // it has fakeRepairs
 }
 
 func newFixture(t testing.TB, s shape) *fixture {
@@ -299,7 +302,8 @@ func newFixture(t testing.TB, s shape) *fixture {
 		s.change(&own)
 	}
 	f.server, err = New(own, Parts{
-		Cluster: f.world, Control: s.control, Grouped: s.grouped, Now: time.Now,
+		Cluster: f.world, Control: s.control, Grouped: s.grouped, Repairing: s.repairs,
+		Now: time.Now,
 	}, zap.New(core))
 	must(t, err)
 	t.Cleanup(f.server.Wait)
@@ -308,7 +312,8 @@ func newFixture(t testing.TB, s shape) *fixture {
 		f.server.ServeGroup(f.group)
 	}
 	if !s.forming {
-		f.server.ServeData(Data{Coordinator: carrier, Replica: f.keys})
+		f.repairs = &fakeRepairs{ended: make(chan struct{})}
+		f.server.ServeData(Data{Coordinator: carrier, Replica: f.keys, Repairs: f.repairs})
 	}
 	return f
 }
@@ -372,24 +377,6 @@ func call(c *rpc.Client, method string, params []byte) ([]byte, error) {
 	return c.Call(context.Background(), method, func(dst []byte) []byte {
 		return append(dst, params...)
 	})
-}
-
-func put(c *rpc.Client, q wire.PutRequest) (wire.PutResult, error) {
-	var result wire.PutResult
-	b, err := call(c, wire.MethodPut, wire.AppendPutRequest(nil, &q))
-	if err == nil {
-		err = wire.DecodePutResult(b, &result)
-	}
-	return result, err
-}
-
-func get(c *rpc.Client, q wire.GetRequest) (wire.GetResult, error) {
-	var result wire.GetResult
-	b, err := call(c, wire.MethodGet, wire.AppendGetRequest(nil, &q))
-	if err == nil {
-		err = wire.DecodeGetResult(b, &result)
-	}
-	return result, err
 }
 
 func must(t testing.TB, err error) {

@@ -20,6 +20,8 @@ type Replica interface {
 	Store(replica.StoreRequest)
 	Read(*wire.ReadRequest) wire.ReadReply
 	Scan(*wire.ScanRequest) wire.ScanReply
+	TreeSums(*wire.TreeSumsRequest) wire.TreeSumsReply
+	TreeEntries(*wire.TreeListRequest) wire.TreeListReply
 }
 
 // peerMethod is how calls of one name are answered.
@@ -36,10 +38,12 @@ type peerMethod struct {
 // a peer forwards is a client's request.
 func (s *Server) peerMethods() map[string]peerMethod {
 	return map[string]peerMethod{
-		wire.MethodStore:   {work: s.peerStore, gate: s.peers, data: true},
-		wire.MethodRead:    {work: s.peerRead, gate: s.peers, data: true},
-		wire.MethodScan:    {work: s.peerScan, gate: s.peers, data: true},
-		wire.MethodForward: {work: s.peerForward, gate: s.requests, data: true},
+		wire.MethodStore:    {work: s.peerStore, gate: s.peers, data: true},
+		wire.MethodRead:     {work: s.peerRead, gate: s.peers, data: true},
+		wire.MethodScan:     {work: s.peerScan, gate: s.peers, data: true},
+		wire.MethodTreeSums: {work: s.peerTreeSums, gate: s.peers, data: true},
+		wire.MethodTreeList: {work: s.peerTreeList, gate: s.peers, data: true},
+		wire.MethodForward:  {work: s.peerForward, gate: s.requests, data: true},
 	}
 }
 
@@ -166,6 +170,28 @@ func (s *Server) peerScan(j *peerJob) error {
 	}
 	reply := s.data.Load().Replica.Scan(&req)
 	j.answer(func(dst []byte) []byte { return wire.AppendScanReply(dst, &reply) })
+	return nil
+}
+
+// peerTreeSums sends sums of this node's tree of a partition.
+func (s *Server) peerTreeSums(j *peerJob) error {
+	var req wire.TreeSumsRequest
+	if err := wire.DecodeTreeSumsRequest(j.call.Params, &req); err != nil {
+		return err
+	}
+	reply := s.data.Load().Replica.TreeSums(&req)
+	j.answer(func(dst []byte) []byte { return wire.AppendTreeSumsReply(dst, &reply) })
+	return nil
+}
+
+// peerTreeList sends a page of the keys below leaves of this node's tree.
+func (s *Server) peerTreeList(j *peerJob) error {
+	var req wire.TreeListRequest
+	if err := wire.DecodeTreeListRequest(j.call.Params, &req); err != nil {
+		return err
+	}
+	reply := s.data.Load().Replica.TreeEntries(&req)
+	j.answer(func(dst []byte) []byte { return wire.AppendTreeListReply(dst, &reply) })
 	return nil
 }
 

@@ -137,6 +137,7 @@ type Control interface {
 type Data struct {
 	Coordinator *coordinator.Coordinator
 	Replica     Replica
+	Repairs     Repairs // nil where Parts.Repairing is false
 }
 
 // Parts are what the server stands on.
@@ -146,8 +147,14 @@ type Parts struct {
 	// Grouped says that the node has a part in the metadata group, or is about to get one:
 	// ServeGroup brings it. Otherwise methods that ask the group are unknown.
 	Grouped bool
+	// Repairing says that the node compares what it holds with others, or is about to: Data
+	// brings it. Otherwise methods about that are unknown.
+	Repairing bool
 	// Now is the node's wall clock: what is shown as expired is decided by it.
 	Now func() time.Time
+	// Waited hears how long each client waited for a request about keys; nil: nobody does.
+	// It must be quick.
+	Waited func(time.Duration)
 }
 
 // Server is both ports of a node.
@@ -346,6 +353,9 @@ func (j *clientJob) run() {
 
 func (j *clientJob) answer() {
 	result, err := j.method.handle(j.ctx, &j.request)
+	if j.method.data && j.server.parts.Waited != nil {
+		j.server.parts.Waited(time.Since(j.arrived))
+	}
 	if !j.method.quick {
 		j.server.hitAnswer(PointAnswer, j.call)
 	}

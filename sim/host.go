@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/node"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 )
@@ -163,6 +164,14 @@ func (h *Host) Status() (replica.Status, bool) {
 		return replica.Status{}, false
 	}
 	return h.process.node.Status(), true
+}
+
+// Audit is what the process's node holds.
+func (h *Host) Audit(ctx context.Context) (node.Audit, error) {
+	if !h.Up() {
+		return node.Audit{}, fmt.Errorf("%w: %s", ErrDown, h.Name)
+	}
+	return h.process.node.Audit(ctx)
 }
 
 func newHost(c *Cluster, m ring.Member, addr string) (*Host, error) {

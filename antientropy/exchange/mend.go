@@ -166,7 +166,7 @@ func (m *mends) done(d *damage, err error) {
 
 // mend puts what all other owners hold of a key in the place of its record.
 func (m *mends) mend(ctx context.Context, d *damage) error {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Longest)
 	defer cancel()
 	current := m.cfg.Ring()
 	s := &session{
@@ -176,6 +176,11 @@ func (m *mends) mend(ctx context.Context, d *damage) error {
 	if err != nil {
 		return err
 	}
+	if err := m.cfg.Budget.Take(ctx, len(d.Key)+merged.Size()); err != nil {
+		return err
+	}
+	ctx, cancel = context.WithTimeout(ctx, m.cfg.CallTimeout)
+	defer cancel()
 	self := sideOf(current, d.partition, m.cfg.Node, nil)
 	reply, err := await(ctx, func(deadline time.Time, done func(wire.StoreReply, error)) {
 		m.keeper.Mend(replica.StoreRequest{
@@ -205,15 +210,7 @@ func (m *mends) copies(
 		if !m.cfg.Alive(node) {
 			return merged, 0, notComparable("%s seems down", of.name)
 		}
-		if err := m.cfg.Budget.Take(ctx, len(d.Key)); err != nil {
-			return merged, 0, err
-		}
-		reply, err := of.read(ctx, &wire.ReadRequest{
-			Target: s.target(ctx, of, &d.TreePlace), Mode: wire.ReadFull,
-		})
-		if err == nil {
-			err = s.fit(of, &reply.Standing, reply.Code, reply.Detail)
-		}
+		reply, err := m.copyOf(ctx, s, of, d)
 		if err != nil {
 			return merged, 0, err
 		}
@@ -227,4 +224,19 @@ func (m *mends) copies(
 		return merged, 0, fmt.Errorf("exchange: copies of a damaged key came without values")
 	}
 	return merged, epoch, nil
+}
+
+// copyOf asks one of the other owners.
+func (m *mends) copyOf(
+	ctx context.Context, s *session, of *side, d *damage,
+) (wire.ReadReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
+	defer cancel()
+	reply, err := of.read(ctx, &wire.ReadRequest{
+		Target: s.target(ctx, of, &d.TreePlace), Mode: wire.ReadFull,
+	})
+	if err == nil {
+		err = s.fit(of, &reply.Standing, reply.Code, reply.Detail)
+	}
+	return reply, err
 }

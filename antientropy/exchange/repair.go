@@ -89,10 +89,7 @@ func (c *crew) done(f fate, err error) {
 // that does not answer, or must not be repaired any more.
 func (s *session) repair(ctx context.Context, d *difference) (fate, error) {
 	for range repairTries {
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
-		f, err := s.repairOnce(ctx, d)
-		cancel()
-		if err != nil || f != fateStale {
+		if f, err := s.repairOnce(ctx, d); err != nil || f != fateStale {
 			return f, err
 		}
 	}
@@ -146,6 +143,8 @@ func (s *session) entry(d *difference, o *kv.Object) antientropy.Entry {
 func (s *session) read(
 	ctx context.Context, of *side, d *difference, mode wire.ReadMode,
 ) (reply wire.ReadReply, known bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
 	reply, err = of.read(ctx, &wire.ReadRequest{Target: s.target(ctx, of, &d.TreePlace), Mode: mode})
 	switch {
 	case err != nil:
@@ -173,6 +172,8 @@ func (s *session) copy(
 	if err != nil || !known {
 		return fateLeft, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
 	reply, err := to.store(ctx, &wire.StoreRequest{
 		Target: s.target(ctx, to, &d.TreePlace), Role: kv.RoleOwner, Class: kv.ClassReplicated,
 		Epoch: whole.Epoch, Object: whole.Object, Raw: whole.Raw,
