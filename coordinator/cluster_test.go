@@ -5,7 +5,6 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -22,8 +21,8 @@ import (
 	"github.com/dyno-kv/dyno/wire"
 )
 
-// cluster is three real replicas in one bubble, each with its coordinator, on a network
-// that delays, drops and fails as its fate says.
+// cluster is real replicas in one bubble, each with its coordinator, on a network that
+// delays, drops and fails as its fate says.
 type cluster struct {
 	t    testing.TB
 	ring *ring.Ring
@@ -33,7 +32,10 @@ type cluster struct {
 	hosts map[kv.NodeID]*host
 	fate  func(rng *rand.Rand) fate
 	bases map[vclock.Dot]vclock.Context // what each write was based on
+	wrote map[vclock.Dot]kv.RequestID   // for which request
 	cut   map[kv.NodeID]bool            // whom nobody reaches, and who reaches nobody
+	blind bool                          // everybody seems alive, whoever is
+	loads map[uint64]*errand            // forwarded writes under way
 
 	gone atomic.Uint32 // a bucket that the group has deleted
 }
@@ -57,19 +59,28 @@ type host struct {
 	end    func() error
 }
 
+// newCluster has three owners of everything, who believe in each other.
 func newCluster(t testing.TB, seed uint64) *cluster {
+	c := newClusterOn(t, seed, newRing(t, 3))
+	c.blind = true
+	return c
+}
+
+func newClusterOn(t testing.TB, seed uint64, on *ring.Ring) *cluster {
 	c := &cluster{
-		t: t, ring: newRing(t, 3), rng: rand.New(rand.NewPCG(seed, 3)),
+		t: t, ring: on, loads: make(map[uint64]*errand),
+		wrote: make(map[vclock.Dot]kv.RequestID), rng: rand.New(rand.NewPCG(seed, 3)),
 		hosts: make(map[kv.NodeID]*host), bases: make(map[vclock.Dot]vclock.Context),
 		fate: func(*rand.Rand) fate { return fate{} }, cut: make(map[kv.NodeID]bool),
 	}
-	for _, node := range []kv.NodeID{nodeA, nodeB, nodeC} {
+	for _, member := range on.State().Members {
+		node := member.ID
 		h := &host{cluster: c, node: node, engine: storage.NewMemory()}
 		c.hosts[node] = h
 		cfg := DefaultConfig()
 		cfg.Node, cfg.Now, cfg.SendTimeout = node, h.now, time.Second
 		cfg.Ring = func() *ring.Ring { return c.ring }
-		cfg.Alive = func(kv.NodeID) bool { return true }
+		cfg.Alive = c.alive
 		var err error
 		if h.coord, err = New(cfg, h, links{h}, zap.NewNop()); err != nil {
 			t.Fatal(err)
@@ -83,6 +94,13 @@ func newCluster(t testing.TB, seed uint64) *cluster {
 		}
 	})
 	return c
+}
+
+// alive is everybody's opinion.
+func (c *cluster) alive(node kv.NodeID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blind || (c.hosts[node].life != nil && !c.cut[node])
 }
 
 // start begins a life of the host's store.
@@ -110,6 +128,9 @@ func (h *host) start(past replica.Past) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- store.Run(ctx) }()
+	if err := life.CountHints(ctx); err != nil {
+		h.t.Error(err)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.engine.SetSyncTime(time.Duration(h.rng.IntN(4)) * time.Millisecond)
@@ -171,7 +192,7 @@ func (h *host) Mint(req *replica.MintRequest) {
 	watched.Minted = func(m replica.MintReply) {
 		if !m.Repeat {
 			h.mu.Lock()
-			h.bases[m.Dot] = req.Seen
+			h.bases[m.Dot], h.wrote[m.Dot] = req.Seen, req.Request
 			h.mu.Unlock()
 		}
 		minted(m)
@@ -294,9 +315,9 @@ func (l links) Scan(
 }
 
 func (l links) Forward(
-	_ kv.NodeID, _ *wire.ForwardRequest, _ time.Time, done func(wire.ForwardReply, error),
+	to kv.NodeID, r *wire.ForwardRequest, deadline time.Time, done func(wire.ForwardReply, error),
 ) {
-	done(wire.ForwardReply{}, fmt.Errorf("%w: every host is an owner", ErrNotSent))
+	carry(l.host, to, r, deadline, (*host).coordinate, done)
 }
 
 // weather is a network that delays everything a little and loses some of it.
@@ -325,6 +346,27 @@ func (c *cluster) overwritten(o kv.Object, d vclock.Dot) bool {
 		}
 	}
 	return false
+}
+
+// lost reports whether nothing is left of a write, and nobody has overwritten it: neither
+// the dot that was acknowledged, nor that of a twin, which another coordinator gave the
+// same request and which may be the one that stays (TRAPS C10).
+func (c *cluster) lost(o kv.Object, d vclock.Dot) bool {
+	c.mu.Lock()
+	request := c.wrote[d]
+	twins := []vclock.Dot{d}
+	for other, of := range c.wrote {
+		if of == request && !request.IsZero() {
+			twins = append(twins, other)
+		}
+	}
+	c.mu.Unlock()
+	for _, twin := range twins {
+		if _, there := o.Find(twin); there || c.overwritten(o, twin) {
+			return false
+		}
+	}
+	return true
 }
 
 // healthy reports what must never be counted.
