@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -46,7 +47,7 @@ func inRecord[T any](
 func everyDecoder() []decoder {
 	all := append(messageDecoders(), recordDecoders()...)
 	all = append(append(all, lockDecoders()...), metaDecoders()...)
-	return append(append(all, treeDecoders()...), repairDecoders()...)
+	return slices.Concat(all, treeDecoders(), repairDecoders(), purgeDecoders())
 }
 
 func messageDecoders() []decoder {
@@ -120,6 +121,9 @@ func recordDecoders() []decoder {
 		inRecord(FormatTreePart, key, func(dst []byte, p *TreePart) []byte {
 			return AppendTreePartRecord(dst, key, p)
 		}, func(b []byte) (TreePart, error) { return DecodeTreePartRecord(key, b) }),
+		inRecord(FormatPurges, PurgesKey(42), AppendPurgesRecord, func(b []byte) (Purges, error) {
+			return DecodePurgesRecord(PurgesKey(42), b)
+		}),
 	}
 }
 
@@ -191,6 +195,7 @@ func decoderBombs(size int) [][]byte {
 		append(append(append([]byte{0x95}, standing...), 1, 0xa0, 0xdd), count...),
 		append([]byte{0x92, 0xdd}, count...), append([]byte{0x93, 0xa0, 0xdd}, count...))
 	heads = append(append(heads, metaBombs(count)...), treeBombs(count)...)
+	heads = append(heads, purgeBombs(count)...)
 	for _, head := range heads {
 		for _, f := range fill {
 			b := bytes.Clone(head)

@@ -92,6 +92,7 @@ func goldenRecords() []golden {
 		Actors: []ActorMark{{42, kv.RoleOwner, goldenActor1, 300}}, TreeParts: 1,
 	}
 	trees := TreePart{Open: opens.List[1], Trees: [][]byte{[]byte("tree"), {}}}
+	purges := Purges{Partition: 42, Recorded: 5, Adopted: 4, Drained: 4, Floor: 2}
 	journal := sealed("record.journal", "one entry", entries,
 		AppendJournalRecord(nil, journalKey, entries), func(b []byte) ([]JournalEntry, error) {
 			return DecodeJournalRecord(nil, journalKey, b)
@@ -135,6 +136,8 @@ func goldenRecords() []golden {
 			AppendTreePartRecord(nil, TreePartKey(0), &trees), func(b []byte) (TreePart, error) {
 				return DecodeTreePartRecord(TreePartKey(0), b)
 			}),
+		sealed("record.purges", "under purge/002a", purges, AppendPurgesRecord(nil, &purges),
+			func(b []byte) (Purges, error) { return DecodePurgesRecord(PurgesKey(42), b) }),
 	}
 }
 

@@ -74,6 +74,7 @@ func goldenGroups() []goldenGroup {
 		{"frames", "protocol.md", goldenFrames()},
 		{"peer", "peer-protocol.md", goldenPeer()},
 		{"peer_tree", "peer-protocol.md", goldenTrees()},
+		{"peer_purge", "peer-protocol.md", goldenPurges()},
 		{"peer_meta", "peer-protocol.md", goldenMeta()},
 		{"records", "peer-protocol.md", goldenRecords()},
 	}

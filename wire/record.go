@@ -54,6 +54,8 @@ const (
 	FormatStampMark
 	// FormatTreePart is a part of the trees that a clean stop leaves behind.
 	FormatTreePart
+	// FormatPurges is where a node stands in the purge rounds of a partition.
+	FormatPurges
 
 	formatEnd // the first that this release does not know
 )
@@ -62,7 +64,7 @@ func (f Format) String() string {
 	names := [...]string{
 		"none", "object", "header", "version", "journal", "identity", "opens", "clean-mark",
 		"raft-state", "raft-entry", "raft-opens", "raft-peers", "snapshot-head", "snapshot-part",
-		"raft-view", "stamp-mark", "tree-part",
+		"raft-view", "stamp-mark", "tree-part", "purges",
 	}
 	if int(f) < len(names) {
 		return names[f]
