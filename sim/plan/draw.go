@@ -62,6 +62,7 @@ func Draw(seed uint64, o Options) *Plan {
 	p.drawEngine(rng, o.Engine)
 	p.drawConditions(rng)
 	p.drawKnobs(rng)
+	p.drawHints(rand.New(rand.NewPCG(seed, 0x68696e7473)))
 	p.drawLoads(rng, o.Loads)
 	if p.Grouped {
 		p.drawGroup(own, o.Locks)
@@ -137,6 +138,17 @@ func (p *Plan) drawKnobs(rng *rand.Rand) {
 	some(func() { k.Attempts = pick(rng, 1, 2, 3, 16) })
 	some(func() { k.Probe = between(rng, 200*time.Millisecond, 2*time.Second) })
 	k.SmallTables = rng.IntN(2) == 0
+}
+
+// drawHints draws how much nodes keep for others, down to nothing, and how soon they are
+// asked to: with little patience every slow disk makes hints.
+func (p *Plan) drawHints(rng *rand.Rand) {
+	if rng.IntN(4) == 0 {
+		p.Knobs.HintBytes = pick(rng, 1, 4<<10, 64<<10)
+	}
+	if rng.IntN(4) == 0 {
+		p.Knobs.HintAfter = between(rng, time.Millisecond, time.Second)
+	}
 }
 
 func (p *Plan) drawLoads(rng *rand.Rand, kinds []string) {

@@ -90,6 +90,9 @@ type Knobs struct {
 	TryTimeout   Span `json:"try_timeout,omitempty"`
 	Attempts     int  `json:"attempts,omitempty"`
 	Probe        Span `json:"probe,omitempty"`
+	// HintBytes is what a node keeps for others, HintAfter how soon it is asked to.
+	HintBytes int  `json:"hint_bytes,omitempty"`
+	HintAfter Span `json:"hint_after,omitempty"`
 	// Tick to DeadAfter are of the metadata group, SessionTTL of its sessions.
 	Tick            Span `json:"tick,omitempty"`
 	SnapshotEntries int  `json:"snapshot_entries,omitempty"`

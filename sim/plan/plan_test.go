@@ -135,6 +135,7 @@ func TestInvalidPlansAreRefused(t *testing.T) {
 		"not the spare one":   func(p *Plan) { p.Faults = []Fault{{Kind: Wipe, Hosts: []int{1}}} },
 		"locks without":       func(p *Plan) { p.Loads = []Load{{Kind: Locks, Sessions: 1}} },
 		"a group with":        func(p *Plan) { p.Knobs.Tick = Span(time.Minute) },
+		"hints after":         func(p *Plan) { p.Knobs.HintBytes = -1 },
 		"leader-kill without": func(p *Plan) { p.Faults = []Fault{{Kind: LeaderKill}} },
 		"group with a metadata": func(p *Plan) {
 			p.Grouped, p.Faults = true, []Fault{{Kind: Group, Hosts: []int{1}, N: 1}}

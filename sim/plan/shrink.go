@@ -195,6 +195,8 @@ func knobs() []knob {
 		span("try_timeout", func(k *Knobs) *Span { return &k.TryTimeout }),
 		number("attempts", func(k *Knobs) *int { return &k.Attempts }),
 		span("probe", func(k *Knobs) *Span { return &k.Probe }),
+		number("hint_bytes", func(k *Knobs) *int { return &k.HintBytes }),
+		span("hint_after", func(k *Knobs) *Span { return &k.HintAfter }),
 		span("tick", func(k *Knobs) *Span { return &k.Tick }),
 		number("snapshot_entries", func(k *Knobs) *int { return &k.SnapshotEntries }),
 		number("hash_every", func(k *Knobs) *int { return &k.HashEvery }),

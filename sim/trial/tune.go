@@ -58,6 +58,8 @@ func (r *run) tune(sh *sim.Host, cfg *node.Config) {
 	set(&cfg.Storage.JournalNotes, k.JournalNotes)
 	set(&cfg.Coordinator.MaxRepairs, k.MaxRepairs)
 	set(&cfg.Coordinator.SendTimeout, time.Duration(k.SendTimeout))
+	set(&cfg.Coordinator.HintAfter, time.Duration(k.HintAfter))
+	set(&cfg.HintBytes, int64(k.HintBytes))
 	set(&cfg.Server.MaxRequests, k.MaxRequests)
 	r.tuneGroup(h, cfg)
 	if k.Probe > 0 {
@@ -75,7 +77,7 @@ func (r *run) tuneClient(cfg *client.Config) {
 	cfg.Timeout = min(cfg.Timeout, longest)
 }
 
-func set[T int | time.Duration](to *T, v T) {
+func set[T int | int64 | time.Duration](to *T, v T) {
 	if v != 0 {
 		*to = v
 	}
