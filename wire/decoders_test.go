@@ -47,7 +47,7 @@ func inRecord[T any](
 func everyDecoder() []decoder {
 	all := append(messageDecoders(), recordDecoders()...)
 	all = append(append(all, lockDecoders()...), metaDecoders()...)
-	return slices.Concat(all, treeDecoders(), repairDecoders(), purgeDecoders())
+	return slices.Concat(all, treeDecoders(), repairDecoders(), purgeDecoders(), handoffDecoders())
 }
 
 func messageDecoders() []decoder {
@@ -196,6 +196,7 @@ func decoderBombs(size int) [][]byte {
 		append([]byte{0x92, 0xdd}, count...), append([]byte{0x93, 0xa0, 0xdd}, count...))
 	heads = append(append(heads, metaBombs(count)...), treeBombs(count)...)
 	heads = append(heads, purgeBombs(count)...)
+	heads = append(heads, handoffBombs(count)...)
 	for _, head := range heads {
 		for _, f := range fill {
 			b := bytes.Clone(head)

@@ -75,6 +75,7 @@ func goldenGroups() []goldenGroup {
 		{"peer", "peer-protocol.md", goldenPeer()},
 		{"peer_tree", "peer-protocol.md", goldenTrees()},
 		{"peer_purge", "peer-protocol.md", goldenPurges()},
+		{"peer_handoff", "peer-protocol.md", goldenHandoff()},
 		{"peer_meta", "peer-protocol.md", goldenMeta()},
 		{"records", "peer-protocol.md", goldenRecords()},
 	}

@@ -225,7 +225,7 @@ func TestOtherEncodingsOfEveryClientMessageSayTheSame(t *testing.T) {
 // The library's shortest encoding of each peer message is what this package writes.
 func TestPeerMessagesAreWhatTheLibraryWrites(t *testing.T) {
 	t.Parallel()
-	for _, g := range slices.Concat(goldenPeer(), goldenTrees(), goldenPurges(), goldenMeta()) {
+	for _, g := range slices.Concat(goldenPeer(), goldenTrees(), goldenPurges(), goldenHandoff(), goldenMeta()) {
 		if g.name == "peer.chunk.params" { // its bin has a head of fixed size
 			continue
 		}
