@@ -43,6 +43,10 @@ const (
 	MethodRepairWait   = "repair.wait"
 	MethodRepairPause  = "repair.pause"
 	MethodRepairResume = "repair.resume"
+	// The methods below are about what all nodes keep for members that missed it. Their nodes
+	// list FeatureHints in hello.
+	MethodHintsStatus = "hints.status"
+	MethodHintsWait   = "hints.wait"
 	// MethodNodeStop and MethodNodeStart exist only in a cluster of `dyno dev`, whose
 	// nodes list FeatureDev in hello.
 	MethodNodeStop  = "dev.node_stop"
@@ -59,6 +63,8 @@ const (
 	FeatureBuckets = "buckets"
 	// FeatureRepair: repair.*.
 	FeatureRepair = "repair"
+	// FeatureHints: hints.*.
+	FeatureHints = "hints"
 )
 
 // ProtoVersion is the version of the client protocol that this release speaks.

@@ -47,7 +47,8 @@ func inRecord[T any](
 func everyDecoder() []decoder {
 	all := append(messageDecoders(), recordDecoders()...)
 	all = append(append(all, lockDecoders()...), metaDecoders()...)
-	return slices.Concat(all, treeDecoders(), repairDecoders(), purgeDecoders(), handoffDecoders())
+	return slices.Concat(all, treeDecoders(), repairDecoders(), purgeDecoders(),
+		handoffDecoders(), hintsDecoders())
 }
 
 func messageDecoders() []decoder {
@@ -182,7 +183,7 @@ func decoderBombs(size int) [][]byte {
 	for _, f := range []field{
 		fieldKeys, fieldSiblings, fieldResults, fieldEntries, fieldMembers, fieldBuckets,
 		fieldPreference, fieldProto, fieldFeatures, fieldSessions, fieldLocks, fieldHolders,
-		fieldWaiters, fieldBehind,
+		fieldWaiters, fieldBehind, fieldNodes, fieldBacklog, fieldMissing,
 	} {
 		name := appendStr(nil, f.String())
 		heads = append(heads,

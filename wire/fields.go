@@ -57,6 +57,7 @@ const (
 	fieldExpect
 	fieldRound
 	fieldForMS
+	fieldPoint
 	fieldFound
 	fieldSiblings
 	fieldTimestampMS
@@ -135,10 +136,20 @@ const (
 	fieldOwned
 	fieldBuilds
 	fieldMismatches
+	fieldNodes
+	fieldCounted
+	fieldDelivered
+	fieldSent
+	fieldUnkept
+	fieldBacklog
+	fieldHints
+	fieldMarkers
+	fieldSends
+	fieldMissing
 	fieldCount
 
 	// lastRequestField is the last key of requests: those are told apart by a bit each.
-	lastRequestField = fieldForMS
+	lastRequestField = fieldPoint
 )
 
 // fieldNames are the keys as they cross the network.
@@ -270,6 +281,17 @@ var fieldNames = [fieldCount]string{
 	fieldOwned:          "owned",
 	fieldBuilds:         "builds",
 	fieldMismatches:     "mismatches",
+	fieldPoint:          "point",
+	fieldNodes:          "nodes",
+	fieldCounted:        "counted",
+	fieldDelivered:      "delivered",
+	fieldSent:           "sent",
+	fieldUnkept:         "unkept",
+	fieldBacklog:        "backlog",
+	fieldHints:          "hints",
+	fieldMarkers:        "markers",
+	fieldSends:          "sends",
+	fieldMissing:        "missing",
 }
 
 func (f field) String() string { return fieldNames[f] }

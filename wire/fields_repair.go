@@ -52,5 +52,5 @@ func repairField(name []byte) field {
 	case "mismatches":
 		return fieldMismatches
 	}
-	return fieldNone
+	return hintField(name)
 }

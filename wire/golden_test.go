@@ -71,6 +71,7 @@ func goldenGroups() []goldenGroup {
 		{"client_locks", "protocol.md", goldenLocks()},
 		{"client_group", "protocol.md", goldenGroupMessages()},
 		{"client_repair", "protocol.md", goldenRepairs()},
+		{"client_hints", "protocol.md", goldenHints()},
 		{"frames", "protocol.md", goldenFrames()},
 		{"peer", "peer-protocol.md", goldenPeer()},
 		{"peer_tree", "peer-protocol.md", goldenTrees()},

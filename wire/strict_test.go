@@ -207,7 +207,7 @@ func TestOtherEncodingsOfEveryClientMessageSayTheSame(t *testing.T) {
 	t.Parallel()
 	vectors := append(goldenKV(), goldenClusterMessages()...)
 	vectors = append(append(vectors, goldenLocks()...), goldenGroupMessages()...)
-	vectors = append(vectors, goldenRepairs()...)
+	vectors = append(append(vectors, goldenRepairs()...), goldenHints()...)
 	for _, g := range vectors {
 		d := msgpack.NewDecoder(bytes.NewReader(g.bytes))
 		v, err := d.DecodeInterface()
