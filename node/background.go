@@ -50,12 +50,23 @@ func (n *Node) openBackground(m *membership, d *data) error {
 	if err != nil {
 		return err
 	}
+	d.hints = handoff.NewSyncer(d.handoff, m.opening.past.Present(), d.coordinator, d.peers)
 	cfg := n.cfg.Exchange
 	cfg.Node, cfg.Ring, cfg.Alive = d.member.ID, m.group.Ring, d.alive
 	cfg.Budget = n.background.budget
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
 	d.exchange, err = exchange.New(cfg, d.replica, d.peers, d.replica, n.log.Named("exchange"))
 	return err
+}
+
+// HandoffStatus implements handoff.Statuses.
+func (p *peers) HandoffStatus(
+	node kv.NodeID, req *wire.HandoffStatusRequest, deadline time.Time,
+	done func(wire.HandoffStatusReply, error),
+) {
+	ask(p, node, wire.MethodHandoffStatus, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendHandoffStatusRequest(dst, req) },
+		wire.DecodeHandoffStatusReply, done)
 }
 
 // damaged hands on what the replica finds it can not read.

@@ -30,6 +30,7 @@ type data struct {
 	peers       *peers
 	coordinator *coordinator.Coordinator
 	handoff     *handoff.Deliverer
+	hints       *handoff.Syncer
 	exchange    *exchange.Exchange
 	finds       *finds
 
@@ -61,6 +62,7 @@ func (n *Node) openData(context.Context) error {
 	n.adopt(d)
 	n.server.ServeData(server.Data{
 		Coordinator: d.coordinator, Replica: d.replica, Repairs: repairs{d.exchange, d},
+		Hints: d.hints,
 	})
 	return nil
 }

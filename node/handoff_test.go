@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -88,4 +89,76 @@ func TestWhatAMemberMissedComesToItByHints(t *testing.T) {
 			})
 		})
 	}
+}
+
+// waitForHints asks a member for hints.wait until it is done.
+func waitForHints(t *testing.T, s *session, most time.Duration) (last wire.HintsWaitResult) {
+	t.Helper()
+	for end := time.Now().Add(most); ; {
+		q := wire.HintsWaitRequest{Point: last.Point}
+		b, err := s.Call(context.Background(), wire.MethodHintsWait, func(dst []byte) []byte {
+			return wire.AppendHintsWaitRequest(dst, &q)
+		})
+		must(t, err)
+		must(t, wire.DecodeHintsWaitResult(b, &last))
+		if last.Done || time.Now().After(end) {
+			return last
+		}
+	}
+}
+
+// TestAWaitForHintsIsAPointInTime: what was acknowledged before it is on all its owners
+// when it ends, whoever was down meanwhile.
+func TestAWaitForHintsIsAPointInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 5, 3)
+		r.tune = func(cfg *Config) { // nothing else shall bring it
+			cfg.Exchange.Period, cfg.Exchange.Retry = 24*time.Hour, 24*time.Hour
+		}
+		r.startAll()
+		s := r.members[0].client()
+		if got := waitForHints(t, s, time.Minute); !got.Done {
+			t.Fatalf("with nothing to wait for: %+v", got)
+		}
+		down := r.members[2]
+		down.kill(true)
+		const keys = 100
+		for i := range keys {
+			eventually(t, time.Minute, "it is written", func() bool {
+				return s.put(wire.PutRequest{Key: fmt.Appendf(nil, "k-%03d", i), Value: []byte("v")}) == nil
+			})
+		}
+		got := waitForHints(t, s, 20*time.Second)
+		if got.Done || got.Hints+got.Markers == 0 || len(got.Missing) != 1 || got.Missing[0] != "n3" {
+			t.Errorf("while a member is down: %+v", got)
+		}
+		b, err := s.Call(context.Background(), wire.MethodHintsStatus, func(dst []byte) []byte {
+			return wire.AppendEmptyRequest(dst, &wire.EmptyRequest{})
+		})
+		must(t, err)
+		var status wire.HintsStatusResult
+		must(t, wire.DecodeHintsStatusResult(b, &status))
+		for i, n := range status.Nodes {
+			if n.Node != fmt.Sprint("n", i+1) || (n.Reason != "") != (i == 2) || n.Counted != (i != 2) {
+				t.Errorf("%+v", n)
+			}
+			for _, b := range n.Backlog {
+				if b.Peer != "n3" || b.Hints+b.Markers == 0 || b.Bytes == 0 {
+					t.Errorf("%s: %+v", n.Node, b)
+				}
+			}
+		}
+		down.start()
+		r.awaitReady()
+		if got = waitForHints(t, r.members[1].client(), time.Minute); !got.Done {
+			t.Fatalf("when it is back: %+v", got)
+		}
+		held := 0
+		for _, m := range r.members {
+			held += m.holds("k-")
+		}
+		if held != 3*keys {
+			t.Errorf("the members hold %d copies of %d keys", held, keys)
+		}
+	})
 }

@@ -114,7 +114,7 @@ func (n *Node) openServer(context.Context) error {
 	var err error
 	n.server, err = server.New(n.cfg.Server, server.Parts{
 		Cluster: n.cluster, Control: n.cfg.Control, Now: n.cfg.Now, Grouped: n.cfg.Group == nil,
-		Repairing: true, Waited: n.background.waits.Observe,
+		Repairing: true, Hinting: true, Waited: n.background.waits.Observe,
 	}, n.log.Named("server"))
 	if err == nil {
 		n.serveGroup()

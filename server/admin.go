@@ -42,6 +42,9 @@ func (s *Server) handleHello(_ context.Context, req *request) (encoder, error) {
 	if s.parts.Repairing {
 		result.Features = append(result.Features, wire.FeatureRepair)
 	}
+	if s.parts.Hinting {
+		result.Features = append(result.Features, wire.FeatureHints)
+	}
 	if s.parts.Control != nil {
 		result.Features = append(result.Features, wire.FeatureDev)
 	}

@@ -266,6 +266,7 @@ type shape struct {
 	forming                       bool // it has no data to serve yet
 	grouped                       bool // it is a member of a soleGroup
 	repairs                       bool // it has fakeRepairs
+	hints                         bool // it has fakeHints
 }
 
 func newFixture(t testing.TB, s shape) *fixture {
@@ -303,7 +304,7 @@ func newFixture(t testing.TB, s shape) *fixture {
 	}
 	f.server, err = New(own, Parts{
 		Cluster: f.world, Control: s.control, Grouped: s.grouped, Repairing: s.repairs,
-		Now: time.Now,
+		Hinting: s.hints, Now: time.Now,
 	}, zap.New(core))
 	must(t, err)
 	t.Cleanup(f.server.Wait)
@@ -313,7 +314,11 @@ func newFixture(t testing.TB, s shape) *fixture {
 	}
 	if !s.forming {
 		f.repairs = &fakeRepairs{ended: make(chan struct{})}
-		f.server.ServeData(Data{Coordinator: carrier, Replica: f.keys, Repairs: f.repairs})
+		d := Data{Coordinator: carrier, Replica: f.keys, Repairs: f.repairs}
+		if s.hints {
+			d.Hints = &fakeHints{now: time.Now}
+		}
+		f.server.ServeData(d)
 	}
 	return f
 }

@@ -44,6 +44,8 @@ func (s *Server) peerMethods() map[string]peerMethod {
 		wire.MethodTreeSums: {work: s.peerTreeSums, gate: s.peers, data: true},
 		wire.MethodTreeList: {work: s.peerTreeList, gate: s.peers, data: true},
 		wire.MethodForward:  {work: s.peerForward, gate: s.requests, data: true},
+
+		wire.MethodHandoffStatus: {work: s.peerHandoff, gate: s.peers, data: true},
 	}
 }
 

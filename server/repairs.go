@@ -78,9 +78,7 @@ func (s *Server) handleRepairWait(ctx context.Context, req *request) (encoder, e
 		return nil, errNoPlace
 	}
 	defer context.AfterFunc(s.draining, cancel)()
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
-	ctx, cancel = context.WithTimeout(ctx, left-min(left/8, maxHaste))
+	ctx, cancel = inTime(ctx)
 	defer cancel()
 	return repairStatus(s.repairs().Wait(ctx, q.Round)), nil
 }

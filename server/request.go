@@ -67,7 +67,7 @@ func (s *Server) clientMethods() map[string]method {
 		{name: wire.MethodBucketGet, handle: s.handleBucketGet, gate: s.decisions},
 		{name: wire.MethodBucketList, handle: s.handleBucketList, quick: true},
 	}
-	list = append(list, s.repairMethods()...)
+	list = append(append(list, s.repairMethods()...), s.hintsMethods()...)
 	if s.parts.Control != nil {
 		list = append(list,
 			method{name: wire.MethodNodeStop, handle: s.handleNodeStop},

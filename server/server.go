@@ -138,6 +138,7 @@ type Data struct {
 	Coordinator *coordinator.Coordinator
 	Replica     Replica
 	Repairs     Repairs // nil where Parts.Repairing is false
+	Hints       Hints   // nil where Parts.Hinting is false
 }
 
 // Parts are what the server stands on.
@@ -150,6 +151,8 @@ type Parts struct {
 	// Repairing says that the node compares what it holds with others, or is about to: Data
 	// brings it. Otherwise methods about that are unknown.
 	Repairing bool
+	// Hinting says the same of hints, and Data.Hints.
+	Hinting bool
 	// Now is the node's wall clock: what is shown as expired is decided by it.
 	Now func() time.Time
 	// Waited hears how long each client waited for a request about keys; nil: nobody does.
@@ -353,7 +356,8 @@ func (j *clientJob) run() {
 
 func (j *clientJob) answer() {
 	result, err := j.method.handle(j.ctx, &j.request)
-	if j.method.data && j.server.parts.Waited != nil {
+	// Those who wait for something else than their keys pass other gates.
+	if j.method.data && j.method.gate == j.server.requests && j.server.parts.Waited != nil {
 		j.server.parts.Waited(time.Since(j.arrived))
 	}
 	if !j.method.quick {
