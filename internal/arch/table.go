@@ -107,7 +107,7 @@ func sideRooms() []Room {
 				"sim", "sim/plan", "sim/whitebox", "sim/overlay", "internal/trace",
 				"internal/fail", "internal/mutant", "jepsen/history", "jepsen/workload",
 				"jepsen/checker", "jepsen/clients", "node", "client", "storage", "kv", "rpc/memnet",
-				"meta", "meta/state",
+				"meta", "meta/state", "antientropy",
 			},
 		},
 		{

@@ -63,6 +63,7 @@ func Draw(seed uint64, o Options) *Plan {
 	p.drawConditions(rng)
 	p.drawKnobs(rng)
 	p.drawHints(rand.New(rand.NewPCG(seed, 0x68696e7473)))
+	p.drawExchange(rand.New(rand.NewPCG(seed, 0x726570616972)))
 	p.drawLoads(rng, o.Loads)
 	if p.Grouped {
 		p.drawGroup(own, o.Locks)
@@ -112,6 +113,14 @@ func (p *Plan) drawConditions(rng *rand.Rand) {
 		p.Link.Loss = rng.Float64() / 100
 	}
 	p.Sync = between(rng, 100*time.Microsecond, 10*time.Millisecond)
+}
+
+// drawExchange draws how often replicas are compared: mostly far more often than in the
+// product, for a run is short.
+func (p *Plan) drawExchange(rng *rand.Rand) {
+	if rng.IntN(4) > 0 {
+		p.Knobs.Exchange = between(rng, 2*time.Second, 20*time.Second)
+	}
 }
 
 // drawKnobs leaves most of them alone: a run with everything tiny shows little else.

@@ -63,7 +63,11 @@ func (p *Plan) gentle(rng *rand.Rand) bool { return p.HasLocks() && rng.IntN(4) 
 // drawGentle draws few faults, each over long before the next. Knobs that may cost a
 // session are as the product has them.
 func (p *Plan) drawGentle(rng *rand.Rand, o *Options) {
-	p.Knobs = Knobs{SnapshotEntries: p.Knobs.SnapshotEntries, HashEvery: p.Knobs.HashEvery}
+	k := p.Knobs
+	p.Knobs = Knobs{
+		SnapshotEntries: k.SnapshotEntries, HashEvery: k.HashEvery,
+		Exchange: k.Exchange, HintBytes: k.HintBytes, HintAfter: k.HintAfter,
+	}
 	p.Knobs.SessionTTL = Span(gentleTTL)
 	p.Link.Loss = 0
 	var kinds []Info

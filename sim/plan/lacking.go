@@ -14,8 +14,6 @@ type Lack struct {
 // its line away, and draws what it says; a test asks for that.
 func Lacking() []Lack {
 	return []Lack{
-		{Room: "antientropy/exchange", Out: "convergence without reads: final reads repair what they " +
-			"find before replicas are compared, and a record with a turned bit stays refused"},
 		{Room: "transfer", Out: "hosts that are filled again after they lost their data: only one may " +
 			"lose it, for good; and members that join, leave and change their weight"},
 	}

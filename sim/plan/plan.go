@@ -99,6 +99,8 @@ type Knobs struct {
 	HashEvery       int  `json:"hash_every,omitempty"`
 	DeadAfter       Span `json:"dead_after,omitempty"`
 	SessionTTL      Span `json:"session_ttl,omitempty"`
+	// Exchange is how often replicas are compared.
+	Exchange Span `json:"exchange,omitempty"`
 	// SmallTables lets Badger flush and compact within a run.
 	SmallTables bool `json:"small_tables,omitempty"`
 }

@@ -202,6 +202,7 @@ func knobs() []knob {
 		number("hash_every", func(k *Knobs) *int { return &k.HashEvery }),
 		span("dead_after", func(k *Knobs) *Span { return &k.DeadAfter }),
 		span("session_ttl", func(k *Knobs) *Span { return &k.SessionTTL }),
+		span("exchange", func(k *Knobs) *Span { return &k.Exchange }),
 		{"small_tables", func(p *Plan) bool { return set(&p.Knobs.SmallTables, false) }},
 	}
 }

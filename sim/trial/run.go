@@ -273,9 +273,11 @@ func (r *run) heal() bool {
 	return whole
 }
 
-// finish reads everything from all replicas through each node, twice: the second time after
-// all hosts have lost their power. Then the replicas must hold the same.
+// finish waits until the replicas hold the same though nobody reads, then reads everything
+// from all replicas through each node, twice: the second time after all hosts have lost
+// their power. Then the disks must hold the same.
 func (r *run) finish() {
+	r.converge()
 	r.finalReads(1)
 	if r.plan.Engine != plan.EngineMemory {
 		from := r.now()

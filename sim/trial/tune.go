@@ -61,6 +61,7 @@ func (r *run) tune(sh *sim.Host, cfg *node.Config) {
 	set(&cfg.Coordinator.HintAfter, time.Duration(k.HintAfter))
 	set(&cfg.HintBytes, int64(k.HintBytes))
 	set(&cfg.Server.MaxRequests, k.MaxRequests)
+	set(&cfg.Exchange.Period, time.Duration(k.Exchange))
 	r.tuneGroup(h, cfg)
 	if k.Probe > 0 {
 		cfg.Gossip.ProbeInterval = time.Duration(k.Probe)
