@@ -31,11 +31,16 @@ func (r Round) Fits(version kv.PlacementVersion, slots []kv.Slot) bool {
 	return version == r.Placement
 }
 
-// Candidate reports whether a purge round may take an object away: it has nothing but
-// tombstones, none of which was written within the grace. The fence of an object goes with
-// it, so that fenced ones stay (TRAPS F7). The grace is for operators and for requests that
-// are under way; nothing depends on the clock being right (G1).
+// Candidate reports whether a purge round may be begun over an object: it is Deleted, and
+// none of its tombstones was written within the grace. The grace is for operators and for
+// requests that are under way; nothing depends on the clock being right (G1).
 func Candidate(o *kv.Object, now time.Time, grace time.Duration) bool {
+	return Deleted(o) && o.LatestStamp().UnixMilli() <= now.Add(-grace).UnixMilli()
+}
+
+// Deleted reports whether a purge round may take an object away: it has nothing but
+// tombstones. The fence of an object would go with it, so that fenced ones stay (TRAPS F7).
+func Deleted(o *kv.Object) bool {
 	if len(o.Versions) == 0 || o.Fence != 0 {
 		return false
 	}
@@ -44,7 +49,7 @@ func Candidate(o *kv.Object, now time.Time, grace time.Duration) bool {
 			return false
 		}
 	}
-	return o.LatestStamp().UnixMilli() <= now.Add(-grace).UnixMilli()
+	return true
 }
 
 // Purges is where a node stands in the purge rounds of one partition. All of it is durable.

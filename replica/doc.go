@@ -32,10 +32,13 @@
 //     each change, exactly once, or it is not shown ([ErrTreeUnknown]). A damaged record is
 //     never in a tree as an object or as nothing once a scan has met it; where one is met
 //     otherwise, a scan follows (TRAPS M1, M2, M6).
+//   - I10 A step of a purge round is durable before anything is done or answered by it; what
+//     was applied before it is over by then. An owner whose store took no part in a round
+//     that the group has committed is not ready in the partition (TRAPS G5).
 //
 // What it does not do: it counts no quorum and knows no other node; it keeps hints and does
-// not deliver them. Promises and purge rounds come with their own features; the checks that
-// they need of every message are made already.
+// not deliver them, and takes steps of purge rounds that others lead. Promises come with
+// their own feature; the checks that they need of every message are made already.
 //
 // Goroutines: none of its own. It runs in the store's shards and in its callers; the node
 // runs [Replica.KeepTrees].

@@ -89,6 +89,7 @@ type life struct {
 	stop   context.CancelFunc
 	ended  chan error
 	mu     sync.Mutex // of the incarnations' source
+	kept   []wire.Purges
 }
 
 // setup says what may differ from one life to the next.
@@ -155,6 +156,10 @@ func begin(t testing.TB, s setup) *life {
 		},
 		Points: s.points, Trace: trace.New(uint16(self), s.sink), Deleted: s.deleted,
 		HintBytes: s.hints,
+		KeepPurges: func(p wire.Purges) error {
+			l.kept = append(l.kept, p)
+			return nil
+		},
 	}, store, s.past, s.log)
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +198,8 @@ func (l *life) stopped() setup {
 	}
 	actors, stamp := l.CleanActors()
 	return setup{
-		engine: l.engine.Crash(nil), past: Past{Stop: StopClean, Marks: actors, Stamp: stamp},
+		engine: l.engine.Crash(nil),
+		past:   Past{Stop: StopClean, Marks: actors, Stamp: stamp, Purges: l.kept},
 	}
 }
 
@@ -202,7 +208,7 @@ func (l *life) crashed(chance *rand.Rand) setup {
 	l.t.Helper()
 	after := l.engine.Crash(chance)
 	_ = l.end() // a crashed engine fails
-	return setup{engine: after, past: Past{Stop: StopPowerLoss}}
+	return setup{engine: after, past: Past{Stop: StopPowerLoss, Purges: l.kept}}
 }
 
 // target addresses a key of bucket 1 at this replica as the present ring has it.

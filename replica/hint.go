@@ -30,7 +30,7 @@ func (r *Replica) checkFallback(t *wire.Target) (wire.Standing, refusal) {
 		s.Role = kv.RoleNotOwner
 		return s, refuse("there is no partition %d", t.Partition)
 	}
-	s.Epoch = kv.PurgeEpoch(r.parts[t.Partition].epoch.Load())
+	s.Epoch = r.parts[t.Partition].stand().Stamp()
 	placement := current.Placement(t.Partition)
 	s.Placement = placement.Version
 	if !status.Ready {

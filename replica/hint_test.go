@@ -75,7 +75,7 @@ func TestHintRefusals(t *testing.T) {
 			r.Key = []byte(l.inner(0))
 		}, wire.ReplicaRefused, kv.RoleFallback},
 		{"data read under an older purge epoch", func(l *life, r *wire.StoreRequest) {
-			l.parts[r.Partition].epoch.Store(3)
+			l.purgedTo(r.Partition, 3)
 			r.Epoch = 2
 		}, wire.ReplicaStaleEpoch, kv.RoleFallback},
 		{"a client's write below the fence of the hint", func(l *life, r *wire.StoreRequest) {

@@ -145,6 +145,19 @@ func (b *hintBook) totals(at HintCell) *hintTotals {
 	return t
 }
 
+// keeps reports whether there are hints of a partition; markers, which stand for what this
+// node owns, are none. A damaged record may have been anything.
+func (b *hintBook) keeps(partition uint16) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for at, t := range b.cells {
+		if at.Partition == partition && (t.hints > 0 || len(t.damaged) > 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // settle forgets a cell that has become empty. mu is held.
 func (b *hintBook) settle(at HintCell, t *hintTotals) {
 	if t.empty() {

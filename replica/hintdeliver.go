@@ -24,7 +24,7 @@ type Hint struct {
 	Key     []byte
 	Object  kv.Object
 	Encoded []byte // of Object, where it is at hand
-	// Epoch is the partition's purge epoch from before the hint was read.
+	// Epoch is the purge epoch that the hint is at least of, from before it was read.
 	Epoch kv.PurgeEpoch
 	// Err says why the hint can not be read; it is kept.
 	Err error
@@ -69,7 +69,7 @@ func (r *Replica) Hints(at HintCell, from storage.Position, limit, size int) (
 	if !r.Status().Ready {
 		return nil, from, false, ErrNotJudged
 	}
-	epoch := kv.PurgeEpoch(r.parts[at.Partition].epoch.Load())
+	epoch := r.parts[at.Partition].stand().Stamp()
 	found, next, more, err := r.store.In(storage.HintsFor(at.Slot)).Page(
 		at.Partition, from, limit, size, storage.ModeFull)
 	if err != nil {

@@ -21,6 +21,8 @@ type Past struct {
 	Stamp kv.Stamp
 	// Trees are those that the clean stop left; New takes them over.
 	Trees []*antientropy.Tree
+	// Purges is where the last life stood in purge rounds: also after a crash.
+	Purges []wire.Purges
 }
 
 // Fresh reports that the directory was empty: nothing was ever stored in it.

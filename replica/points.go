@@ -38,6 +38,11 @@ const (
 	// PointHintDropped: a hint is gone, and who delivered it has not been told: too late for
 	// an error.
 	PointHintDropped = "replica/before-hint-drop-answer"
+	// PointPurgeStep: a step of a purge round is about to be made durable. An error is told to
+	// whoever leads the round.
+	PointPurgeStep = "replica/before-purge-step"
+	// PointPurgeDelete: a tombstone is about to be purged. An error keeps it.
+	PointPurgeDelete = "replica/before-purge-delete"
 	// PointRead: a copy was read and is about to be shown. An error is told instead.
 	PointRead = "replica/before-read-answer"
 )
@@ -56,6 +61,8 @@ func Points() []fail.Point {
 		{Name: PointMark, Fails: true},
 		{Name: PointHintDrop, Fails: true},
 		{Name: PointHintDropped},
+		{Name: PointPurgeStep, Fails: true},
+		{Name: PointPurgeDelete, Fails: true},
 		{Name: PointRead, Fails: true},
 	}
 }

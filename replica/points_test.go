@@ -36,6 +36,7 @@ func TestEveryPointOfAReplicaIsReached(t *testing.T) {
 		l.drop(marker, marker.Object.Context)
 		l.ring.Store(wideRing(t))
 		l.hint(l.outer(0), 0, foreign(1, "x", kv.Object{}, vclock.Context{}))
+		l.purged(l.inner(0))
 		for _, p := range Points() {
 			if points.Hits(p.Name) == 0 {
 				t.Errorf("%s was not reached", p.Name)

@@ -47,7 +47,7 @@ func TestRepliesStateWhatHoldsWhenTheyAreMade(t *testing.T) {
 			t.Errorf("unconfirmed:\n%s", diff)
 		}
 		l.Confirm(kv.VerdictConfirmed)
-		l.parts[l.target("k").Partition].epoch.Store(2)
+		l.purgedTo(l.target("k").Partition, 2)
 		want.Confirmed, want.Epoch = true, 2
 		if diff := cmp.Diff(want, l.read("k").Standing); diff != "" {
 			t.Errorf("confirmed:\n%s", diff)

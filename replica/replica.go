@@ -66,6 +66,9 @@ type Config struct {
 	// Damaged hears of each key whose record is found unreadable; nil: nobody does. It must
 	// be quick, and must not keep the key.
 	Damaged func(partition uint16, bucket kv.BucketID, key []byte)
+	// KeepPurges makes it durable where this node stands in the purge rounds of a partition;
+	// nil: it takes part in none. It may wait for the disk.
+	KeepPurges func(wire.Purges) error
 	// Points and Trace are for tests and checkers; nil in a product build.
 	Points *fail.Set
 	Trace  *trace.Tracer
@@ -116,6 +119,9 @@ type Replica struct {
 	ahead      aheadAlarm
 
 	hints hintBook
+
+	// purging has a token of whoever takes a step of a purge round: one at a time.
+	purging chan struct{}
 }
 
 // partition is what a shard keeps of one of its partitions beside the objects.
@@ -127,11 +133,9 @@ type partition struct {
 	hints    hintCount
 	tree     partitionTree
 
-	// epoch is the purge epoch that this node has adopted. Purge rounds set it, in the
-	// shard and durably, when they come; reads look at it outside of the shard.
-	epoch atomic.Uint64
+	purges
 	// fence is the highest placement version that was promised to the group: older
-	// requests are refused (TRAPS 5.4). Moves set it as rounds set epoch.
+	// requests are refused (TRAPS 5.4). Moves set it durably, and then in the shard.
 	fence atomic.Uint64
 }
 
@@ -177,7 +181,8 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 	r := &Replica{
 		cfg: cfg, store: store, past: past, log: log, treePage: treePage,
 		parts: make([]partition, cfg.Partitions), listing: make(chan struct{}, 1),
-		hints: hintBook{limit: cfg.HintBytes, cells: make(map[HintCell]*hintTotals)},
+		hints:   hintBook{limit: cfg.HintBytes, cells: make(map[HintCell]*hintTotals)},
+		purging: make(chan struct{}, 1),
 	}
 	for i := range r.parts {
 		for _, m := range r.parts[i].minters() {
@@ -194,6 +199,7 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 		}
 	}
 	r.adoptTrees(past.Trees)
+	r.adoptPurges(past.Purges)
 	store.Observe(r)
 	r.status.Store(&Status{Reason: "starting: the group has not been asked yet"})
 	return r, nil
@@ -312,7 +318,7 @@ func (r *Replica) check(t *wire.Target) (wire.Standing, refusal) {
 		return s, refuse("there is no partition %d", t.Partition)
 	}
 	part := &r.parts[t.Partition]
-	s.Epoch = kv.PurgeEpoch(part.epoch.Load())
+	s.Epoch = part.stand().Adopted
 	placement := current.Placement(t.Partition)
 	s.Placement = placement.Version
 	fence := kv.PlacementVersion(part.fence.Load())
@@ -325,6 +331,9 @@ func (r *Replica) check(t *wire.Target) (wire.Standing, refusal) {
 	case !status.Ready:
 		s.Role = kv.RoleNotReady
 		return s, refuse("not ready: %s", status.Reason)
+	case part.missed.Load():
+		s.Role = kv.RoleNotReady
+		return s, refuse(missedPurge)
 	case t.Instance != r.cfg.Instance:
 		return s, refuse("this store is instance %d, not %d", r.cfg.Instance, t.Instance)
 	case verdict == ring.VerdictBehind:

@@ -104,9 +104,9 @@ func (a *arrival) apply(cur storage.Current) storage.Next {
 		a.reply.Code, a.reply.Detail = why.code, why.detail
 		return storage.Keep()
 	}
-	if epoch := a.reply.Epoch; a.req.Epoch < epoch {
-		a.reply.Code = wire.ReplicaStaleEpoch
-		a.reply.Detail = fmt.Sprintf("read under purge epoch %d, now %d", a.req.Epoch, epoch)
+	if at := part.stand(); !at.Accepts(a.req.Epoch, !a.hint()) {
+		a.reply.Code, a.reply.Epoch = wire.ReplicaStaleEpoch, at.Adopted
+		a.reply.Detail = fmt.Sprintf("read under purge epoch %d, now %d", a.req.Epoch, at.Adopted)
 		return storage.Keep()
 	}
 	r.notePast(a.req.Partition, a.req.Object.Context) // the data is welcome all the same

@@ -78,7 +78,7 @@ func TestStoreRefusals(t *testing.T) {
 			r.Partition = (r.Partition + 1) % partitions
 		}, wire.ReplicaRefused},
 		{"data read under an older purge epoch", func(l *life, r *wire.StoreRequest) {
-			l.parts[r.Partition].epoch.Store(3)
+			l.purgedTo(r.Partition, 3)
 			r.Epoch = 2
 		}, wire.ReplicaStaleEpoch},
 		{"a client's write below the fence of the key", func(l *life, r *wire.StoreRequest) {

@@ -359,7 +359,7 @@ func TestTrapS11StaleEpochsAreRefusedAndReadAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := fresh(t)
 		old := l.read("k")
-		l.parts[l.target("k").Partition].epoch.Store(4)
+		l.purgedTo(l.target("k").Partition, 4)
 		req := l.copying("k", foreign(1, "zombie", kv.Object{}, vclock.Context{}))
 		req.Class, req.Epoch = kv.ClassReplicated, old.Epoch
 		r := l.merge(req)
