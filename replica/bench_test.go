@@ -4,9 +4,11 @@ package replica
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,7 +29,7 @@ const benchKeys = 20_000
 
 // benchLife is a confirmed store on a directory, with or without trees, in which every key
 // has been written once.
-func benchLife(b *testing.B, trees bool) *life {
+func benchLife(b *testing.B, trees bool, keys int64) *life {
 	b.Helper()
 	engine, err := storage.OpenBadger(
 		storage.DefaultBadgerConfig(filepath.Join(b.TempDir(), "data")), zap.NewNop())
@@ -44,29 +46,31 @@ func benchLife(b *testing.B, trees bool) *life {
 		}
 	}
 	var n atomic.Int64
-	benchPuts(b, l, func() int64 { return n.Add(1) - 1 }, benchKeys)
+	benchPuts(b, l, func() int64 { return n.Add(1) - 1 }, keys, keys)
 	return l
 }
 
-// benchPuts mints values of 1 KiB, of 64 waiters at a time, until next gives a number that
-// is not below until.
-func benchPuts(b *testing.B, l *life, next func() int64, until int64) {
+// benchPut is a put of 1 KiB over whatever stands there.
+func benchPut(l *life, n int64, done chan<- MintReply) *MintRequest {
 	value := make([]byte, 1<<10)
-	for i := range value {
-		value[i] = byte(rand.Uint32())
+	for i := 0; i < len(value); i += 8 {
+		binary.BigEndian.PutUint64(value[i:], uint64(n+1)*0x9e3779b97f4a7c15+uint64(i))
 	}
+	return &MintRequest{
+		Target: l.target(fmt.Sprintf("key-%08d", n)), Role: kv.RoleOwner, Kind: kv.KindValue,
+		Value: value, LWW: true, Done: func(m MintReply) { done <- m },
+	}
+}
+
+// benchPuts mints values over keys, of 64 waiters at a time, until next gives a number that
+// is not below until.
+func benchPuts(b *testing.B, l *life, next func() int64, until, keys int64) {
 	var group sync.WaitGroup
 	for range 64 {
 		group.Go(func() {
 			done := make(chan MintReply, 1)
 			for n := next(); n < until; n = next() {
-				key := fmt.Sprintf("key-%08d", (n*7919)%benchKeys)
-				req := &MintRequest{
-					Target: l.target(key), Role: kv.RoleOwner, Kind: kv.KindValue, Value: value,
-					LWW:  true,
-					Seen: vclock.Context{}, Done: func(m MintReply) { done <- m },
-				}
-				l.Mint(req)
+				l.Mint(benchPut(l, n*7919%keys, done))
 				if m := <-done; m.Code != wire.ReplicaOK {
 					b.Errorf("code %d, %s", m.Code, m.Detail)
 					return
@@ -84,12 +88,12 @@ func benchPuts(b *testing.B, l *life, next func() int64, until int64) {
 func BenchmarkPut(b *testing.B) {
 	for _, trees := range []bool{false, true} {
 		b.Run(fmt.Sprintf("trees=%t", trees), func(b *testing.B) {
-			l := benchLife(b, trees)
+			l := benchLife(b, trees, benchKeys)
 			var n atomic.Int64
 			b.ReportAllocs()
 			b.ResetTimer()
 			before, began := cpu(), time.Now()
-			benchPuts(b, l, func() int64 { return n.Add(1) - 1 }, int64(b.N))
+			benchPuts(b, l, func() int64 { return n.Add(1) - 1 }, int64(b.N), benchKeys)
 			spent, took := cpu()-before, time.Since(began)
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/took.Seconds(), "puts/s")
@@ -111,28 +115,78 @@ func cpu() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkRebuild is the time in which the trees of a store come to be, with the pauses
-// that it leaves to others, for a million keys.
+// BenchmarkRebuild is the time in which the trees of a store come to be, for a million keys,
+// while 16 writers go on, and how long their puts take meanwhile and without it. It fills a
+// store with 200 MiB first:
+//
+//	go test -run - -bench Rebuild -benchtime 1x ./replica
 func BenchmarkRebuild(b *testing.B) {
-	l := benchLife(b, false)
-	b.ResetTimer()
-	before := cpu()
-	for b.Loop() {
-		for p := range uint16(partitions) {
-			if err := l.RebuildTree(context.Background(), p); err != nil {
-				b.Fatal(err)
+	const keys = 200_000
+	l := benchLife(b, false, keys)
+	var stop atomic.Bool
+	var waits [16][]time.Duration
+	var took time.Duration // of the last rebuild
+	put := func(w int) {
+		rng, done := rand.New(rand.NewPCG(1, uint64(w))), make(chan MintReply, 1)
+		for !stop.Load() {
+			began := time.Now()
+			l.Mint(benchPut(l, rng.Int64N(keys), done))
+			if m := <-done; m.Code != wire.ReplicaOK {
+				b.Errorf("code %d, %s", m.Code, m.Detail)
+				return
 			}
+			waits[w] = append(waits[w], time.Since(began))
 		}
 	}
-	took, spent := b.Elapsed(), cpu()-before
-	million := 1e6 / float64(benchKeys) / float64(b.N)
-	b.ReportMetric(took.Seconds()*million, "s/Mkeys")
-	b.ReportMetric(spent.Seconds()*million, "cpu-s/Mkeys")
+	var metrics []func() // to be told at the end: a loop forgets what was told before
+	during := func(what string, do func()) {
+		stop.Store(false)
+		var group sync.WaitGroup
+		for w := range waits {
+			waits[w] = nil
+			group.Go(func() { put(w) })
+		}
+		began := time.Now()
+		do()
+		took := time.Since(began)
+		stop.Store(true)
+		group.Wait()
+		all := slices.Sorted(func(yield func(time.Duration) bool) {
+			for _, row := range waits {
+				for _, d := range row {
+					if !yield(d) {
+						return
+					}
+				}
+			}
+		})
+		metrics = append(metrics, func() {
+			b.ReportMetric(float64(len(all))/took.Seconds(), "puts/s-"+what)
+			b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1e3, "p99-ms-"+what)
+		})
+	}
+	during("alone", func() { time.Sleep(5 * time.Second) })
+	for b.Loop() {
+		during("rebuild", func() {
+			began := time.Now()
+			for p := range uint16(partitions) {
+				if err := l.RebuildTree(context.Background(), p); err != nil {
+					b.Error(err)
+				}
+			}
+			took = time.Since(began)
+		})
+	}
+	for _, tell := range metrics {
+		tell()
+	}
+	b.ReportMetric(took.Seconds()*1e6/keys, "s/Mkeys")
+	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkTreeChange is what a tree adds to a put: all that the shard does for it.
 func BenchmarkTreeChange(b *testing.B) {
-	l := benchLife(b, true)
+	l := benchLife(b, true, benchKeys)
 	op := &storage.Op{Bucket: 1, Key: []byte("key-00000001")}
 	old := foreign(1, "old", kv.Object{}, vclock.Context{})
 	states := [2]storage.Current{
