@@ -85,7 +85,8 @@ type stage struct {
 	mint      func(*replica.MintRequest)
 	localRead func(*wire.ReadRequest) wire.ReadReply
 	localScan func(*wire.ScanRequest) wire.ScanReply
-	stores    []replica.StoreRequest // copies for this node, answered with OK
+	stores    []replica.StoreRequest // copies for this node
+	storeCode wire.ReplicaCode       // the answer to them
 	marks     []marked
 	onMark    func() // before a marker is kept
 	ready     bool
@@ -96,7 +97,8 @@ func newStage(t testing.TB, change ...func(*Config)) *stage {
 	t.Helper()
 	s := &stage{
 		t: t, ring: newRing(t, 5), down: make(map[kv.NodeID]bool), ready: true,
-		auto: make(map[kv.NodeID]func(*call)),
+		storeCode: wire.ReplicaOK,
+		auto:      make(map[kv.NodeID]func(*call)),
 	}
 	cfg := DefaultConfig()
 	cfg.Node, cfg.Now = nodeA, time.Now
@@ -281,7 +283,7 @@ func (s *stageLocal) Store(req replica.StoreRequest) {
 	s.mu.Unlock()
 	at := standing(s.c.cfg.Node)
 	at.Role = req.Role
-	req.Done(wire.StoreReply{Standing: at, Code: wire.ReplicaOK})
+	req.Done(wire.StoreReply{Standing: at, Code: s.storeCode})
 }
 
 // marked is a marker that this node was told to keep.

@@ -112,6 +112,7 @@ func TestTheAnswerNeverWaitsForAMarker(t *testing.T) {
 func TestFallbacksKeepNoMarkers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := atFallback(t)
+		s.storeCode = wire.ReplicaOverloaded // so two slots have no hint
 		s.mint = func(req *replica.MintRequest) {
 			m := s.issue(req)
 			m.Standing = standsIn(nodeD)

@@ -230,11 +230,15 @@ func TestAFallbackThatHasNoRoomMintsNothing(t *testing.T) {
 	})
 }
 
-// Over a hint that can not be read nothing is minted, and the incarnation ends: nobody
-// knows which of its dots are in it. One of another slot is done without.
+// Over a hint that can not be read nothing is minted, and the incarnation ends, whoever
+// meets it: nobody knows which of its dots are in it. One of another slot is done without.
 func TestTrapC2AFallbackMintsNothingOverADamagedHint(t *testing.T) {
-	for _, slot := range []uint8{StandInSlot, 2} {
-		t.Run(fmt.Sprint("slot ", slot), func(t *testing.T) {
+	for _, c := range []struct {
+		slot    uint8
+		arrival bool
+	}{{StandInSlot, false}, {StandInSlot, true}, {2, false}} {
+		t.Run(fmt.Sprintf("slot %d, by a hint: %t", c.slot, c.arrival), func(t *testing.T) {
+			slot := c.slot
 			bubble(t, func(t *testing.T) {
 				first := beginWide(t, setup{})
 				key, other := first.outer(0), ""
@@ -249,9 +253,15 @@ func TestTrapC2AFallbackMintsNothingOverADamagedHint(t *testing.T) {
 				at := l.target(key)
 				record := wire.AppendHintKey(nil, at.Partition, slot, at.Bucket, at.Key)
 				l.engine.Damage(record, func(b []byte) []byte { b[len(b)-1] ^= 0xff; return b })
-				m := l.mint(l.standing(key, "w", vclock.Context{}))
-				if refused := m.Code == wire.ReplicaUnreadable; refused != (slot == StandInSlot) {
-					t.Errorf("code %d, %s", m.Code, m.Detail)
+				var code wire.ReplicaCode
+				if c.arrival {
+					more := foreign(2, "y", kv.Object{}, vclock.Context{})
+					code = l.merge(l.hinting(key, slot, more)).Code
+				} else {
+					code = l.mint(l.standing(key, "w", vclock.Context{})).Code
+				}
+				if refused := code == wire.ReplicaUnreadable; refused != (slot == StandInSlot) {
+					t.Errorf("code %d", code)
 				}
 				after := l.standIn(other, "y", vclock.Context{})
 				if ended := after.Dot.Actor != before.Dot.Actor; ended != (slot == StandInSlot) {
