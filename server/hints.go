@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dyno-kv/dyno/coordinator"
@@ -79,7 +80,11 @@ func (s *Server) memberNames() map[kv.NodeID]string {
 // hintsNode shows what one node said.
 func hintsNode(n handoff.NodeStatus, names map[kv.NodeID]string, now time.Time) wire.HintsNode {
 	if n.Err != nil {
-		return wire.HintsNode{Node: names[n.Node], Reason: n.Err.Error()}
+		why := n.Err.Error()
+		if errors.Is(n.Err, coordinator.ErrNotSent) {
+			why = "not reachable from here"
+		}
+		return wire.HintsNode{Node: names[n.Node], Reason: why}
 	}
 	a := &n.Status
 	shown := wire.HintsNode{

@@ -100,7 +100,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.devCommand(), a.serveCommand(), a.kvCommand(), a.bucketCommand(), a.ringCommand(),
 		a.clusterCommand(), a.nodeCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(),
-		a.lockCommand(), a.metaCommand(), a.repairCommand(),
+		a.lockCommand(), a.metaCommand(), a.hintsCommand(), a.repairCommand(),
 		a.versionCommand(), a.completionCommand(), a.manCommand(),
 	)
 	return root
