@@ -111,6 +111,8 @@ type setup struct {
 	log         *zap.Logger            // nil: none
 	ring        *ring.Ring             // nil: newRing
 	hints       int64                  // bytes; 0: as by default
+	// keep makes fences durable; nil: nothing does.
+	keep func([]wire.PlacementFence) error
 }
 
 // begin starts a life. It ends by stopped or crashed, or with the test.
@@ -160,6 +162,7 @@ func begin(t testing.TB, s setup) *life {
 			l.kept = append(l.kept, p)
 			return nil
 		},
+		KeepFences: s.keep,
 	}, store, s.past, s.log)
 	if err != nil {
 		t.Fatal(err)

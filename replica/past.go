@@ -19,6 +19,10 @@ type Past struct {
 	// Marks are the incarnations that a clean stop left, Stamp the highest stamp issued.
 	Marks []wire.ActorMark
 	Stamp kv.Stamp
+	// Filling: the store began its life with nothing, and has not been full yet.
+	Filling bool
+	// Fences are all that the node has promised in all its lives that it remembers.
+	Fences []wire.PlacementFence
 	// Trees are those that the clean stop left; New takes them over.
 	Trees []*antientropy.Tree
 	// Purges is where the last life stood in purge rounds: also after a crash.

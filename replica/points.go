@@ -43,6 +43,8 @@ const (
 	PointPurgeStep = "replica/before-purge-step"
 	// PointPurgeDelete: a tombstone is about to be purged. An error keeps it.
 	PointPurgeDelete = "replica/before-purge-delete"
+	// PointFence: a fence is set and not durable yet. An error is told instead.
+	PointFence = "replica/before-fence-kept"
 	// PointRead: a copy was read and is about to be shown. An error is told instead.
 	PointRead = "replica/before-read-answer"
 )
@@ -63,6 +65,7 @@ func Points() []fail.Point {
 		{Name: PointHintDropped},
 		{Name: PointPurgeStep, Fails: true},
 		{Name: PointPurgeDelete, Fails: true},
+		{Name: PointFence, Fails: true},
 		{Name: PointRead, Fails: true},
 	}
 }

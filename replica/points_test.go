@@ -15,7 +15,8 @@ import (
 // pointed is a first life with failpoints.
 func pointed(t *testing.T) (*life, *fail.Set) {
 	points := fail.NewSet()
-	return begin(t, setup{verdict: kv.VerdictConfirmed, points: points}), points
+	keep := func([]wire.PlacementFence) error { return nil }
+	return begin(t, setup{verdict: kv.VerdictConfirmed, points: points, keep: keep}), points
 }
 
 // retried puts a value twice, as one request.
@@ -34,6 +35,9 @@ func TestEveryPointOfAReplicaIsReached(t *testing.T) {
 		l.mark("k", 1, foreign(1, "x", kv.Object{}, vclock.Context{}).Context)
 		marker := l.listed(l.cell("k", 1))[0]
 		l.drop(marker, marker.Object.Context)
+		if _, err := l.FenceSelf(t.Context()); err != nil {
+			t.Error(err)
+		}
 		l.ring.Store(wideRing(t))
 		l.hint(l.outer(0), 0, foreign(1, "x", kv.Object{}, vclock.Context{}))
 		l.purged(l.inner(0))

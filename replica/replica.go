@@ -69,6 +69,9 @@ type Config struct {
 	// KeepPurges makes it durable where this node stands in the purge rounds of a partition;
 	// nil: it takes part in none. It may wait for the disk.
 	KeepPurges func(wire.Purges) error
+	// KeepFences makes all fences durable that this node has promised; where it is nil none
+	// can be.
+	KeepFences func([]wire.PlacementFence) error
 	// Points and Trace are for tests and checkers; nil in a product build.
 	Points *fail.Set
 	Trace  *trace.Tracer
@@ -122,6 +125,10 @@ type Replica struct {
 
 	// purging has a token of whoever takes a step of a purge round: one at a time.
 	purging chan struct{}
+	// filling: the store's life has not been full yet (docs/adr/0022).
+	filling atomic.Bool
+	// fencing: a fence is being set.
+	fencing atomic.Bool
 }
 
 // partition is what a shard keeps of one of its partitions beside the objects.
@@ -134,8 +141,8 @@ type partition struct {
 	tree     partitionTree
 
 	purges
-	// fence is the highest placement version that was promised to the group: older
-	// requests are refused (TRAPS 5.4). Moves set it durably, and then in the shard.
+	// fence is the highest placement version that was promised: older requests are refused
+	// (TRAPS 5.4; fence.go).
 	fence atomic.Uint64
 }
 
@@ -162,6 +169,7 @@ type Status struct {
 	Ready     bool   // serves; false is not_ready
 	Confirmed bool   // counts for pr, pw and fences
 	Refused   bool   // not ready, and will not be by itself
+	Filling   bool   // not ready, and stores what it is sent: a life that is not full yet
 	Reason    string // why not ready, for people
 }
 
@@ -198,6 +206,12 @@ func New(cfg Config, store *storage.Store, past Past, log *zap.Logger) (*Replica
 			minter.marked = vclock.Dot{Actor: m.Actor, Counter: m.Counter}
 		}
 	}
+	r.filling.Store(past.Filling)
+	for _, f := range past.Fences {
+		if int(f.Partition) < len(r.parts) {
+			r.parts[f.Partition].fence.Store(uint64(f.Version))
+		}
+	}
 	r.adoptTrees(past.Trees)
 	r.adoptPurges(past.Purges)
 	store.Observe(r)
@@ -218,8 +232,12 @@ func (r *Replica) Confirm(v kv.Verdict) {
 		Refused:   v == kv.VerdictLost || v == kv.VerdictForked,
 		Reason:    whyRefused(v, r.past.Fresh()),
 	}
+	if status.Ready && r.filling.Load() {
+		status.Ready, status.Filling = false, true
+		status.Reason = "its data was lost, and is being copied from the other owners"
+	}
 	r.status.Store(&status)
-	if !status.Ready {
+	if !status.Ready && !status.Filling {
 		r.log.Error("store refused", zap.String("verdict", v.String()),
 			zap.String("reason", status.Reason))
 		return
@@ -227,6 +245,9 @@ func (r *Replica) Confirm(v kv.Verdict) {
 	r.log.Info("store judged", zap.String("verdict", v.String()),
 		zap.String("last-stop", r.past.Stop.String()))
 }
+
+// Filled says that the store has all that it should. It shows at the next Confirm.
+func (r *Replica) Filled() { r.filling.Store(false) }
 
 // Status is the store's standing now.
 func (r *Replica) Status() Status { return *r.status.Load() }
@@ -245,28 +266,6 @@ func (r *Replica) Ahead() uint64 { return r.ahead.count.Load() }
 // Unreadable counts the damaged records met since the start. It must stay 0.
 func (r *Replica) Unreadable() uint64 { return r.unreadable.Load() }
 
-// refusal is why a message can not be served, in the words of the peer protocol. The zero
-// refusal: it can.
-type refusal struct {
-	code   wire.ReplicaCode
-	detail string
-}
-
-func (f refusal) refused() bool { return f.code != 0 }
-
-func refuse(format string, args ...any) refusal {
-	return refusal{wire.ReplicaRefused, fmt.Sprintf(format, args...)}
-}
-
-// sentinel is what a client's write is refused with: what by its nature nobody serves any
-// more, or otherwise.
-func (f refusal) sentinel(otherwise error) error {
-	if f.code == wire.ReplicaNoBucket {
-		return ErrNoBucket
-	}
-	return otherwise
-}
-
 // lastStamp is above which the clocks go on: what a clean stop left is exact, else the
 // store has a bound.
 func lastStamp(past Past, store *storage.Store) kv.Stamp {
@@ -274,78 +273,6 @@ func lastStamp(past Past, store *storage.Store) kv.Stamp {
 		return past.Stamp
 	}
 	return max(past.Stamp, store.StampMark())
-}
-
-// admit is check for a message that comes in, which also must name the partition that
-// its key is in: stored elsewhere nobody would look for it.
-func (r *Replica) admit(t *wire.Target) (s wire.Standing, keyHash uint64, why refusal) {
-	return r.admitAs(t, r.check)
-}
-
-// admitAs is admit in the role that check checks.
-func (r *Replica) admitAs(
-	t *wire.Target, check func(*wire.Target) (wire.Standing, refusal),
-) (s wire.Standing, keyHash uint64, why refusal) {
-	s, why = check(t)
-	current := r.cfg.Ring()
-	if why.refused() || current == nil {
-		return s, 0, why
-	}
-	keyHash = ring.Hash(current.HashSeed(), t.Bucket, t.Key)
-	if p := ring.PartitionOf(keyHash, current.Partitions()); p != t.Partition {
-		why = refuse("the key is in partition %d, the request names %d", p, t.Partition)
-	}
-	return s, keyHash, why
-}
-
-// check is what this node states of itself for a message's partition, now (I5), and why
-// it can not serve the message, if so. The same checks hold for local and
-// remote callers (ARCHITECTURE 4).
-//
-// The epoch is that of before the work: data that a purge takes away while it is read
-// must not carry the epoch of afterwards (TRAPS S11).
-func (r *Replica) check(t *wire.Target) (wire.Standing, refusal) {
-	status := r.status.Load()
-	s := wire.Standing{
-		Role: kv.RoleNotOwner, Instance: r.cfg.Instance, Confirmed: status.Confirmed,
-	}
-	current := r.cfg.Ring()
-	if current == nil {
-		s.Role = kv.RoleNotReady
-		return s, refuse("the cluster has not been formed yet")
-	}
-	if int(t.Partition) >= len(r.parts) {
-		return s, refuse("there is no partition %d", t.Partition)
-	}
-	part := &r.parts[t.Partition]
-	s.Epoch = part.stand().Adopted
-	placement := current.Placement(t.Partition)
-	s.Placement = placement.Version
-	fence := kv.PlacementVersion(part.fence.Load())
-	verdict := ring.Accept(placement, r.cfg.Node, fence, t.Placement)
-	if verdict == ring.VerdictNotOwner {
-		return s, refuse("not an owner of the partition")
-	}
-	s.Role = kv.RoleOwner
-	switch {
-	case !status.Ready:
-		s.Role = kv.RoleNotReady
-		return s, refuse("not ready: %s", status.Reason)
-	case part.missed.Load():
-		s.Role = kv.RoleNotReady
-		return s, refuse(missedPurge)
-	case t.Instance != r.cfg.Instance:
-		return s, refuse("this store is instance %d, not %d", r.cfg.Instance, t.Instance)
-	case verdict == ring.VerdictBehind:
-		return s, refuse("this node knows placement %d, the request is of %d",
-			placement.Version, t.Placement)
-	case verdict == ring.VerdictFenced:
-		return s, refuse("the request is of placement %d, which this node has left",
-			t.Placement)
-	case r.deleted(t.Bucket):
-		return s, refusal{wire.ReplicaNoBucket, "the bucket has been deleted"}
-	}
-	return s, refusal{}
 }
 
 // deleted reports whether the group has deleted the bucket, as far as this node knows. Ids

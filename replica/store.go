@@ -47,7 +47,7 @@ type arrival struct {
 // Store merges a copy into the local object, durably, or refuses. What is for a fallback
 // it merges into the hint for the slot that the copy names.
 func (r *Replica) Store(req StoreRequest) {
-	a := &arrival{r: r, req: req, check: r.check}
+	a := &arrival{r: r, req: req, check: r.checkCopy}
 	if a.hint() {
 		a.check = r.checkFallback
 		a.op.Space = storage.HintsFor(req.Slot)

@@ -61,7 +61,7 @@ func NewestPlacement(placements []Placement) (newest kv.PlacementVersion) {
 // Newest is the highest version of the partitions that node stands in.
 func Newest(placements []Placement, node kv.NodeID) (newest kv.PlacementVersion) {
 	for _, p := range placements {
-		if p.has(node) {
+		if p.Has(node) {
 			newest = max(newest, p.Version)
 		}
 	}
@@ -141,8 +141,8 @@ func (g Refill) Missing(
 // nobody is left who has what the lost store had.
 func (g Refill) Orphaned(placements []Placement, node kv.NodeID, sources []Source) (n int) {
 	for _, p := range placements {
-		if p.has(node) && !slices.ContainsFunc(sources, func(s Source) bool {
-			return s.Node != node && p.has(s.Node)
+		if p.Has(node) && !slices.ContainsFunc(sources, func(s Source) bool {
+			return s.Node != node && p.Has(s.Node)
 		}) {
 			n++
 		}
@@ -180,8 +180,8 @@ func (g Refill) Finish(
 	return nil
 }
 
-// has reports whether node stands in a slot, in whatever phase.
-func (p Placement) has(node kv.NodeID) bool {
+// Has reports whether node stands in a slot, in whatever phase.
+func (p Placement) Has(node kv.NodeID) bool {
 	for _, slot := range p.Slots {
 		if slot.Has(node) {
 			return true
@@ -192,7 +192,7 @@ func (p Placement) has(node kv.NodeID) bool {
 
 // others are all members of the slots but node; none where node stands in none.
 func (p Placement) others(node kv.NodeID) (others []kv.NodeID) {
-	if !p.has(node) {
+	if !p.Has(node) {
 		return nil
 	}
 	for _, slot := range p.Slots {

@@ -116,6 +116,10 @@ func (c *copyOfKeys) Read(req *wire.ReadRequest) wire.ReadReply {
 	}
 }
 
+func (c *copyOfKeys) Fence(_ context.Context, req *wire.FenceRequest) wire.FenceReply {
+	return wire.FenceReply{Instance: req.Instance, Code: wire.ReplicaOK}
+}
+
 func (c *copyOfKeys) Scan(req *wire.ScanRequest) wire.ScanReply {
 	c.mu.Lock()
 	defer c.mu.Unlock()

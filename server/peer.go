@@ -22,6 +22,7 @@ type Replica interface {
 	Scan(*wire.ScanRequest) wire.ScanReply
 	TreeSums(*wire.TreeSumsRequest) wire.TreeSumsReply
 	TreeEntries(*wire.TreeListRequest) wire.TreeListReply
+	Fence(context.Context, *wire.FenceRequest) wire.FenceReply
 }
 
 // peerMethod is how calls of one name are answered.
@@ -46,6 +47,7 @@ func (s *Server) peerMethods() map[string]peerMethod {
 		wire.MethodForward:  {work: s.peerForward, gate: s.requests, data: true},
 
 		wire.MethodHandoffStatus: {work: s.peerHandoff, gate: s.peers, data: true},
+		wire.MethodFence:         {work: s.peerFence, gate: s.peers, data: true},
 	}
 }
 
@@ -194,6 +196,20 @@ func (s *Server) peerTreeList(j *peerJob) error {
 	}
 	reply := s.data.Load().Replica.TreeEntries(&req)
 	j.answer(func(dst []byte) []byte { return wire.AppendTreeListReply(dst, &reply) })
+	return nil
+}
+
+// peerFence promises to refuse what is older than another owner's refill.
+func (s *Server) peerFence(j *peerJob) error {
+	var req wire.FenceRequest
+	if err := wire.DecodeFenceRequest(j.call.Params, &req); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(j.ctx, time.Duration(req.RemainingMS)*time.Millisecond)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	reply := s.data.Load().Replica.Fence(ctx, &req)
+	j.answer(func(dst []byte) []byte { return wire.AppendFenceReply(dst, &reply) })
 	return nil
 }
 

@@ -80,6 +80,8 @@ func messageDecoders() []decoder {
 		pair("peer scan reply", AppendScanReply, DecodeScanReply),
 		pair("forward", AppendForwardRequest, DecodeForwardRequest),
 		pair("forward reply", AppendForwardReply, DecodeForwardReply),
+		pair("fence", AppendFenceRequest, DecodeFenceRequest),
+		pair("fence reply", AppendFenceReply, DecodeFenceReply),
 		{"empty result", func(b []byte) ([]byte, error) {
 			return AppendEmptyResult(nil), DecodeEmptyResult(b)
 		}},
@@ -125,6 +127,13 @@ func recordDecoders() []decoder {
 		inRecord(FormatPurges, PurgesKey(42), AppendPurgesRecord, func(b []byte) (Purges, error) {
 			return DecodePurgesRecord(PurgesKey(42), b)
 		}),
+		inRecord(FormatLife, KeyLife, AppendLifeRecord, DecodeLifeRecord),
+		inRecord(FormatFences, KeyFences, func(dst []byte, f *[]PlacementFence) []byte {
+			return AppendFencesRecord(dst, *f)
+		}, DecodeFencesRecord),
+		inRecord(FormatRefill, KeyRefill, func(dst []byte, s *[]RefillSource) []byte {
+			return AppendRefillRecord(dst, *s)
+		}, DecodeRefillRecord),
 	}
 }
 

@@ -138,6 +138,12 @@ func goldenRecords() []golden {
 			}),
 		sealed("record.purges", "under purge/002a", purges, AppendPurgesRecord(nil, &purges),
 			func(b []byte) (Purges, error) { return DecodePurgesRecord(PurgesKey(42), b) }),
+		sealed("record.life", "", goldenLife(), AppendLifeRecord(nil, ptr(goldenLife())),
+			DecodeLifeRecord),
+		sealed("record.fences", "", goldenFences(), AppendFencesRecord(nil, goldenFences()),
+			DecodeFencesRecord),
+		sealed("record.refill", "", goldenRefill(), AppendRefillRecord(nil, goldenRefill()),
+			DecodeRefillRecord),
 	}
 }
 

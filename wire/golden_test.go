@@ -77,6 +77,7 @@ func goldenGroups() []goldenGroup {
 		{"peer_tree", "peer-protocol.md", goldenTrees()},
 		{"peer_purge", "peer-protocol.md", goldenPurges()},
 		{"peer_handoff", "peer-protocol.md", goldenHandoff()},
+		{"peer_fence", "peer-protocol.md", goldenFencing()},
 		{"peer_meta", "peer-protocol.md", goldenMeta()},
 		{"records", "peer-protocol.md", goldenRecords()},
 	}

@@ -56,6 +56,12 @@ const (
 	FormatTreePart
 	// FormatPurges is where a node stands in the purge rounds of a partition.
 	FormatPurges
+	// FormatLife is which life of its node's store a directory holds.
+	FormatLife
+	// FormatFences is what a node refuses for good in each partition.
+	FormatFences
+	// FormatRefill is how much of a store that is being filled came from where.
+	FormatRefill
 
 	formatEnd // the first that this release does not know
 )
@@ -64,7 +70,7 @@ func (f Format) String() string {
 	names := [...]string{
 		"none", "object", "header", "version", "journal", "identity", "opens", "clean-mark",
 		"raft-state", "raft-entry", "raft-opens", "raft-peers", "snapshot-head", "snapshot-part",
-		"raft-view", "stamp-mark", "tree-part", "purges",
+		"raft-view", "stamp-mark", "tree-part", "purges", "life", "fences", "refill",
 	}
 	if int(f) < len(names) {
 		return names[f]
