@@ -64,7 +64,8 @@ type Config struct {
 	// Longest bounds an exchange; what is left then is left to the next.
 	Longest time.Duration
 	// AtOnce is how many exchanges may be under way; Keys how many keys each of them repairs
-	// at a time. Each key holds one object in memory on either side.
+	// at a time. Most of an exchange is pauses, so many of them are no work; a key holds its
+	// object in memory, on either side, once the budget has granted its bytes.
 	AtOnce, Keys int
 
 	// Scrub is in what time every object is read again once; 0: never.
@@ -82,7 +83,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Period: time.Minute, Pause: 500 * time.Millisecond, Retry: 2 * time.Second,
-		CallTimeout: 5 * time.Second, Longest: 10 * time.Minute, AtOnce: 4, Keys: 16,
+		CallTimeout: 5 * time.Second, Longest: 10 * time.Minute, AtOnce: 8, Keys: 8,
 		Scrub: 14 * 24 * time.Hour, Quarantine: 2 * time.Minute,
 	}
 }

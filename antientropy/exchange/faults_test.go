@@ -32,7 +32,7 @@ func TestAnExchangeSurvivesTheLossOfAnyMessage(t *testing.T) {
 				if more = s.peers.sent >= lost; more && outcome != Failed {
 					t.Errorf("message %d lost: %v, %v", lost, outcome, err)
 				}
-				if took := time.Since(began); took > 3*s.cfg.CallTimeout {
+				if took := time.Since(began); took > (listPatience+2)*s.cfg.CallTimeout {
 					t.Errorf("message %d lost: ended after %v", lost, took)
 				}
 				s.both(nodeB)

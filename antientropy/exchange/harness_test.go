@@ -132,8 +132,8 @@ func bubble(t *testing.T, f func(*testing.T)) {
 	synctest.Test(t, f)
 }
 
-// newStage is three owners of two partitions; change may be nil. Nothing runs yet.
-func newStage(t *testing.T, change func(*Config)) *stage {
+// newStageRing is a ring of three members that own every partition.
+func newStageRing(t testing.TB, partitions int) *ring.Ring {
 	t.Helper()
 	var members []ring.Member
 	for _, id := range []kv.NodeID{nodeA, nodeB, nodeC} {
@@ -143,7 +143,7 @@ func newStage(t *testing.T, change func(*Config)) *stage {
 			Gossip: fmt.Sprintf("10.0.0.%d:3", id),
 		})
 	}
-	state, err := ring.Form(ring.ClusterID{1}, 3, testPartitions, members, 1)
+	state, err := ring.Form(ring.ClusterID{1}, 3, partitions, members, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +151,13 @@ func newStage(t *testing.T, change func(*Config)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// newStage is three owners of two partitions; change may be nil. Nothing runs yet.
+func newStage(t *testing.T, change func(*Config)) *stage {
+	t.Helper()
+	r := newStageRing(t, testPartitions)
 	s := &stage{t: t, budget: &plenty{}}
 	s.a, s.b, s.c = newFakeReplica(r, nodeA), newFakeReplica(r, nodeB), newFakeReplica(r, nodeC)
 	s.peers = &fakePeers{
@@ -164,6 +171,7 @@ func newStage(t *testing.T, change func(*Config)) *stage {
 	if change != nil {
 		change(&s.cfg)
 	}
+	var err error
 	if s.Exchange, err = New(s.cfg, s.a, s.peers, s.a, zaptest.NewLogger(t)); err != nil {
 		t.Fatal(err)
 	}

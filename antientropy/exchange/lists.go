@@ -16,6 +16,10 @@ import (
 // they come, so that neither side's is ever held whole.
 const batchKeys = 1024
 
+// listPatience is how many times as long as another call a page of a list may take: one is
+// made at a time on each node.
+const listPatience = 4
+
 // difference is a key whose entries differ, as both sides listed them.
 type difference struct {
 	wire.TreePlace
@@ -69,7 +73,8 @@ func (l *listing) turn(ctx context.Context) error {
 	if err := s.going(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	// A list waits for its turn behind those of other exchanges, on either side.
+	ctx, cancel := context.WithTimeout(ctx, listPatience*s.cfg.CallTimeout)
 	defer cancel()
 	reply, err := l.side.list(ctx, &wire.TreeListRequest{
 		TreeTarget: s.tree(ctx, l.side), Leaves: l.leaves, After: l.at, Limit: wire.MaxList,
