@@ -4,6 +4,7 @@ package handoff
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -175,4 +176,27 @@ func (s *strict) Take(ctx context.Context, bytes int) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// A member that failed is let alone, and tried at once when it is back nevertheless: it is
+// another process, perhaps.
+func TestAMemberThatIsBackIsTriedAtOnceWhateverItDidBefore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNet(t)
+		f := n.nodes[4]
+		f.tuned = func(c *Config) { c.PauseMin, c.PauseMax = time.Second, time.Hour }
+		key, owners := n.keyOf(4, 0)
+		f.hint(key, 1, written(2, "v"))
+		n.meeting(func(_ kv.NodeID, _ *wire.StoreRequest, done func(wire.StoreReply, error)) bool {
+			done(wire.StoreReply{}, errors.New("lost"))
+			return true
+		})
+		f.deliver()
+		time.Sleep(time.Hour)
+		n.fell(owners[1])
+		time.Sleep(time.Minute)
+		n.meeting(nil)
+		n.rose(owners[1])
+		eventually(t, 2*time.Second, "it is delivered", func() bool { return f.kept() == 0 })
+	})
 }
