@@ -89,6 +89,8 @@ func (one *schedule) perform(t *testing.T) (wrong []string) {
 	cfg.Tune = func(h *Host, n *node.Config) {
 		n.Trace = trace.New(uint16(h.ID), &s.events)
 		n.Meta.Engine.SnapshotEntries = 16
+		// What the background would bring must not hide what a schedule is about.
+		n.HintBytes, n.Exchange.Period = 1, 24*time.Hour
 	}
 	s.Cluster = startCluster(t, cfg)
 	one.play(s)
