@@ -112,10 +112,11 @@ func (c *Coordinator) readOnce(ctx context.Context, p *plan, mode readMode) (fou
 	}
 	p.suspectSilent(asking.round)
 	counted := asking.replies
-	epoch, same := sameEpoch(counted)
-	if !same {
+	if !p.sameEpoch(counted) {
+		p.leaveBehind(counted)
 		return found{}, errDiffer
 	}
+	epoch := p.epoch
 	got := found{agreed: allAgree(counted), by: len(counted)}
 	if got.object, err = merge(counted, mode, got.agreed, p.spec.Atomic); err != nil {
 		return found{}, err
@@ -132,17 +133,36 @@ func (c *Coordinator) readOnce(ctx context.Context, p *plan, mode readMode) (fou
 	return got, nil
 }
 
-// sameEpoch returns the purge epoch that all copies were read under. Where they differ,
-// those below the highest must not be merged, and without them the others are no quorum:
-// the read starts over, while the replicas behind adopt the epoch (I5).
-func sameEpoch(counted []readEvent) (kv.PurgeEpoch, bool) {
-	epoch := counted[0].reply.Epoch
-	for _, e := range counted {
-		if e.reply.Epoch != epoch {
-			return 0, false
+// sameEpoch notes the highest purge epoch that this read has met, and reports whether all
+// copies were read under it. Those below must not be merged, and without them the others
+// are no quorum: the read starts over, and asks the replicas behind last (I5).
+func (p *plan) sameEpoch(counted []readEvent) bool {
+	for i := range counted {
+		p.epoch = max(p.epoch, counted[i].reply.Epoch)
+	}
+	for i := range counted {
+		if counted[i].reply.Epoch < p.epoch {
+			return false
 		}
 	}
-	return epoch, true
+	return true
+}
+
+// leaveBehind lets the next round ask those last whose copies are below the epoch, this node
+// too: they may not adopt it before they hear of it again.
+func (p *plan) leaveBehind(counted []readEvent) {
+	for i := range counted {
+		e := &counted[i]
+		if e.reply.Epoch == p.epoch {
+			continue
+		}
+		if p.spec.Self == e.target.Node {
+			p.spec.Self = 0 // else it is asked first whatever is suspected of it
+		}
+		if !p.suspects(e.target.Node) {
+			p.spec.Suspects = append(p.spec.Suspects, e.target.Node)
+		}
+	}
 }
 
 // merge joins the copies that count. A round of digests ends here if they agree, which is

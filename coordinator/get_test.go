@@ -223,7 +223,7 @@ func TestReadsWithoutADeadlineStillHaveOne(t *testing.T) {
 }
 
 // Data that was read under an older purge epoch is not merged, and what is left is no
-// quorum: the read starts over (I5).
+// quorum: the read starts over, and asks somebody else where there is anybody (I5).
 func TestTrapS11CopiesOfDifferentPurgeEpochsAreReadAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStage(t)
@@ -246,9 +246,27 @@ func TestTrapS11CopiesOfDifferentPurgeEpochsAreReadAgain(t *testing.T) {
 		if err != nil || !got.IsZero() {
 			t.Errorf("%q, %v", values(got), err)
 		}
+		far := s.others()[1]
+		s.auto[far] = func(c *call) { c.showAt(kv.Object{}, 3) }
 		s.auto[near] = func(c *call) { c.showAt(zombie, 2) } // never catches up
+		if got, err := s.get(getting()).wait(); err != nil || !got.IsZero() {
+			t.Errorf("where one replica stays behind: %q, %v", values(got), err)
+		}
+		s.auto[far] = s.auto[near]
 		if _, err := s.get(getting()).wait(); codeIn(err) != wire.CodeQuorum {
-			t.Errorf("a replica that stays behind: %v", err)
+			t.Errorf("where two of three stay behind: %v", err)
+		}
+		local := s.localRead
+		s.localRead = func(q *wire.ReadRequest) wire.ReadReply { // this node itself is behind
+			reply := local(q)
+			reply.Epoch, reply.Object = 2, zombie
+			return reply
+		}
+		for _, node := range s.others() {
+			s.auto[node] = func(c *call) { c.showAt(kv.Object{}, 3) }
+		}
+		if got, err := s.get(getting()).wait(); err != nil || !got.IsZero() {
+			t.Errorf("where this node is behind: %q, %v", values(got), err)
 		}
 		if len(s.copies(near))+len(s.copies(nodeA)) != 0 {
 			t.Error("something was repaired across epochs")

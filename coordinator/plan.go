@@ -21,6 +21,8 @@ type plan struct {
 	preference ring.Preference
 	spec       quorum.Spec
 	standIns   int // fallbacks of the spec that seem alive
+	// epoch is the highest purge epoch that a read has met.
+	epoch kv.PurgeEpoch
 }
 
 // planFor finds the replicas of a key. need and owners are what the request asks for:

@@ -56,7 +56,10 @@ func (n *Node) openBackground(m *membership, d *data) error {
 	cfg.Budget = n.background.budget
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
 	d.exchange, err = exchange.New(cfg, d.replica, d.peers, d.replica, n.log.Named("exchange"))
-	return err
+	if err != nil {
+		return err
+	}
+	return n.openPurger(m, d)
 }
 
 // HandoffStatus implements handoff.Statuses.

@@ -95,6 +95,10 @@ type Config struct {
 	// it stays, with a store that is not ready, and serves what needs no store.
 	RefuseLost bool
 
+	// PurgeGrace is how long tombstones are kept at least before a purge round may take them
+	// away; less than twice the longest request counts as that. Below 0: for ever.
+	PurgeGrace time.Duration
+
 	// Points and Trace are for tests and checkers, and go to every part; nil in a product
 	// build. Trace is of this member's number.
 	Points *fail.Set
@@ -137,6 +141,7 @@ func DefaultConfig() Config {
 		Budget: budget.DefaultConfig(), Handoff: handoff.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
 		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
+		PurgeGrace: DefaultPurgeGrace,
 		Exchange: exchange.DefaultConfig(),
 	}
 }

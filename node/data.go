@@ -32,6 +32,7 @@ type data struct {
 	handoff     *handoff.Deliverer
 	hints       *handoff.Syncer
 	exchange    *exchange.Exchange
+	purger      *exchange.Purger // nil where nothing is purged
 	finds       *finds
 
 	moves moves
@@ -62,7 +63,7 @@ func (n *Node) openData(context.Context) error {
 	n.adopt(d)
 	n.server.ServeData(server.Data{
 		Coordinator: d.coordinator, Replica: d.replica, Repairs: repairs{d.exchange, d},
-		Hints: d.hints,
+		Hints: d.hints, Purges: d.purges(),
 	})
 	return nil
 }
@@ -84,7 +85,7 @@ func (n *Node) openReplica(m *membership, d *data) error {
 		Node: d.member.ID, Instance: d.member.Instance, Partitions: m.group.Ring().Partitions(),
 		Ring: m.group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
 		Points: n.cfg.Points, Trace: n.cfg.Trace, Deleted: m.deleted, Damaged: d.damaged,
-		HintBytes: n.cfg.HintBytes,
+		HintBytes: n.cfg.HintBytes, KeepPurges: m.opening.keepPurges,
 	}, n.store, m.opening.past, n.log.Named("replica"))
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 type metaGroup struct {
 	*meta.Group
 	own ring.Member // name and addresses
+	// random48 draws what makes requests to the group distinct.
+	random48 func() uint64
 }
 
 var _ Group = (*metaGroup)(nil)

@@ -113,7 +113,7 @@ func (n *Node) take(o *opening, seats []meta.Seat) error {
 		if m.meta, err = meta.Open(n.metaConfig(m, seats), n.log.Named("meta")); err != nil {
 			return err
 		}
-		m.group = &metaGroup{Group: m.meta, own: n.own}
+		m.group = &metaGroup{Group: m.meta, own: n.own, random48: n.cfg.Random48}
 	}
 	n.membership.Store(m)
 	n.serveGroup()

@@ -61,6 +61,9 @@ func begin(
 	if err := o.readPast(); err != nil {
 		return nil, err
 	}
+	if empty {
+		o.past.Purges = nil // whatever it confirmed is gone (TRAPS G5)
+	}
 	if empty && len(o.past.Marks) > 0 {
 		o.past = fresh
 		return o, nil
@@ -127,6 +130,9 @@ func (o *opening) readPast() error {
 	record, clean, err := o.control.Get(wire.KeyCleanMark)
 	if err != nil {
 		return fmt.Errorf("node: read clean mark: %w", err)
+	}
+	if err := o.readPurges(); err != nil {
+		return err
 	}
 	o.past.Stop = replica.JudgeStop(opens.BootID, o.boot, clean)
 	if !clean {

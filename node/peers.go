@@ -264,6 +264,16 @@ func (p *peers) Scan(
 		}, done)
 }
 
+// Purge implements exchange.PurgePeers.
+func (p *peers) Purge(
+	node kv.NodeID, method string, req *wire.PurgeRequest, deadline time.Time,
+	done func(wire.PurgeReply, error),
+) {
+	ask(p, node, method, deadline,
+		func(dst []byte, _ uint16) []byte { return wire.AppendPurgeRequest(dst, req) },
+		wire.DecodePurgeReply, done)
+}
+
 // TreeSums implements exchange.Peers.
 func (p *peers) TreeSums(
 	node kv.NodeID, req *wire.TreeSumsRequest, deadline time.Time,

@@ -20,6 +20,8 @@ type groupInMemory struct {
 	opens map[kv.NodeID]kv.Open
 	mood  groupMood
 	asked int
+	// began and purged are the epochs of purge rounds by partition.
+	began, purged map[uint16]kv.PurgeEpoch
 }
 
 type groupMood uint8

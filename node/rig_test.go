@@ -86,6 +86,7 @@ func newRig(t *testing.T, nodes, replicas int) *rig {
 	r.group = &groupInMemory{
 		ring: current, buckets: []kv.Bucket{kv.BuiltinBucket(replicas)},
 		opens: make(map[kv.NodeID]kv.Open),
+		began: make(map[uint16]kv.PurgeEpoch), purged: make(map[uint16]kv.PurgeEpoch),
 	}
 	t.Cleanup(r.end)
 	return r

@@ -173,6 +173,9 @@ func (n *Node) runData(l *lifetimes) error {
 	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
 	l.group.Go(func() error { return n.sweep(l.links, d) })
+	if d.purger != nil {
+		l.group.Go(func() error { return d.purger.Run(l.links) })
+	}
 	l.group.Go(func() error { return d.handoff.Run(l.links) })
 	l.group.Go(func() error { return n.background.look(l.links) })
 	l.group.Go(func() error { return d.exchange.Run(l.links) })

@@ -204,8 +204,15 @@ func TestTrapG5AnOwnerThatTookNoPartIsNotReady(t *testing.T) {
 			if m := l.mint(l.putting("k", "x", vclock.Context{})); (m.Code == wire.ReplicaOK) != recorded {
 				t.Errorf("recorded %t, and a put ends with code %d", recorded, m.Code)
 			}
-			if !recorded {
-				l.step("adopt", l.AdoptPurge, req, wire.PurgeRefused)
+			if recorded {
+				return
+			}
+			l.step("adopt", l.AdoptPurge, req, wire.PurgeRefused)
+			if err := l.GivenPurge(t.Context(), req.Partition, 5); err != nil {
+				t.Fatal(err)
+			}
+			if r := l.read("k"); r.Code != wire.ReplicaOK || r.Epoch != 5 {
+				t.Errorf("once it is filled: code %d %q, epoch %d", r.Code, r.Detail, r.Epoch)
 			}
 		})
 	}

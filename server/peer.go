@@ -46,6 +46,11 @@ func (s *Server) peerMethods() map[string]peerMethod {
 		wire.MethodTreeList: {work: s.peerTreeList, gate: s.peers, data: true},
 		wire.MethodForward:  {work: s.peerForward, gate: s.requests, data: true},
 
+		wire.MethodPurgeLook:    {work: s.peerPurge, gate: s.peers, data: true},
+		wire.MethodPurgeConfirm: {work: s.peerPurge, gate: s.peers, data: true},
+		wire.MethodPurgeAdopt:   {work: s.peerPurge, gate: s.peers, data: true},
+		wire.MethodPurgeDelete:  {work: s.peerPurge, gate: s.peers, data: true},
+
 		wire.MethodHandoffStatus: {work: s.peerHandoff, gate: s.peers, data: true},
 		wire.MethodFence:         {work: s.peerFence, gate: s.peers, data: true},
 	}

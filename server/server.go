@@ -139,6 +139,7 @@ type Data struct {
 	Replica     Replica
 	Repairs     Repairs // nil where Parts.Repairing is false
 	Hints       Hints   // nil where Parts.Hinting is false
+	Purges      Purges  // nil where nothing is ever purged
 }
 
 // Parts are what the server stands on.

@@ -171,6 +171,9 @@ func (a *app) nodeSettings(cfg *node.Config, s settings) (*zap.Logger, error) {
 	if s.DrainTimeout <= 0 {
 		return nil, fmt.Errorf("drain timeout %v: must be above 0", s.DrainTimeout)
 	}
+	if cfg.PurgeGrace = s.PurgeGrace; s.PurgeGrace < 0 {
+		return nil, fmt.Errorf("purge grace %v: must not be below 0", s.PurgeGrace)
+	}
 	cfg.Meta.Engine.DeadAfter = s.VoterTimeout
 	if err := cfg.Meta.Engine.Validate(); err != nil {
 		return nil, fmt.Errorf("voter timeout %v: %w", s.VoterTimeout, err)

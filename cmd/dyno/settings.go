@@ -20,6 +20,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/dyno-kv/dyno/node"
 )
 
 // envPrefix begins the variables that set what a configuration file can set.
@@ -48,6 +50,7 @@ type settings struct {
 	MemoryTarget string        `koanf:"memory_target"`
 	DrainTimeout time.Duration `koanf:"drain_timeout"`
 	VoterTimeout time.Duration `koanf:"voter_timeout"`
+	PurgeGrace   time.Duration `koanf:"purge_grace"`
 	LogLevel     string        `koanf:"log_level"`
 	LogFormat    string        `koanf:"log_format"`
 }
@@ -56,8 +59,8 @@ func defaultSettings() settings {
 	return settings{
 		Listen: defaultEndpoint, Join: []string{}, Weight: 1,
 		DiskReserve: "512MiB", MemoryTarget: "512MiB", DrainTimeout: 10 * time.Second,
-		VoterTimeout: time.Minute,
-		LogLevel:     "warn", LogFormat: "auto",
+		VoterTimeout: time.Minute, PurgeGrace: node.DefaultPurgeGrace,
+		LogLevel: "warn", LogFormat: "auto",
 	}
 }
 
@@ -93,6 +96,8 @@ var settingTexts = []struct{ key, text string }{
 	{"drain_timeout", "How long a node that is told to stop waits for requests under way."},
 	{"voter_timeout", "How long a voter of the metadata group may be silent before another member\n" +
 		"takes its seat. The same on all nodes."},
+	{"purge_grace", "How long a deleted key leaves a mark at least, before all nodes together can\n" +
+		"take it away; two minutes where it is less. The same on all nodes."},
 	{"log_level", "debug, info, warn or error."},
 	{"log_format", "json, console, or auto: console where standard error is a terminal."},
 }
@@ -139,6 +144,8 @@ func (s *settings) commonFlags(f *pflag.FlagSet) {
 		"how long a node waits for requests under way when it is told to stop")
 	f.DurationVar(&s.VoterTimeout, "voter-timeout", s.VoterTimeout,
 		"how long a voter of the metadata group may be silent before another takes its seat")
+	f.DurationVar(&s.PurgeGrace, "purge-grace", s.PurgeGrace,
+		"how long a deleted key leaves a mark at least, before all nodes together take it away")
 	f.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", s.LogFormat,
 		"json, console, or auto: console on a terminal")
