@@ -39,8 +39,10 @@ type Group interface {
 	// the zero Open where it knows none. An error says that it could not be asked.
 	LastOpen(ctx context.Context, node kv.NodeID) (kv.Open, error)
 	// ConfirmOpen judges the openings of a member's store (kv.JudgeOpens) and, where
-	// it accepts them, remembers the newest.
-	ConfirmOpen(ctx context.Context, node kv.NodeID, opens []kv.Open) (kv.Verdict, error)
+	// it accepts them, remembers the newest, and tells which instance of the store it is; 0
+	// where it does not know of any.
+	ConfirmOpen(ctx context.Context, node kv.NodeID, opens []kv.Open) (
+		kv.Verdict, kv.Instance, error)
 	// Watch returns a channel of capacity 1 that is poked when Ring or Buckets changed, until
 	// stop is called.
 	Watch() (changed <-chan struct{}, stop func())
@@ -142,7 +144,7 @@ func DefaultConfig() Config {
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
 		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
 		PurgeGrace: DefaultPurgeGrace,
-		Exchange: exchange.DefaultConfig(),
+		Exchange:   exchange.DefaultConfig(),
 	}
 }
 

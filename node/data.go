@@ -52,6 +52,10 @@ func (n *Node) openData(context.Context) error {
 	if !found {
 		return nil
 	}
+	if own := m.opening.born.Instance; own != 0 {
+		// Whatever the ring says: it may name the life of a store in this one's place.
+		member.Instance = own
+	}
 	d := &data{member: member, finds: &n.finds}
 	for _, step := range []func(*membership, *data) error{
 		n.openReplica, n.openGossip, n.openRequests, n.openBackground,
@@ -86,6 +90,7 @@ func (n *Node) openReplica(m *membership, d *data) error {
 		Ring: m.group.Ring, Now: n.cfg.Now, Incarnation: n.cfg.Random48,
 		Points: n.cfg.Points, Trace: n.cfg.Trace, Deleted: m.deleted, Damaged: d.damaged,
 		HintBytes: n.cfg.HintBytes, KeepPurges: m.opening.keepPurges,
+		KeepFences: m.opening.keepFences,
 	}, n.store, m.opening.past, n.log.Named("replica"))
 	if err != nil {
 		return err

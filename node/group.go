@@ -65,20 +65,22 @@ func (g *metaGroup) Accepted(id kv.NodeID) (open kv.Open) {
 
 // ConfirmOpen implements Group. It tells the group where this process listens, too.
 func (g *metaGroup) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
-	kv.Verdict, error,
+	kv.Verdict, kv.Instance, error,
 ) {
 	r, err := g.Do(ctx, state.OpenStore{
 		Node: id, Opens: opens, Addresses: stateAddresses(g.own),
 	})
 	switch {
 	case err != nil:
-		return kv.VerdictUnknown, err
+		return kv.VerdictUnknown, 0, err
 	case r.Code == state.CodeNotFound:
-		return kv.VerdictUnknown, fmt.Errorf("%w: %s", errNotRegistered, r.Detail)
+		return kv.VerdictUnknown, 0, fmt.Errorf("%w: %s", errNotRegistered, r.Detail)
 	case r.Verdict == 0: // refused for another reason than its openings
-		return kv.VerdictUnknown, fmt.Errorf("node: the group: %s", r.Detail)
+		return kv.VerdictUnknown, 0, fmt.Errorf("node: the group: %s", r.Detail)
+	case r.Member == nil:
+		return r.Verdict, 0, nil
 	default:
-		return r.Verdict, nil
+		return r.Verdict, r.Member.Instance, nil
 	}
 }
 

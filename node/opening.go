@@ -30,9 +30,12 @@ type opening struct {
 	identity wire.Identity
 	boot     string
 	past     replica.Past
-	written  bool // this opening is durable
-	refused  bool // the group has refused this store, now or before; durable
-	points   *fail.Set
+	// born is which life of the store the directory held when it was opened; immutable.
+	born    wire.Life
+	life    wire.Life // as it is noted now; owned by whoever confirms
+	written bool      // this opening is durable
+	refused bool      // the group has refused this store, now or before; durable
+	points  *fail.Set
 }
 
 // begin reads what the directory tells of its past. Of a store that existed, the new
@@ -64,7 +67,11 @@ func begin(
 	if empty {
 		o.past.Purges = nil // whatever it confirmed is gone (TRAPS G5)
 	}
+	if err := o.readLife(); err != nil {
+		return nil, err
+	}
 	if empty && len(o.past.Marks) > 0 {
+		fresh.Fences, fresh.Filling = o.past.Fences, o.past.Filling
 		o.past = fresh
 		return o, nil
 	}
@@ -180,6 +187,11 @@ func (o *opening) records(confirmed bool) []storage.ControlRecord {
 	if mutant.On(mutant.CleanMarkStays) {
 		records = records[:2]
 	}
+	if o.life.Instance != 0 {
+		records = append(records, storage.ControlRecord{
+			Key: wire.KeyLife, Record: wire.AppendLifeRecord(nil, &o.life),
+		})
+	}
 	return records
 }
 
@@ -201,13 +213,16 @@ func (o *opening) confirm(ctx context.Context, group Group, log *zap.Logger) (
 			return kv.VerdictUnknown, err
 		}
 	}
-	verdict, err := kv.VerdictUnknown, o.points.Hit(PointConfirm)
+	verdict, instance, err := kv.VerdictUnknown, kv.Instance(0), o.points.Hit(PointConfirm)
 	if err == nil {
-		verdict, err = group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
+		verdict, instance, err = group.ConfirmOpen(ctx, o.identity.Node, o.past.Opens)
 	}
 	if err != nil {
 		warnOf(log, err)
 		return kv.VerdictUnknown, nil
+	}
+	if verdict == kv.VerdictConfirmed && !o.accepted(instance) {
+		verdict = kv.VerdictForked
 	}
 	switch {
 	case verdict == kv.VerdictConfirmed && o.refused:

@@ -75,10 +75,10 @@ func (g *groupInMemory) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, er
 }
 
 func (g *groupInMemory) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
-	kv.Verdict, error,
+	kv.Verdict, kv.Instance, error,
 ) {
 	if err := g.reach(ctx); err != nil {
-		return kv.VerdictUnknown, err
+		return kv.VerdictUnknown, 0, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -87,9 +87,9 @@ func (g *groupInMemory) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []k
 		g.opens[id] = opens[len(opens)-1]
 	}
 	if g.mood == groupMute {
-		return kv.VerdictUnknown, errNoGroup
+		return kv.VerdictUnknown, 0, errNoGroup
 	}
-	return verdict, nil
+	return verdict, g.Ring().Instance(id), nil
 }
 
 // Watch implements node.Group: nothing ever changes.

@@ -235,6 +235,9 @@ func (n *Node) confirm(ctx context.Context) error {
 	m := n.membership.Load()
 	last := kv.Verdict(0)
 	for first := true; ; first = false {
+		if n.superseded(m) {
+			return n.giveUp(m)
+		}
 		verdict, err := n.askGroup(ctx, m, first)
 		switch {
 		case err != nil:
@@ -277,18 +280,26 @@ func (n *Node) guard(ctx context.Context, m *membership) error {
 		case <-ctx.Done():
 			return nil
 		}
+		if n.superseded(m) {
+			return n.giveUp(m)
+		}
 		accepted := m.group.Accepted(m.identity.Node)
 		if accepted.Seq < present.Seq || accepted == present {
 			continue // the group's state here may be behind
 		}
 		n.log.Error("another process was accepted as this node",
 			zap.Uint64("opening", accepted.Seq), zap.Uint64("this-opening", present.Seq))
-		if err := m.opening.refuse(); err != nil {
-			return err
-		}
-		n.judge(kv.VerdictForked)
-		return nil
+		return n.giveUp(m)
 	}
+}
+
+// giveUp makes the store one that is refused: another one stands in its place.
+func (n *Node) giveUp(m *membership) error {
+	if err := m.opening.refuse(); err != nil {
+		return err
+	}
+	n.judge(kv.VerdictForked)
+	return nil
 }
 
 // judge makes the store stand as the group says.

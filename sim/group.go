@@ -76,17 +76,17 @@ func (r *reach) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error) {
 
 // ConfirmOpen implements node.Group.
 func (r *reach) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
-	kv.Verdict, error,
+	kv.Verdict, kv.Instance, error,
 ) {
 	mood, err := r.ask(ctx)
 	if err != nil {
-		return kv.VerdictUnknown, err
+		return kv.VerdictUnknown, 0, err
 	}
 	verdict := r.group.judge(id, opens)
 	if mood == GroupMute {
-		return kv.VerdictUnknown, errNoGroup
+		return kv.VerdictUnknown, 0, errNoGroup
 	}
-	return verdict, nil
+	return verdict, r.group.ring.Instance(id), nil
 }
 
 func (g *group) judge(id kv.NodeID, opens []kv.Open) kv.Verdict {

@@ -145,10 +145,10 @@ func (g *gatedGroup) LastOpen(ctx context.Context, id kv.NodeID) (kv.Open, error
 
 // ConfirmOpen implements node.Group.
 func (g *gatedGroup) ConfirmOpen(ctx context.Context, id kv.NodeID, opens []kv.Open) (
-	kv.Verdict, error,
+	kv.Verdict, kv.Instance, error,
 ) {
 	if err := g.process.awaitGate(ctx); err != nil {
-		return kv.VerdictUnknown, err
+		return kv.VerdictUnknown, 0, err
 	}
 	return g.Group.ConfirmOpen(ctx, id, opens)
 }
