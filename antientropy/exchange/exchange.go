@@ -38,6 +38,8 @@ type Exchange struct {
 	plan    *schedule
 	running int
 	paused  time.Time // until then nothing is compared
+	// silent says of whom the last exchange has failed.
+	silent map[kv.NodeID]bool
 	// news is closed when a pair was compared, or the repairs were paused or resumed; nil
 	// while nobody waits for that.
 	news chan struct{}
@@ -52,7 +54,7 @@ func New(cfg Config, local Local, peers Peers, keeper Keeper, log *zap.Logger) (
 	source := rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64()))
 	e := &Exchange{
 		cfg: cfg, local: local, peers: peers, log: log, wake: make(chan struct{}, 1),
-		plan: newSchedule(cfg.Period, cfg.Retry, cfg.Rand),
+		plan: newSchedule(cfg.Period, cfg.Retry, cfg.Rand), silent: make(map[kv.NodeID]bool),
 	}
 	e.mends = newMends(&e.cfg, keeper, peers, source, log)
 	return e, nil
@@ -128,7 +130,7 @@ func (e *Exchange) exchange(ctx context.Context, a *appointment) {
 	if err != nil {
 		why = err.Error()
 	}
-	e.tell(a, outcome, why)
+	e.tell(a, outcome, why, e.wasSilent(a.node, outcome))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running--
@@ -136,8 +138,20 @@ func (e *Exchange) exchange(ctx context.Context, a *appointment) {
 	e.spread()
 }
 
-// tell logs what is news of a pair: it is compared for ever.
-func (e *Exchange) tell(a *appointment, o Outcome, why string) {
+// wasSilent reports whether the last exchange with a node has failed, and notes this one.
+func (e *Exchange) wasSilent(node kv.NodeID, o Outcome) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.silent[node]
+	if o != Stopped {
+		e.silent[node] = o == Failed
+	}
+	return was
+}
+
+// tell logs what is news: pairs are compared for ever, and a node that is down fails all of
+// its own.
+func (e *Exchange) tell(a *appointment, o Outcome, why string, silent bool) {
 	fields := []zap.Field{
 		zap.Uint16("partition", a.partition), zap.Uint16("node", uint16(a.node)),
 		zap.Stringer("outcome", o), zap.String("reason", why),
@@ -145,8 +159,8 @@ func (e *Exchange) tell(a *appointment, o Outcome, why string) {
 	switch {
 	case o == Repaired:
 		e.log.Info("replicas brought together", fields...)
-	case o == Failed && a.outcome != Failed:
-		e.log.Warn("replicas not compared", fields...)
+	case o == Failed && !silent:
+		e.log.Warn("a node's replicas can not be compared for now", fields...)
 	default:
 		e.log.Debug("replicas compared", fields...)
 	}
