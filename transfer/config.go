@@ -19,6 +19,7 @@ type Local interface {
 	Store(replica.StoreRequest)
 	Lacks(partition uint16, bucket kv.BucketID, key []byte, bare kv.Object) (bool, error)
 	FenceSelf(ctx context.Context) (kv.PlacementVersion, error)
+	GivenPurge(ctx context.Context, partition uint16, epoch kv.PurgeEpoch) error
 }
 
 var _ Local = (*replica.Replica)(nil)
@@ -36,6 +37,9 @@ type Group interface {
 	// Refill is that of this node's store, as far as this node has heard; not active where
 	// it is over.
 	Refill() ring.Refill
+	// PurgeEpoch is the newest that was committed for a partition. While its owner is being
+	// filled there is no newer one (TRAPS G7).
+	PurgeEpoch(partition uint16) kv.PurgeEpoch
 	// Missing are those who are still to be fenced and copied where these are sources.
 	Missing(sources []ring.Source) []kv.NodeID
 	// Finish proposes the end; an error says why it is none yet.

@@ -17,7 +17,9 @@
 //     that was not here a pause later, and after this node has fenced itself.
 //   - I4 What was finished is noted, for one life of each source, and not done again after
 //     a restart.
-//   - I5 One page of one source is in memory at a time.
+//   - I5 The store has the purge epochs of its partitions before it has any data: it takes
+//     nothing that is older than what was purged (TRAPS T19, G5).
+//   - I6 One page of one source is in memory at a time.
 //
 // What it does not do: it decides nothing about versions, stores by package replica, and
 // counts no quorum. Moves of slots come later.

@@ -43,6 +43,7 @@ type Filler struct {
 
 	// Owned by Run.
 	notes []wire.RefillSource
+	given bool // the purge epochs are this store's
 
 	mu     sync.Mutex // guards status; nothing waits under it
 	status Status
@@ -115,6 +116,9 @@ func (f *Filler) attempt(ctx context.Context) error {
 	if !refill.Active() {
 		return nil // the group has said so before
 	}
+	if err := f.takeEpochs(ctx); err != nil {
+		return err
+	}
 	if err := f.copyMissing(ctx, refill); err != nil {
 		return err
 	}
@@ -136,6 +140,26 @@ func (f *Filler) attempt(ctx context.Context) error {
 		return fmt.Errorf("transfer: fence this node: %w", err)
 	}
 	return f.parts.Group.Finish(bound, fence, f.sources())
+}
+
+// takeEpochs gives the store the purge epochs of its partitions before it has anything: from
+// then on it takes no data that is older than what was purged, from nobody (TRAPS T19, G5).
+func (f *Filler) takeEpochs(ctx context.Context) error {
+	current := f.cfg.Ring()
+	for p := range current.Partitions() {
+		if f.given || !current.Placement(uint16(p)).Has(f.cfg.Node) {
+			continue
+		}
+		epoch := f.parts.Group.PurgeEpoch(uint16(p))
+		if epoch == 0 {
+			continue
+		}
+		if err := f.parts.Local.GivenPurge(ctx, uint16(p), epoch); err != nil {
+			return fmt.Errorf("%w: purge epoch of partition %d: %w", errLocal, p, err)
+		}
+	}
+	f.given = true
+	return nil
 }
 
 // copyMissing fences and copies all owners that are still to be. One that fails does not

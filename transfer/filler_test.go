@@ -247,3 +247,27 @@ func TestTrapsM3WhatIsUnderWayIsNoDifference(t *testing.T) {
 		}
 	})
 }
+
+// Goal: T19 and G5. A store that is filled takes nothing that is older than what was purged.
+func TestTrapsT19PurgeEpochsAreTakenBeforeTheData(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLab(t)
+		l.load()
+		l.epoch, l.owners[2].epoch, l.owners[3].epoch = 3, 3, 2
+		f := l.filler()
+		ended := make(chan bool, 1)
+		go func() { full, _ := f.Run(t.Context()); ended <- full }()
+		time.Sleep(time.Minute)
+		if why := f.Status().Why; len(ended) > 0 || !strings.Contains(why, "purge epoch") {
+			t.Fatalf("what an owner read under an older epoch is taken: %q", why)
+		}
+		if len(l.kept) != partitions || l.kept[0].Adopted != 3 || l.kept[0].Floor != 3 {
+			t.Errorf("kept %+v", l.kept)
+		}
+		l.owners[3].epoch = 3
+		if !<-ended {
+			t.Error("it did not end")
+		}
+		l.whole()
+	})
+}

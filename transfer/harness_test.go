@@ -42,6 +42,7 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 type owner struct {
 	objects map[string]kv.Object
 	fenced  bool
+	epoch   kv.PurgeEpoch // that it has adopted
 	down    bool
 	damaged bool
 	scans   int
@@ -56,6 +57,8 @@ type lab struct {
 	owners map[kv.NodeID]*owner
 	notes  []wire.RefillSource
 
+	epoch    kv.PurgeEpoch // that is committed, of all partitions
+	kept     []wire.Purges
 	active   bool
 	finished []ring.Source
 	fence    kv.PlacementVersion
@@ -102,6 +105,10 @@ func (l *lab) open() {
 		Ring:        func() *ring.Ring { return l.ring },
 		Incarnation: func() uint64 { return 1 },
 		KeepFences:  func([]wire.PlacementFence) error { return nil },
+		KeepPurges: func(p wire.Purges) error {
+			l.kept = append(l.kept, p)
+			return nil
+		},
 	}, store, replica.Past{Stop: replica.StopNone, Filling: true}, zap.NewNop())
 	if err != nil {
 		l.t.Fatal(err)
@@ -159,7 +166,7 @@ func (l *lab) whole() {
 func (l *lab) standing(node kv.NodeID, p uint16) wire.Standing {
 	return wire.Standing{
 		Role: kv.RoleOwner, Placement: l.ring.Placement(p).Version, Confirmed: true,
-		Instance: l.ring.Instance(node),
+		Instance: l.ring.Instance(node), Epoch: l.owners[node].epoch,
 	}
 }
 
@@ -228,6 +235,9 @@ func (l *lab) Read(
 		Object: l.owners[node].objects[string(q.Key)],
 	}, nil)
 }
+
+// PurgeEpoch implements Group.
+func (l *lab) PurgeEpoch(uint16) kv.PurgeEpoch { return l.epoch }
 
 // Refill implements Group.
 func (l *lab) Refill() ring.Refill {
