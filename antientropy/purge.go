@@ -52,6 +52,27 @@ func Deleted(o *kv.Object) bool {
 	return true
 }
 
+// Expired reports whether all that there is to see of an object has expired, longer than the
+// margin ago, so that a tombstone may take its place. Reads hide a version as soon as it
+// expires; that it goes later costs room and nothing else, while a clock that is ahead would
+// take away what others still show: the margin is by how much clocks may be wrong
+// (docs/adr/0024). What lives beside it would keep the tombstone in its place: it is let
+// alone.
+func Expired(o *kv.Object, now time.Time, margin time.Duration) bool {
+	if o.Fence != 0 {
+		return false
+	}
+	before, found := now.Add(-margin).UnixMilli(), false
+	for i := range o.Versions {
+		v := &o.Versions[i]
+		if v.Kind == kv.KindValue && !v.Expired(before) {
+			return false
+		}
+		found = found || v.Kind == kv.KindValue
+	}
+	return found
+}
+
 // Purges is where a node stands in the purge rounds of one partition. All of it is durable.
 // The zero Purges is that of a partition in which nothing was ever purged.
 //

@@ -49,6 +49,37 @@ func TestOnlyOldTombstonesAreCandidates(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatHasExpiredAltogetherIsToBeDeleted(t *testing.T) {
+	now, margin := time.UnixMilli(100_000), 10*time.Second
+	ends := func(counter uint64, at int64) kv.Object {
+		o := written(dot(1, counter), "v")
+		o.Versions[0].ExpiresAt = at
+		return o
+	}
+	fenced := ends(1, 1)
+	fenced.Fence, fenced.Versions[0].Fence = 3, 3
+	tests := []struct {
+		name   string
+		object kv.Object
+		want   bool
+	}{
+		{"just longer than the margin ago", ends(1, 90_000), true},
+		{"less than the margin ago", ends(1, 90_001), false},
+		{"never", ends(1, 0), false},
+		{"two, both over", kv.Merge(ends(1, 5), ends(2, 90_000)), true},
+		{"two, one not over", kv.Merge(ends(1, 5), ends(2, 200_000)), false},
+		{"beside a tombstone", kv.Merge(ends(1, 5), tombstone(kv.StampAt(1))), true},
+		{"a tombstone", tombstone(kv.StampAt(1)), false},
+		{"a fence", fenced, false},
+		{"nothing", kv.Object{}, false},
+	}
+	for _, tt := range tests {
+		if got := Expired(&tt.object, now, margin); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestARoundFitsThePlacementThatItWasBegunAt(t *testing.T) {
 	r := Round{Placement: 4}
 	still := []kv.Slot{kv.Stable(1), kv.Stable(2)}

@@ -32,6 +32,9 @@ type PutRequest struct {
 	Request  kv.RequestID
 	// StandIn: no owner can be reached; this node coordinates as a fallback (TRAPS C14).
 	StandIn bool
+
+	// stamp is that of the write, where the clock shall not say; see Expire.
+	stamp kv.Stamp
 }
 
 // PutResult is an acknowledged put.
@@ -152,7 +155,7 @@ func (w *put) startMint(deadline time.Time) {
 	w.c.local.Mint(&replica.MintRequest{
 		Target: w.plan.target(w.self, time.Until(deadline).Milliseconds()), Role: w.self.Role,
 		Kind: req.Kind, Value: req.Value, ExpiresAt: w.c.expiry(req), Seen: req.Seen,
-		LWW: req.Bucket.LWW, After: req.After,
+		LWW: req.Bucket.LWW, After: req.After, Stamp: req.stamp,
 		Fence: req.Fence, Request: req.Request, Deadline: deadline,
 		Minted: func(m replica.MintReply) {
 			w.mint = m

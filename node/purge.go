@@ -29,6 +29,14 @@ func (n *Node) openPurger(m *membership, d *data) error {
 	}
 	cfg := exchange.DefaultPurgeConfig(max(n.cfg.PurgeGrace, 2*n.cfg.Server.MaxTimeout))
 	cfg.Node, cfg.Ring, cfg.Alive = d.member.ID, m.group.Ring, d.alive
+	cfg.Expire = func(ctx context.Context, id kv.BucketID, key []byte, expired kv.Object) error {
+		for _, bucket := range m.group.Buckets() {
+			if bucket.ID == id {
+				return d.coordinator.Expire(ctx, bucket, key, expired)
+			}
+		}
+		return fmt.Errorf("node: bucket %d is not known here", id)
+	}
 	var err error
 	d.purger, err = exchange.NewPurger(cfg, d.replica, d.peers, group, d.coordinator,
 		n.log.Named("purge"))

@@ -138,3 +138,45 @@ func (r *rig) awaitPurged() {
 		return true
 	})
 }
+
+// TestTrapK2WhatHasExpiredGoesByATombstoneOnAllNodes: and not by the clock of a node that is
+// an hour ahead, while others still show it. Then the tombstones are purged.
+func TestTrapK2WhatHasExpiredGoesByATombstoneOnAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.tune = func(c *Config) {
+			c.PurgeGrace = 0
+			if c.Name == "n1" {
+				c.Now = func() time.Time { return time.Now().Add(time.Hour) }
+			}
+		}
+		r.startAll()
+		s := r.members[1].client()
+		const keys, lives = 20, 90 * time.Minute
+		key := func(i int) []byte { return fmt.Appendf(nil, "k-%03d", i) }
+		shown := func() (n int) {
+			for i := range keys {
+				got, err := s.get(wire.GetRequest{Key: key(i)})
+				if must(t, err); got.Found {
+					n++
+				}
+			}
+			return n
+		}
+		for i := range keys {
+			q := wire.PutRequest{Key: key(i), Value: []byte("v")}
+			q.TTLMS = lives.Milliseconds()
+			must(t, s.put(q))
+		}
+		time.Sleep(45 * time.Minute) // by the fast clock they are over
+		if n := shown(); n != keys {
+			t.Errorf("before their time is over %d of %d are shown", n, keys)
+		}
+		time.Sleep(time.Hour)
+		if n := shown(); n != 0 {
+			t.Errorf("after their time %d are shown", n)
+		}
+		time.Sleep(4 * time.Hour)
+		r.awaitPurged()
+	})
+}

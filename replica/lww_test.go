@@ -200,3 +200,24 @@ func TestStampsFromFarAheadAreMergedAndAlarmed(t *testing.T) {
 		}
 	})
 }
+
+// TestTrapK2ATombstoneOfWhatHasExpiredBeatsNothingNewer: not by its stamp either.
+func TestTrapK2ATombstoneOfWhatHasExpiredBeatsNothingNewer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := fresh(t)
+		expired := l.put("k", "old", vclock.Context{}).Object
+		time.Sleep(time.Second)
+		l.put("k", "new", vclock.Context{}) // meanwhile, by somebody who has not seen the old one
+		time.Sleep(time.Second)
+		req := l.putting("k", "", vclock.ContextOf(expired.Versions[0].Dot))
+		req.Kind, req.Value, req.Stamp = kv.KindTombstone, nil, expired.LatestStamp()
+		if m := l.mint(req); m.Code != wire.ReplicaOK {
+			t.Fatalf("code %d, %s", m.Code, m.Detail)
+		}
+		now := l.object("k")
+		winner, _ := now.Winner()
+		if _, there := now.Find(expired.Versions[0].Dot); there || string(winner.Value) != "new" {
+			t.Errorf("%v, won by %q", now, winner.Value)
+		}
+	})
+}

@@ -29,7 +29,9 @@ type MintRequest struct {
 	// shows one winner, the last write that an owner took is it, and what it beats can go.
 	LWW bool
 	// After is the highest stamp that the writer was shown; the write's is above it.
-	After    kv.Stamp
+	After kv.Stamp
+	// Stamp, where it is set, is the write's: it is no news, and must beat nothing that is.
+	Stamp    kv.Stamp
 	Fence    kv.Fence
 	Request  kv.RequestID
 	Deadline time.Time
@@ -193,6 +195,9 @@ func (m *mint) write(part *partition, cur storage.Current, resume bool) storage.
 		now, max(cur.Object.LatestStamp(), m.req.After), resume, r.cfg.Incarnation)
 	if err != nil {
 		return m.refused(err.Error(), err)
+	}
+	if m.req.Stamp != 0 {
+		version.Stamp = m.req.Stamp
 	}
 	seen := m.req.Seen
 	if m.req.LWW {

@@ -5,7 +5,6 @@ package replica
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -364,34 +363,4 @@ func (r *Replica) answerStep(reply *wire.PurgeReply, v antientropy.Verdict, err 
 	default:
 		reply.Step = wire.PurgeTaken
 	}
-}
-
-const (
-	// overduePage and overdueBytes bound a page of the search for what can be purged.
-	overduePage  = 256
-	overdueBytes = 1 << 20
-)
-
-// Overdue looks through a page of what this node holds of a partition, from a position on,
-// for what a purge round may be begun over. next is the position after the page, more
-// whether there is anything behind it.
-func (r *Replica) Overdue(p uint16, from storage.Position, grace time.Duration) (
-	items []antientropy.Item, next storage.Position, more bool, err error,
-) {
-	page, next, more, err := r.store.In(0).Page(
-		p, from, overduePage, overdueBytes, storage.ModeBare)
-	if err != nil {
-		return nil, from, false, err
-	}
-	seed, now := r.cfg.Ring().HashSeed(), r.cfg.Now()
-	for i := range page {
-		at := &page[i]
-		if at.State == storage.StatePresent && antientropy.Candidate(&at.Object, now, grace) {
-			items = append(items, antientropy.Item{
-				Bucket: at.Bucket, Key: at.Key,
-				Entry: antientropy.Of(seed, at.Bucket, at.Key, &at.Object),
-			})
-		}
-	}
-	return items, next, more, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dyno-kv/dyno/antientropy"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -26,8 +27,8 @@ type PurgeLocal interface {
 	DrainPurge(context.Context, *wire.PurgeRequest) wire.PurgeReply
 	DeletePurged(context.Context, *wire.PurgeRequest) wire.PurgeReply
 	HeedPurge(ctx context.Context, partition uint16, committed kv.PurgeEpoch) error
-	Overdue(partition uint16, from storage.Position, grace time.Duration) (
-		items []antientropy.Item, next storage.Position, more bool, err error)
+	Overdue(partition uint16, from storage.Position, grace, margin time.Duration) (
+		replica.Overdue, error)
 }
 
 // PurgePeers asks other members to take steps, under the rules of Peers.
@@ -65,6 +66,10 @@ type PurgeConfig struct {
 	Alive func(kv.NodeID) bool
 	// Grace is how old a tombstone must be.
 	Grace time.Duration
+	// Margin is how long ago a version must have expired before a tombstone takes its place.
+	Margin time.Duration
+	// Expire writes that tombstone, as for a client.
+	Expire func(context.Context, kv.BucketID, []byte, kv.Object) error
 	// Every is how often a partition is looked through for tombstones.
 	Every time.Duration
 	// Rest stands between two pages of that, and between two questions to who is not ready.
@@ -73,12 +78,18 @@ type PurgeConfig struct {
 	CallTimeout, Longest time.Duration
 }
 
+// DefaultExpiryMargin is more than a clock is wrong by that anybody has set: above it reads
+// are wrong as well.
+const DefaultExpiryMargin = 2 * time.Hour
+
 const (
 	// maxPurge is how many keys one round takes away: each costs its owners a read and a
 	// small write, all of them at once.
 	maxPurge = 512
 	// leastPurgeEvery is the least of Every, mostPurgeEvery the most.
 	leastPurgeEvery, mostPurgeEvery = 5 * time.Second, time.Hour
+	// expireRest stands between two keys that have expired: clients go before.
+	expireRest = 2 * time.Millisecond
 	// heedEvery is how often a node looks which epochs are committed that it was not told of.
 	heedEvery = 10 * time.Second
 )
@@ -87,21 +98,24 @@ const (
 // less it matters when exactly they go, and looking for them reads what the node holds.
 func DefaultPurgeConfig(grace time.Duration) PurgeConfig {
 	return PurgeConfig{
-		Grace: grace, Every: min(max(grace/24, leastPurgeEvery), mostPurgeEvery),
-		Rest: 100 * time.Millisecond, CallTimeout: 5 * time.Second, Longest: 30 * time.Second,
+		Grace: grace, Margin: DefaultExpiryMargin,
+		Every: min(max(grace/24, leastPurgeEvery), mostPurgeEvery),
+		Rest:  100 * time.Millisecond, CallTimeout: 5 * time.Second, Longest: 30 * time.Second,
 	}
 }
 
 // Validate returns every fault of c, joined.
 func (c PurgeConfig) Validate() error {
 	var faults []error
-	if c.Node == 0 || c.Ring == nil || c.Alive == nil {
-		faults = append(faults, errors.New("purge: node, ring and liveness are needed"))
+	if c.Node == 0 || c.Ring == nil || c.Alive == nil || c.Expire == nil {
+		faults = append(faults,
+			errors.New("purge: node, ring, liveness and coordinator are needed"))
 	}
-	if c.Grace < 0 || c.Every <= 0 || c.Rest <= 0 || c.CallTimeout <= 0 || c.Longest <= 0 {
-		faults = append(faults, fmt.Errorf("purge: grace %v must not be below 0; every %v, rest %v, "+
-			"call timeout %v and longest %v must be above 0", c.Grace, c.Every, c.Rest,
-			c.CallTimeout, c.Longest))
+	if c.Grace < 0 || c.Margin < 0 || c.Every <= 0 || c.Rest <= 0 || c.CallTimeout <= 0 ||
+		c.Longest <= 0 {
+		faults = append(faults, fmt.Errorf("purge: grace %v and margin %v must not be below 0; "+
+			"every %v, rest %v, call timeout %v and longest %v must be above 0", c.Grace,
+			c.Margin, c.Every, c.Rest, c.CallTimeout, c.Longest))
 	}
 	return errors.Join(faults...)
 }
@@ -190,27 +204,43 @@ func (u *Purger) tend(ctx context.Context, p uint16) error {
 		return nil
 	}
 	var from storage.Position
+	var failed error // of the first round that could not go on: the others could not either
 	for more := true; more; {
 		var items []antientropy.Item
 		for more && len(items) < maxPurge {
-			var found []antientropy.Item
-			var err error
-			if found, from, more, err = u.local.Overdue(p, from, u.cfg.Grace); err != nil {
+			found, err := u.local.Overdue(p, from, u.cfg.Grace, u.cfg.Margin)
+			if err != nil {
 				return err
 			}
-			items = append(items, found...)
+			items, from, more = append(items, found.Items...), found.Next, found.More
+			u.expire(ctx, found.Expired)
 			if more && rest(ctx, u.cfg.Rest) != nil {
 				return ctx.Err()
 			}
 		}
-		if len(items) == 0 {
-			continue
-		}
-		if err := u.lead(ctx, p, items[:min(len(items), wire.MaxList)]); err != nil {
-			return err
+		if len(items) > 0 && failed == nil {
+			failed = u.lead(ctx, p, items[:min(len(items), wire.MaxList)])
 		}
 	}
-	return nil
+	return failed
+}
+
+// expire has tombstones take the place of what has expired, one after another. What fails is
+// found again.
+func (u *Purger) expire(ctx context.Context, expired []replica.Outlived) {
+	for i := range expired {
+		at := &expired[i]
+		bound, cancel := context.WithTimeout(ctx, u.cfg.CallTimeout)
+		err := u.cfg.Expire(bound, at.Bucket, at.Key, at.Object)
+		cancel()
+		if err != nil {
+			u.log.Debug("expired key not deleted", zap.Error(err))
+			return // the others would fail as well
+		}
+		if rest(ctx, expireRest) != nil {
+			return
+		}
+	}
 }
 
 // Take answers a step that a member has asked for, this node included.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dyno-kv/dyno/antientropy"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
@@ -32,6 +33,7 @@ type purgeWorld struct {
 	failing          error
 	mark, ended      uint64
 	down             kv.NodeID
+	expired          []string
 }
 
 func (w *purgeWorld) step(node kv.NodeID, method string, q *wire.PurgeRequest) wire.PurgeReply {
@@ -66,10 +68,12 @@ func (w *purgeWorld) DeletePurged(_ context.Context, q *wire.PurgeRequest) wire.
 
 func (w *purgeWorld) HeedPurge(context.Context, uint16, kv.PurgeEpoch) error { return nil }
 
-func (w *purgeWorld) Overdue(uint16, storage.Position, time.Duration) (
-	[]antientropy.Item, storage.Position, bool, error,
+func (w *purgeWorld) Overdue(uint16, storage.Position, time.Duration, time.Duration) (
+	replica.Overdue, error,
 ) {
-	return []antientropy.Item{{Key: []byte("k")}}, storage.Position{}, false, nil
+	return replica.Overdue{
+		Items: oneItem, Expired: []replica.Outlived{{Key: []byte("old")}, {Key: []byte("older")}},
+	}, nil
 }
 
 func (w *purgeWorld) Purge(
@@ -111,6 +115,10 @@ func purgerOf(t *testing.T) (*Purger, *purgeWorld) {
 	}
 	cfg := DefaultPurgeConfig(time.Hour)
 	cfg.Node, cfg.Ring = 1, func() *ring.Ring { return w.ring }
+	cfg.Expire = func(_ context.Context, _ kv.BucketID, key []byte, _ kv.Object) error {
+		w.expired = append(w.expired, string(key))
+		return nil
+	}
 	cfg.Alive = func(node kv.NodeID) bool { return node != w.down }
 	u, err := NewPurger(cfg, w, w, w, w, zap.NewNop())
 	if err != nil {
@@ -225,6 +233,9 @@ func TestOnlyTheFirstOwnerLeads(t *testing.T) {
 		}
 		if int(w.began) != mine || mine == 0 {
 			t.Errorf("%d rounds, first owner of %d partitions", w.began, mine)
+		}
+		if len(w.expired) != 2*mine || w.expired[0] != "old" {
+			t.Errorf("expired %q", w.expired)
 		}
 	})
 }
