@@ -19,6 +19,7 @@ type change struct {
 	next   stored   // the state after the change, values included
 	writes []Write  // new records first, then the object's own, then deletions
 	single [1]Write // backs writes in the usual case
+	values int      // of the object before the change, for tracers
 	note   *wire.JournalEntry
 	stamp  kv.Stamp // that the commit must be marked with, 0 for none
 	bytes  int      // of writes and note

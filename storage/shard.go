@@ -152,6 +152,9 @@ func (sh *shard) change(op *Op, before stored, next Next) {
 		return
 	}
 	c.shard = sh
+	if sh.store.cfg.Trace != nil {
+		c.values = valuesOf(&before.current.Object)
+	}
 	sh.overlay.apply(op.turn.at.record, c, before)
 	if sh.store.observer != nil {
 		sh.store.observer.Changed(op, &before.current, &c.next.current)

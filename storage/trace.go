@@ -11,8 +11,15 @@ import (
 // answered on the strength of it yet.
 func (s *Store) traceCommit(ts uint64, changes []*change) {
 	for _, c := range changes {
-		if len(c.writes) > 0 && c.next.current.State == StatePresent {
+		switch {
+		case len(c.writes) == 0:
+		case c.next.current.State == StatePresent:
 			s.traceDurable(c.op, ts, &c.next.current.Object)
+		case c.op.Space == 0:
+			s.cfg.Trace.Emit(trace.Event{
+				Kind: trace.Removed, Bucket: uint32(c.op.Bucket), Partition: uint32(c.op.Partition),
+				Key: c.op.Key, Value: ts, Counter: uint64(c.values),
+			})
 		}
 	}
 }
@@ -40,4 +47,14 @@ func (s *Store) traceDurable(op *Op, ts uint64, o *kv.Object) {
 			trace.Dots{Actor: uint64(d.Actor), Counter: d.Counter, Alone: true})
 	}
 	s.cfg.Trace.Emit(event)
+}
+
+// valuesOf counts the versions that are no tombstones.
+func valuesOf(o *kv.Object) (values int) {
+	for i := range o.Versions {
+		if o.Versions[i].Kind == kv.KindValue {
+			values++
+		}
+	}
+	return values
 }

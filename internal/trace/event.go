@@ -49,6 +49,9 @@ const (
 	// dots whose versions are gone. Covers; Value as in Synced, whose events come before.
 	// One key's events of one store come in the order of its commits.
 	Covered
+	// Removed: an object is durably gone from a store. Value as in Covered, among whose events
+	// it comes in order; Counter is how many values the object had.
+	Removed
 	// EntryStored: a seat of the metadata group has an entry of its log durably. Value is the
 	// index, Counter the term.
 	EntryStored
@@ -63,7 +66,7 @@ var kindNames = [...]string{
 	HintDeleted: "hint-deleted", FenceSet: "fence-set", PhaseCommitted: "phase-committed",
 	LockGranted: "lock-granted", LockExpired: "lock-expired",
 	PurgeConfirmed: "purge-confirmed", ReadAnswered: "read-answered",
-	Covered: "covered", EntryStored: "entry-stored", EntryCommitted: "entry-committed",
+	Covered: "covered", Removed: "removed", EntryStored: "entry-stored", EntryCommitted: "entry-committed",
 }
 
 func (k Kind) String() string {

@@ -55,7 +55,7 @@ func TestEveryKindHasItsOwnName(t *testing.T) {
 		seen[name] = k
 	}
 	for k, want := range map[Kind]string{
-		0: "kind(0)", EntryCommitted + 1: "kind(17)", DotMinted: "dot-minted",
+		0: "kind(0)", EntryCommitted + 1: "kind(18)", DotMinted: "dot-minted",
 		HintDeleted: "hint-deleted", ReadAnswered: "read-answered", Covered: "covered", EntryStored: "entry-stored",
 	} {
 		if got := k.String(); got != want {

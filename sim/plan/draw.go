@@ -115,11 +115,14 @@ func (p *Plan) drawConditions(rng *rand.Rand) {
 	p.Sync = between(rng, 100*time.Microsecond, 10*time.Millisecond)
 }
 
-// drawExchange draws how often replicas are compared: mostly far more often than in the
-// product, for a run is short.
+// drawExchange draws how often replicas are compared, and when tombstones go: mostly far
+// sooner than in the product, for a run is short.
 func (p *Plan) drawExchange(rng *rand.Rand) {
 	if rng.IntN(4) > 0 {
 		p.Knobs.Exchange = between(rng, 2*time.Second, 20*time.Second)
+	}
+	if p.Grouped && rng.IntN(2) == 0 {
+		p.Knobs.Purge = between(rng, 10*time.Second, 40*time.Second)
 	}
 }
 

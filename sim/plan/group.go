@@ -66,7 +66,7 @@ func (p *Plan) drawGentle(rng *rand.Rand, o *Options) {
 	k := p.Knobs
 	p.Knobs = Knobs{
 		SnapshotEntries: k.SnapshotEntries, HashEvery: k.HashEvery,
-		Exchange: k.Exchange, HintBytes: k.HintBytes, HintAfter: k.HintAfter,
+		Exchange: k.Exchange, Purge: k.Purge, HintBytes: k.HintBytes, HintAfter: k.HintAfter,
 	}
 	p.Knobs.SessionTTL = Span(gentleTTL)
 	p.Link.Loss = 0

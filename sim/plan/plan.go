@@ -101,6 +101,8 @@ type Knobs struct {
 	SessionTTL      Span `json:"session_ttl,omitempty"`
 	// Exchange is how often replicas are compared.
 	Exchange Span `json:"exchange,omitempty"`
+	// Purge is the age from which on tombstones go; no request takes more than half of it.
+	Purge Span `json:"purge,omitempty"`
 	// SmallTables lets Badger flush and compact within a run.
 	SmallTables bool `json:"small_tables,omitempty"`
 }

@@ -203,6 +203,7 @@ func knobs() []knob {
 		span("dead_after", func(k *Knobs) *Span { return &k.DeadAfter }),
 		span("session_ttl", func(k *Knobs) *Span { return &k.SessionTTL }),
 		span("exchange", func(k *Knobs) *Span { return &k.Exchange }),
+		span("purge", func(k *Knobs) *Span { return &k.Purge }),
 		{"small_tables", func(p *Plan) bool { return set(&p.Knobs.SmallTables, false) }},
 	}
 }

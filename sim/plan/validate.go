@@ -64,6 +64,7 @@ func (p *Plan) Validate() error {
 		"a group with ticks of %s, dead after %s, sessions of %s, %d and %d entries", p.Knobs.Tick,
 		p.Knobs.DeadAfter, p.Knobs.SessionTTL, p.Knobs.SnapshotEntries, p.Knobs.HashEvery)
 	check(within(p.Knobs.Exchange, maxPause), "an exchange each %s", p.Knobs.Exchange)
+	check(within(p.Knobs.Purge, maxPause), "tombstones go after %s", p.Knobs.Purge)
 	check(within(p.Knobs.HintAfter, maxPause) && p.Knobs.HintBytes >= 0,
 		"hints after %s, up to %d bytes", p.Knobs.HintAfter, p.Knobs.HintBytes)
 	for i := range p.Loads {

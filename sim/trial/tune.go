@@ -62,6 +62,9 @@ func (r *run) tune(sh *sim.Host, cfg *node.Config) {
 	set(&cfg.HintBytes, int64(k.HintBytes))
 	set(&cfg.Server.MaxRequests, k.MaxRequests)
 	set(&cfg.Exchange.Period, time.Duration(k.Exchange))
+	if k.Purge > 0 {
+		cfg.Server.MaxTimeout, cfg.PurgeGrace = time.Duration(k.Purge)/2, 0
+	}
 	r.tuneGroup(h, cfg)
 	if k.Probe > 0 {
 		cfg.Gossip.ProbeInterval = time.Duration(k.Probe)

@@ -15,6 +15,7 @@ const (
 	RuleUniqueDot    = "unique-dot"
 	RuleAcknowledged = "acknowledged-by-w"
 	RuleGrows        = "grows"
+	RuleRemoved      = "removed"
 	RuleSameEntry    = "same-entry"
 	RuleByMajority   = "entry-by-majority"
 )

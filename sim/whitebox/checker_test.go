@@ -34,6 +34,10 @@ func covered(node uint16, key string, dots ...trace.Dots) trace.Event {
 	return at(trace.Event{Kind: trace.Covered, Covers: dots}, node, key)
 }
 
+func removed(node uint16, key string, values uint64) trace.Event {
+	return at(trace.Event{Kind: trace.Removed, Counter: values}, node, key)
+}
+
 func acknowledged(node uint16, key string, counter uint64, request string, w uint16) trace.Event {
 	return at(trace.Event{
 		Kind: trace.Acknowledged, Actor: actor, Counter: counter, Request: []byte(request),
@@ -169,6 +173,19 @@ func TestRules(t *testing.T) {
 			name:   "less after a start",
 			events: []trace.Event{covered(1, "k", upTo(4)), started(1), covered(1, "k", upTo(1))},
 			want:   RuleGrows, says: "node 1",
+		}, {
+			name: "tombstones that are purged, and a write after it",
+			events: []trace.Event{
+				minted(1, "k", 1, "r"), synced(1, "k", 1), covered(1, "k", alone(1)), removed(1, "k", 0),
+				acknowledged(1, "k", 1, "r", 1), minted(1, "k", 2, "s"), synced(1, "k", 2),
+				covered(1, "k", alone(2)),
+			},
+		}, {
+			name: "a value that is purged",
+			events: []trace.Event{
+				minted(1, "k", 1, "r"), synced(1, "k", 1), covered(1, "k", alone(1)), removed(1, "k", 1),
+			},
+			want: RuleRemoved, says: "with 1 values",
 		},
 	}
 	judge(t, tests)
@@ -293,7 +310,7 @@ func TestOtherEventsAreNoConcern(t *testing.T) {
 	for k := trace.Kind(0); k <= trace.EntryCommitted+1; k++ {
 		switch k {
 		case trace.DotMinted, trace.Synced, trace.Covered, trace.Acknowledged, trace.HintStored,
-			trace.EntryStored, trace.EntryCommitted:
+			trace.Removed, trace.EntryStored, trace.EntryCommitted:
 		default:
 			c.Take(at(trace.Event{Kind: k, Actor: actor, Counter: 1}, 1, "k"))
 		}

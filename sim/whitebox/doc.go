@@ -17,6 +17,8 @@
 //     write had to reach have a durable object, or a hint, that covers its dot.
 //   - grows: what the durable object of a key covers, at one node, never becomes less,
 //     unless the node's disk was wiped or an older copy put in its place: [Checker.Wiped].
+//   - removed: an object that a node removes holds nothing but tombstones. Buckets are not
+//     deleted in a run that is judged.
 //   - entry-by-majority: when a seat of the metadata group takes an entry for committed, a
 //     majority of its voters has it durably, but for one that was added meanwhile.
 //   - same-entry: no seat takes another entry for committed under an index than the first

@@ -19,6 +19,8 @@ func (c *Checker) take(e *trace.Event) {
 		c.synced(e, at, d)
 	case trace.Covered:
 		c.covered(e, at)
+	case trace.Removed:
+		c.removed(e, at)
 	case trace.HintStored:
 		c.hinted(e, at)
 	case trace.Acknowledged:
@@ -62,6 +64,18 @@ func (c *Checker) covered(e *trace.Event, at keyName) {
 			e.Emitter, lost, at, e.Value)
 	}
 	k.durable[e.Emitter] = slices.Clone(e.Covers)
+}
+
+// removed notes that an object is gone, and is the rule of that name. What it covered it has
+// had: that is not taken back.
+func (c *Checker) removed(e *trace.Event, at keyName) {
+	if e.Counter > 0 {
+		c.violated(RuleRemoved, "node %d has removed %s with %d values durably, at timestamp %d",
+			e.Emitter, at, e.Counter, e.Value)
+	}
+	k := c.keyOf(at)
+	k.former[e.Emitter] = slices.Concat(k.former[e.Emitter], k.durable[e.Emitter])
+	delete(k.durable, e.Emitter)
 }
 
 // hinted notes what a node keeps for others. It counts as long as it may be told to
