@@ -25,6 +25,7 @@ import (
 	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/transfer"
 )
 
 // Group is what a node needs of the metadata group. The data path never waits for it:
@@ -93,6 +94,15 @@ type Config struct {
 	// once the first attempt is over.
 	ConfirmTimeout time.Duration
 
+	// Rejoin is an operator's word: where the group refuses this directory, the store that
+	// the node had is lost, and what the directory holds of it is removed (docs/adr/0022).
+	// Nothing is served before the group has judged.
+	Rejoin bool
+	// RejoinTimeout bounds one try to begin the new life.
+	RejoinTimeout time.Duration
+	// Transfer says how a store that was lost is filled; who it is is filled in.
+	Transfer transfer.Config
+
 	// RefuseLost ends a node whose directory is empty where its name has stored data. Else
 	// it stays, with a store that is not ready, and serves what needs no store.
 	RefuseLost bool
@@ -143,8 +153,9 @@ func DefaultConfig() Config {
 		Budget: budget.DefaultConfig(), Handoff: handoff.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
 		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
-		PurgeGrace: DefaultPurgeGrace,
-		Exchange:   exchange.DefaultConfig(),
+		PurgeGrace: DefaultPurgeGrace, RejoinTimeout: time.Minute,
+		Transfer: transfer.DefaultConfig(),
+		Exchange: exchange.DefaultConfig(),
 	}
 }
 

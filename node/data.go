@@ -41,7 +41,7 @@ type data struct {
 // openData opens what serves keys, if the node is in a ring by now.
 func (n *Node) openData(context.Context) error {
 	m := n.membership.Load()
-	if m == nil {
+	if m == nil || !n.isSettled() {
 		return nil
 	}
 	current := m.group.Ring()

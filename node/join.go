@@ -88,7 +88,7 @@ func (n *Node) askToJoin(ctx context.Context, addr string) (registration, error)
 	if err != nil {
 		return registration{}, err
 	}
-	if result.Accepted && n.cfg.RefuseLost {
+	if result.Accepted && n.cfg.RefuseLost && !n.cfg.Rejoin {
 		return registration{}, n.nameTaken(cluster)
 	}
 	r := registration{identity: wire.Identity{

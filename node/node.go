@@ -49,6 +49,9 @@ type Node struct {
 	draining atomic.Bool
 	telling  sync.Mutex // orders what gossip is told; never held over a wait
 
+	settled chan struct{} // closed when what is served may be opened
+	filled  chan struct{} // the store is full; taken by guard
+
 	judging sync.Mutex // guards verdict; never held over a wait
 	verdict kv.Verdict // the newest on this opening; 0: none yet
 
@@ -65,13 +68,15 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 		return nil, err
 	}
 	cfg.instrument()
-	n := &Node{cfg: cfg, log: log}
+	n := &Node{
+		cfg: cfg, log: log, settled: make(chan struct{}), filled: make(chan struct{}),
+	}
 	var err error
 	if n.background.budget, err = budget.New(cfg.Budget); err != nil {
 		return nil, err
 	}
 	for _, step := range []func(context.Context) error{
-		n.findOwn, n.openStores, n.recognise, n.openServer, n.openData, n.openPorts,
+		n.findOwn, n.openStores, n.recognise, n.settle, n.openServer, n.openData, n.openPorts,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.closeAll())
@@ -104,7 +109,7 @@ func (n *Node) openStores(context.Context) error {
 	if err != nil {
 		return errors.Join(err, stores.Data.Close())
 	}
-	n.closers = append(n.closers, n.store.Close)
+	n.closers = append(n.closers, func() error { return n.store.Close() })
 	return nil
 }
 

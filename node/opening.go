@@ -187,7 +187,7 @@ func (o *opening) records(confirmed bool) []storage.ControlRecord {
 	if mutant.On(mutant.CleanMarkStays) {
 		records = records[:2]
 	}
-	if o.life.Instance != 0 {
+	if o.life != (wire.Life{}) {
 		records = append(records, storage.ControlRecord{
 			Key: wire.KeyLife, Record: wire.AppendLifeRecord(nil, &o.life),
 		})

@@ -5,14 +5,12 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dyno-kv/dyno/gossip"
-	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta"
 )
 
@@ -152,8 +150,13 @@ func (n *Node) awaitData(ctx context.Context, m *membership) (bool, error) {
 		if n.data.Load() != nil {
 			return true, nil
 		}
+		settled := n.settled
+		if n.isSettled() {
+			settled = nil // then only the group has news
+		}
 		select {
 		case <-changed:
+		case <-settled:
 		case <-ctx.Done():
 			return false, nil
 		}
@@ -173,6 +176,7 @@ func (n *Node) runData(l *lifetimes) error {
 	l.group.Go(func() error { return d.peers.probe(l.links, d.gossip.Alive) })
 	l.group.Go(func() error { return n.watch(l.links, d, current.Version()) })
 	l.group.Go(func() error { return n.sweep(l.links, d) })
+	l.group.Go(func() error { return n.fill(l.links, d) })
 	if d.purger != nil {
 		l.group.Go(func() error { return d.purger.Run(l.links) })
 	}
@@ -225,106 +229,6 @@ func (n *Node) drain() {
 		}
 		cancel()
 	}
-}
-
-// confirm asks the group about this opening until it has answered. Each attempt is
-// bounded, so that a group which does not answer does not keep the store from serving
-// what needs no group. Then it watches that the group does not accept another opening: a
-// copy of this directory that runs elsewhere.
-func (n *Node) confirm(ctx context.Context) error {
-	m := n.membership.Load()
-	last := kv.Verdict(0)
-	for first := true; ; first = false {
-		if n.superseded(m) {
-			return n.giveUp(m)
-		}
-		verdict, err := n.askGroup(ctx, m, first)
-		switch {
-		case err != nil:
-			return fmt.Errorf("node: confirm this opening: %w", err)
-		case ctx.Err() != nil:
-			return nil
-		case verdict == kv.VerdictUnknown && m.opening.refused:
-			// Refused before: it is judged already.
-		case verdict != last:
-			_ = n.cfg.Points.Hit(PointJudged) // it has been judged, whoever fails
-			n.judge(verdict)
-			last = verdict
-		}
-		if verdict == kv.VerdictLost && n.cfg.RefuseLost {
-			return n.nameTaken(m.identity.Cluster)
-		}
-		if verdict == kv.VerdictConfirmed {
-			return n.guard(ctx, m)
-		}
-		if verdict != kv.VerdictUnknown {
-			return nil
-		}
-		select {
-		case <-time.After(n.cfg.ConfirmEvery):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// guard looks whether the group has accepted another opening than this one: then a copy
-// of this directory runs elsewhere, and of the two this one is it no more.
-func (n *Node) guard(ctx context.Context, m *membership) error {
-	present := m.opening.past.Present()
-	every := time.NewTicker(n.cfg.ConfirmEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-every.C:
-		case <-ctx.Done():
-			return nil
-		}
-		if n.superseded(m) {
-			return n.giveUp(m)
-		}
-		accepted := m.group.Accepted(m.identity.Node)
-		if accepted.Seq < present.Seq || accepted == present {
-			continue // the group's state here may be behind
-		}
-		n.log.Error("another process was accepted as this node",
-			zap.Uint64("opening", accepted.Seq), zap.Uint64("this-opening", present.Seq))
-		return n.giveUp(m)
-	}
-}
-
-// giveUp makes the store one that is refused: another one stands in its place.
-func (n *Node) giveUp(m *membership) error {
-	if err := m.opening.refuse(); err != nil {
-		return err
-	}
-	n.judge(kv.VerdictForked)
-	return nil
-}
-
-// judge makes the store stand as the group says.
-func (n *Node) judge(v kv.Verdict) {
-	n.judging.Lock()
-	n.verdict = v
-	d := n.data.Load()
-	if d != nil {
-		d.replica.Confirm(v)
-	}
-	n.judging.Unlock()
-	if d != nil {
-		n.tellState(d)
-	}
-}
-
-// askGroup makes one attempt; only the first that fails is worth a warning.
-func (n *Node) askGroup(ctx context.Context, m *membership, first bool) (kv.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.ConfirmTimeout)
-	defer cancel()
-	log := n.log
-	if !first {
-		log = log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
-	}
-	return m.opening.confirm(ctx, m.group, log)
 }
 
 // tellState tells the others by gossip how this node is.
