@@ -66,7 +66,8 @@ var kindNames = [...]string{
 	HintDeleted: "hint-deleted", FenceSet: "fence-set", PhaseCommitted: "phase-committed",
 	LockGranted: "lock-granted", LockExpired: "lock-expired",
 	PurgeConfirmed: "purge-confirmed", ReadAnswered: "read-answered",
-	Covered: "covered", Removed: "removed", EntryStored: "entry-stored", EntryCommitted: "entry-committed",
+	Covered: "covered", Removed: "removed", EntryStored: "entry-stored",
+	EntryCommitted: "entry-committed",
 }
 
 func (k Kind) String() string {
