@@ -17,6 +17,9 @@
 //   - I4 A clean mark is written only after every shard of the store has ended without
 //     an error.
 //   - I5 The first failed write or sync ends Run with an error (fail-stop).
+//   - I6 Which life of its node's store a directory holds stands in it, and its replies
+//     carry that and no other. A new life begins by an operator's word alone, on a
+//     directory of which nothing is left (docs/adr/0022).
 //
 // # Goroutines
 //
@@ -31,6 +34,8 @@
 //	join      is any address to join another cluster's? ends when all have been asked
 //	around    asks there for members that moved         ends with peers
 //	watch     ring and gossip changes                   ends with peers
+//	fill      fills a store that was lost, by
+//	          transfer                                  ends when it is full, or with peers
 //	sweep     removes deleted buckets                   ends with peers
 //	handoff   delivers hints                            ends with peers
 //	trees     builds the trees that are missing         ends with peers
