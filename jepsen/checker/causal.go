@@ -194,6 +194,11 @@ func (s *sweep) falseSiblings(i int32) {
 	copy(s.scratch, s.shown)
 	s.scratch.keep(s.below)
 	s.scratch.remove(s.doubled)
+	for d, found := range s.untold {
+		if s.x.h.Ops[i].Final == 0 && s.below.has(d) {
+			s.scratch.remove(found)
+		}
+	}
 	w := s.scratch.first()
 	if w < 0 {
 		return

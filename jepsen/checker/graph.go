@@ -23,6 +23,11 @@ type graph struct {
 	// doubled are the writes that may have two dots. One of the two may stay where the other
 	// was overwritten.
 	doubled set
+	// untold is what a delete without context must have found, of those that were tried
+	// again: the second try knows the tombstone of the first and not over what it was written,
+	// so that the context it gives covers that alone. An owner that has not heard of the
+	// tombstone yet shows what it covers beside what was written over it.
+	untold map[int]set
 	// deletes are no values: a read does not list them.
 	deletes set
 	// expiring are the writes with a time to live.
@@ -61,6 +66,7 @@ func (g *graph) build() {
 	n := len(g.writes)
 	g.doubled, g.deletes, g.expiring = newSet(n), newSet(n), newSet(n)
 	g.anc, g.done = make([]set, n), make([]uint8, n)
+	g.untold = make(map[int]set)
 	flat := make(set, n*len(g.doubled))
 	for w := range g.writes {
 		g.anc[w], flat = flat[:len(g.doubled):len(g.doubled)], flat[len(g.doubled):]
@@ -138,6 +144,9 @@ func (g *graph) coverBlindDeletes() {
 		read.R = max(read.R, d.R, d.W)
 		anc := g.anc[g.x.local[i]]
 		by.above(g.x.needs(&read), anc)
+		if d.Again {
+			g.untold[int(g.x.local[i])] = slices.Clone(anc)
+		}
 		for w := range g.expiring.all { // it deletes nothing that has ended by its own clock
 			if g.x.endsFrom(g.op(w)) <= d.Completed {
 				anc.drop(w)

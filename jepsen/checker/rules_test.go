@@ -76,6 +76,24 @@ func TestNothingIsShownBesideWhatOverwroteIt(t *testing.T) {
 			s.put("1.2", "1.1", 2, 3)
 			s.final("1.1 1.2")
 		}, "", nil},
+		{"deleted by the first try of a delete, of which the second knows nothing", func(s *script) {
+			s.put("1.1", "-", 0, 1)
+			s.del("2.1", "-", 2, 3, again)
+			s.put("2.2", "2.1", 4, 5, func(o *history.Op) { o.Read = values(s, "1.1 2.2") })
+			s.final("2.2")
+		}, "", nil},
+		{"deleted by what was tried once", func(s *script) {
+			s.put("1.1", "-", 0, 1)
+			s.del("2.1", "-", 2, 3)
+			s.put("2.2", "2.1", 4, 5, func(o *history.Op) { o.Read = values(s, "1.1 2.2") })
+			s.final("2.2")
+		}, "false-sibling", nil},
+		{"deleted by a second try, and there at the end", func(s *script) {
+			s.put("1.1", "-", 0, 1)
+			s.del("2.1", "-", 2, 3, again)
+			s.put("2.2", "2.1", 4, 5)
+			s.final("1.1 2.2")
+		}, "false-sibling resurrection", nil},
 		{"twice", func(s *script) { chain(s); s.final("2.1 2.1") }, "explosion", nil},
 		{"more than there are writers", func(s *script) {
 			s.put("1.1", "-", 0, 1)

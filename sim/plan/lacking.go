@@ -4,7 +4,8 @@ package plan
 
 // Lack is something that the product can not do yet, so that no plan asks for it.
 type Lack struct {
-	// Room is the folder in which it will live. While that is not there, neither is it.
+	// Room is the folder, or the file of this rig, in which it will live. While that is not
+	// there, neither is it.
 	Room string
 	// Out is what plans leave out for want of it.
 	Out string
@@ -14,7 +15,8 @@ type Lack struct {
 // its line away, and draws what it says; a test asks for that.
 func Lacking() []Lack {
 	return []Lack{
-		{Room: "transfer", Out: "hosts that are filled again after they lost their data: only one may " +
-			"lose it, for good; and members that join, leave and change their weight"},
+		{Room: "sim/trial/refill.go", Out: "hosts that are filled again after they lost their data: " +
+			"only one may lose it, for good"},
+		{Room: "sim/trial/moves.go", Out: "members that join, leave and change their weight"},
 	}
 }

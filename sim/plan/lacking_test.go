@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,11 +13,8 @@ import (
 // TestWhatIsLeftOutDoesNotExist turns red when the product gains what plans leave out.
 func TestWhatIsLeftOutDoesNotExist(t *testing.T) {
 	for _, l := range Lacking() {
-		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(l.Room), "*.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(files) > 0 {
+		_, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(l.Room)))
+		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is there: draw what it can do, and take it from this list (%s)", l.Room, l.Out)
 		}
 		if l.Out == "" {
