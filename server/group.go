@@ -90,6 +90,10 @@ func (s *Server) decide(ctx context.Context, c state.Command) (state.Result, err
 	if err != nil {
 		return state.Result{}, err
 	}
+	// What is known by then (NO_LEADER, with nothing proposed) is worth more to the client than
+	// its own time-out, which can not say that.
+	ctx, cancel := inTime(ctx)
+	defer cancel()
 	result, err := g.Do(ctx, c)
 	if err == nil {
 		err = refusal(result)
