@@ -59,7 +59,7 @@ func TestARefillWaitsForAnOwnerThatIsDown(t *testing.T) {
 			len(s.Missing) != 1 || s.Missing[0] != 3 {
 			t.Fatalf("%+v", s)
 		}
-		l.owners[3].down = false
+		l.change(func() { l.owners[3].down = false })
 		if !<-ended || len(l.finished) != 2 {
 			t.Errorf("sources %v", l.finished)
 		}
@@ -89,7 +89,9 @@ func TestASourceThatIsGivenUpLaterIsNotCompared(t *testing.T) {
 				l.owners[3].down = true // it was copied
 			}
 		}
-		time.AfterFunc(time.Minute, func() { l.refill = l.refill.Accept([]kv.NodeID{3}) })
+		time.AfterFunc(time.Minute, func() {
+			l.change(func() { l.refill = l.refill.Accept([]kv.NodeID{3}) })
+		})
 		if full, err := f.Run(t.Context()); !full || err != nil || len(l.finished) != 2 {
 			t.Errorf("%v, %v, sources %v", full, err, l.finished)
 		}
@@ -264,7 +266,7 @@ func TestTrapsT19PurgeEpochsAreTakenBeforeTheData(t *testing.T) {
 		if len(l.kept) != partitions || l.kept[0].Adopted != 3 || l.kept[0].Floor != 3 {
 			t.Errorf("kept %+v", l.kept)
 		}
-		l.owners[3].epoch = 3
+		l.change(func() { l.owners[3].epoch = 3 })
 		if !<-ended {
 			t.Error("it did not end")
 		}

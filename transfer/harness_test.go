@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,7 @@ type owner struct {
 // lab is a store that is filled, and the rest of its cluster as it sees it.
 type lab struct {
 	t      *testing.T
+	mu     sync.Mutex // held by whatever the refill asks, and by tests that change something meanwhile
 	ring   *ring.Ring
 	refill ring.Refill
 	local  *replica.Replica
@@ -175,6 +177,8 @@ var errDown = errors.New("it is down")
 func (l *lab) Fence(
 	node kv.NodeID, q *wire.FenceRequest, _ time.Time, done func(wire.FenceReply, error),
 ) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	o := l.owners[node]
 	if o.down {
 		done(wire.FenceReply{}, errDown)
@@ -190,6 +194,8 @@ func (l *lab) Fence(
 func (l *lab) Scan(
 	node kv.NodeID, q *wire.ScanRequest, _ time.Time, done func(wire.ScanReply, error),
 ) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	o := l.owners[node]
 	if l.meet != nil {
 		l.meet(node, q)
@@ -230,6 +236,8 @@ func (l *lab) Scan(
 func (l *lab) Read(
 	node kv.NodeID, q *wire.ReadRequest, _ time.Time, done func(wire.ReadReply, error),
 ) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	done(wire.ReadReply{
 		Standing: l.standing(node, q.Partition), Code: wire.ReplicaOK,
 		Object: l.owners[node].objects[string(q.Key)],
@@ -237,10 +245,16 @@ func (l *lab) Read(
 }
 
 // PurgeEpoch implements Group.
-func (l *lab) PurgeEpoch(uint16) kv.PurgeEpoch { return l.epoch }
+func (l *lab) PurgeEpoch(uint16) kv.PurgeEpoch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch
+}
 
 // Refill implements Group.
 func (l *lab) Refill() ring.Refill {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if !l.active {
 		return ring.Refill{}
 	}
@@ -253,11 +267,15 @@ func (l *lab) placements() []ring.Placement { return l.ring.State().Placements }
 
 // Missing implements Group by the real rule.
 func (l *lab) Missing(sources []ring.Source) []kv.NodeID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.refill.Missing(l.placements(), self, l.lives, sources)
 }
 
 // Finish implements Group by the real rule.
 func (l *lab) Finish(_ context.Context, fence kv.PlacementVersion, sources []ring.Source) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	store := ring.Store{Instance: life, OpenSeq: 1}
 	err := l.refill.Finish(l.placements(), self, store, l.lives,
 		ring.Filled{Store: store, Fence: fence, Sources: sources})
@@ -286,3 +304,10 @@ func (l *lab) Save(notes []wire.RefillSource) error {
 
 // Take implements Budget.
 func (l *lab) Take(ctx context.Context, _ int) error { return ctx.Err() }
+
+// change changes something while a refill runs.
+func (l *lab) change(how func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	how()
+}

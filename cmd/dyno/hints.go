@@ -181,7 +181,7 @@ func (a *app) hintsWait(ctx context.Context, c *client.Client, _ []string) error
 	if bar != nil {
 		_ = bar.Finish() // only draws
 	}
-	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 	if err != nil && !late {
 		return err
 	}
