@@ -138,23 +138,30 @@ func (k *client) read(t *testing.T, at *Coordinator, key string, atomic bool) {
 // TestStrictReadsSeeEveryAcknowledgedWrite runs clients on three real replicas while
 // messages are late and lost and one node at a time loses its power.
 func TestStrictReadsSeeEveryAcknowledgedWrite(t *testing.T) {
-	seeds := uint64(16)
+	overSeeds(t, 16, 4, strictly,
+		"written", "read", "deleted", "crashed", "write QUORUM", "write TIMEOUT", "read TIMEOUT")
+}
+
+// overSeeds plays so many seeds, or a few with -short, each of which counts what came about,
+// and demands that each of these things did.
+func overSeeds(
+	t *testing.T, seeds, few uint64, play func(*testing.T, uint64) map[string]int, happen ...string,
+) {
+	t.Helper()
 	if testing.Short() {
-		seeds = 4
+		seeds = few
 	}
 	total := make(map[string]int)
 	for seed := range seeds {
 		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				for what, n := range strictly(t, seed) {
+				for what, n := range play(t, seed) {
 					total[what] += n
 				}
 			})
 		})
 	}
-	for _, what := range []string{
-		"written", "read", "deleted", "crashed", "write QUORUM", "write TIMEOUT", "read TIMEOUT",
-	} {
+	for _, what := range happen {
 		if total[what] == 0 {
 			t.Errorf("it never came to %q: %v", what, total)
 		}

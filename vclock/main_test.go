@@ -3,20 +3,10 @@
 package vclock
 
 import (
-	"flag"
 	"os"
 	"testing"
+
+	"github.com/dyno-kv/dyno/internal/draws"
 )
 
-// TestMain draws more often than rapid does by itself: a property here costs little.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
-	if checks := flag.Lookup("rapid.checks"); !asked && !testing.Short() {
-		if err := checks.Value.Set("1000"); err != nil {
-			panic(err)
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(draws.Run(m, 1000, 0)) }

@@ -40,6 +40,7 @@ func Rooms() []Room {
 		{Path: "internal/fail", Row: 0},
 		{Path: "internal/trace", Row: 0},
 		{Path: "internal/budget", Row: 0},
+		{Path: "internal/draws", Row: 0, Libraries: []string{"testing"}},
 		{Path: "kv", Row: 1, Core: true},
 		{Path: "ring", Row: 2, Core: true},
 		{Path: "antientropy", Row: 2, Core: true},

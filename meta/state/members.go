@@ -33,7 +33,12 @@ func (s *State) member(id kv.NodeID) *Member {
 // about is the answer of a command about a member.
 func about(m *Member) Result { return Result{Code: CodeOK, Member: m.clone()} }
 
-func noMember(id kv.NodeID) Result {
+// absent is the answer of a command about a member that is not there; m is what there was
+// of it, nil for nothing.
+func absent(id kv.NodeID, m *Member) Result {
+	if m != nil {
+		return refuse(CodeRefused, "node %q has left the cluster", m.Name)
+	}
 	return refuse(CodeNotFound, "no member has the number %d", id)
 }
 
@@ -91,10 +96,8 @@ func (c RegisterMember) register(s *State, at locks.At) Result {
 func (c OpenStore) apply(s *State, _ locks.At) Result {
 	m := s.member(c.Node)
 	switch {
-	case m == nil:
-		return noMember(c.Node)
-	case m.Left:
-		return refuse(CodeRefused, "node %q has left the cluster", m.Name)
+	case m == nil || m.Left:
+		return absent(c.Node, m)
 	case slices.Contains(c.Opens, kv.Open{}):
 		return refuse(CodeInvalid, "an opening has number and nonce 0: that is none")
 	}
@@ -164,10 +167,8 @@ func keep(opens []kv.Open, o kv.Open) []kv.Open {
 func (c AssignRaft) apply(s *State, _ locks.At) Result {
 	m := s.member(c.Node)
 	switch {
-	case m == nil:
-		return noMember(c.Node)
-	case m.Left:
-		return refuse(CodeRefused, "node %q has left the cluster", m.Name)
+	case m == nil || m.Left:
+		return absent(c.Node, m)
 	case c.For == kv.Open{}:
 		return refuse(CodeInvalid, "the opening that the raft state is for is missing")
 	case m.Raft != 0 && c.Previous == m.raftPrevious && c.For == m.raftFor:

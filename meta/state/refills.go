@@ -13,10 +13,8 @@ import (
 func (c NewInstance) apply(s *State, _ locks.At) Result {
 	m := s.member(c.Node)
 	switch {
-	case m == nil:
-		return noMember(c.Node)
-	case m.Left:
-		return refuse(CodeRefused, "node %q has left the cluster", m.Name)
+	case m == nil || m.Left:
+		return absent(c.Node, m)
 	case c.For == kv.Open{}:
 		return refuse(CodeInvalid, "the opening that the instance is for is missing")
 	case c.Previous == m.instancePrevious && c.For == m.instanceFor:
@@ -65,7 +63,7 @@ func (c AcceptLoss) apply(s *State, _ locks.At) Result {
 	m := s.member(c.Node)
 	switch {
 	case m == nil:
-		return noMember(c.Node)
+		return absent(c.Node, nil)
 	case c.Instance != m.Instance:
 		return refuse(CodeRefused, "the instance of node %q is %d, not %d", m.Name, m.Instance,
 			c.Instance)
@@ -74,7 +72,7 @@ func (c AcceptLoss) apply(s *State, _ locks.At) Result {
 	}
 	for _, id := range c.Without {
 		if s.member(id) == nil {
-			return noMember(id)
+			return absent(id, nil)
 		}
 	}
 	m.Refill = m.Refill.Accept(c.Without)
@@ -85,7 +83,7 @@ func (c FinishRefill) apply(s *State, _ locks.At) Result {
 	m := s.member(c.Node)
 	switch {
 	case m == nil:
-		return noMember(c.Node)
+		return absent(c.Node, nil)
 	case c.Instance != m.Instance:
 		return refuse(CodeRefused, "the instance of node %q is %d, not %d", m.Name, m.Instance,
 			c.Instance)
