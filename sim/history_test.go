@@ -151,7 +151,9 @@ func judge(t *testing.T, h *history.History) *checker.Report {
 func underFaults(t *testing.T, seed uint64) *history.History {
 	t.Helper()
 	cfg := DefaultConfig(seed)
-	cfg.Nodes = 3 + int(seed%3)
+	// Every other time all nodes are owners: with fallbacks most levels promise less, so that
+	// there is less that could be broken.
+	cfg.Nodes = []int{3, 4, 3, 5}[seed%4]
 	// Not "expiry": clocks go wrong by hours, so that nothing could be said about it.
 	kinds := []string{"register", "deletes", "set", "counter", "session"}
 	r, rng := newTrial(t, cfg, kinds...), source(seed, "faults")
@@ -193,7 +195,7 @@ func acknowledged(h *history.History) float64 {
 func TestHistoriesUnderFaultsAreValid(t *testing.T) {
 	seeds, spoiled := uint64(20), make(map[string]int)
 	if testing.Short() {
-		seeds = 6
+		seeds = 8
 	}
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
