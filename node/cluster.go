@@ -21,10 +21,15 @@ var _ server.Cluster = (*cluster)(nil)
 
 // Missing implements server.Cluster.
 func (c *cluster) Missing() string {
-	if m := c.node.membership.Load(); m != nil {
+	m := c.node.membership.Load()
+	switch {
+	case m == nil:
+		return c.node.forming()
+	case !c.node.isSettled() && m.group.Ring() != nil:
+		return "the group is asked whether this directory is lost, as --rejoin says"
+	default:
 		return m.group.Missing()
 	}
-	return c.node.forming()
 }
 
 // Ring implements server.Cluster.

@@ -105,7 +105,7 @@ func (n *Node) askToJoin(ctx context.Context, addr string) (registration, error)
 // nameTaken refuses an empty directory under a name that has stored data.
 func (n *Node) nameTaken(cluster ring.ClusterID) error {
 	return fmt.Errorf("%w: %q is one of cluster %s, and this directory is empty; start it with "+
-		"its own", ErrNameTaken, n.own.Name, cluster)
+		"its own, or with --rejoin if that is lost", ErrNameTaken, n.own.Name, cluster)
 }
 
 // askClientPort asks a node one question, as its clients do.

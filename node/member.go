@@ -76,7 +76,11 @@ func (n *Node) recognise(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("node: read identity: %w", err)
 	}
-	if !found {
+	switch {
+	case !found && n.cfg.Rejoin && n.cfg.Form.founds():
+		return fmt.Errorf("%w: name some with --join, and leave --bootstrap out; else %q would "+
+			"found another cluster in this empty directory", ErrRejoinAlone, n.own.Name)
+	case !found:
 		return nil
 	}
 	identity, err := wire.DecodeIdentityRecord(record)

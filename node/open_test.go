@@ -184,6 +184,28 @@ func TestDirectoryOfAnotherMemberIsRefusedAndNotTouched(t *testing.T) {
 	})
 }
 
+// An operator who says that a store is lost, and forgets whom to join, wants no other cluster.
+func TestALostStoreDoesNotFoundACluster(t *testing.T) {
+	for _, bootstrap := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newRig(t, 1, 1).members[0]
+			cfg := m.config(&life{})
+			cfg.Group, cfg.Rejoin = nil, true
+			cfg.Form.Addresses = wire.Addresses{Client: m.Client, Peer: m.Peer, Gossip: m.Gossip}
+			if cfg.Form.Bootstrap = bootstrap; bootstrap {
+				cfg.Form.Join = []string{"10.0.0.2:4610"}
+			}
+			node, err := Open(t.Context(), cfg, zap.NewNop())
+			if err == nil {
+				must(t, node.Close())
+			}
+			if !errors.Is(err, ErrRejoinAlone) || len(m.controlRecords()) > 0 {
+				t.Errorf("opened with %v, want ErrRejoinAlone", err)
+			}
+		})
+	}
+}
+
 func TestCleanMarkStandsOnlyBetweenACleanEndAndTheNextStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, 3)

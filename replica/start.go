@@ -95,11 +95,12 @@ func whyRefused(v kv.Verdict, fresh bool) string {
 		}
 		return ""
 	case kv.VerdictLost:
-		return "the directory is empty, but this member has stored data before: " +
-			"if its disk is lost it must be replaced"
+		return "the directory is empty, but this member has stored data before: start it with " +
+			"its own directory, or with --rejoin if that is lost"
 	case kv.VerdictForked:
-		return "the directory was restored from an older copy, or is a copy of one " +
-			"that runs elsewhere: it may lack acknowledged writes"
+		return "the directory was restored from an older copy, or another one has taken its " +
+			"place: it may lack acknowledged writes. Start the node with its newest directory, or " +
+			"with --rejoin if that is lost"
 	default:
 		return ""
 	}

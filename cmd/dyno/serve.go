@@ -44,6 +44,11 @@ where --join is not given. The first ring is made when --expect nodes are there;
 requests are answered NOT_READY. Later starts need the same name and directory and nothing
 else: addresses may change.
 
+A directory that is empty, restored or copied where the name has stored data is refused.
+--rejoin says that the node's own is lost: what the directory holds is removed, and it is
+filled from the other owners. 'ready' comes when it has all of it. Of a directory that is
+not refused nothing changes. An empty one needs --join.
+
 Nobody is asked who they are, so that a node listens on this machine only, unless --insecure
 says otherwise.
 
@@ -156,7 +161,7 @@ func (a *app) serveConfig(s settings) (node.Config, *zap.Logger, error) {
 
 // nodeSettings sets what all nodes can be told, and returns their logger.
 func (a *app) nodeSettings(cfg *node.Config, s settings) (*zap.Logger, error) {
-	cfg.DrainTimeout = s.DrainTimeout
+	cfg.DrainTimeout, cfg.Rejoin = s.DrainTimeout, s.Rejoin
 	cfg.Server.Version = version
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		return nil, fmt.Errorf("listen address %q: must be HOST:PORT", s.Listen)

@@ -41,6 +41,7 @@ type settings struct {
 	Insecure     bool          `koanf:"insecure"`
 	Join         []string      `koanf:"join"`
 	Bootstrap    bool          `koanf:"bootstrap"`
+	Rejoin       bool          `koanf:"rejoin"`
 	Expect       int           `koanf:"expect"`
 	Zone         string        `koanf:"zone"`
 	Weight       uint          `koanf:"weight"`
@@ -82,6 +83,9 @@ var settingTexts = []struct{ key, text string }{
 	{"join", "serve: client addresses of members. A node with an empty directory joins\n" +
 		"their cluster; without any it founds one."},
 	{"bootstrap", "serve: found a cluster in an empty directory although join is set."},
+	{"rejoin", "Where the group refuses a node's directory, the store that the node had is\n" +
+		"lost: what the directory holds of it is removed, and it is filled from the\n" +
+		"other owners. Nothing changes where the directory is the node's own."},
 	{"expect", "serve: how many nodes make up the first ring. 0 on the first node: 3."},
 	{"zone", "serve: what fails together with this node, such as a rack."},
 	{"weight", "serve: the node's share of the data beside the others'."},
@@ -133,6 +137,8 @@ func (s *settings) serveFlags(f *pflag.FlagSet) {
 }
 
 func (s *settings) commonFlags(f *pflag.FlagSet) {
+	f.BoolVar(&s.Rejoin, "rejoin", s.Rejoin,
+		"a directory that is refused is lost: wipe it, and fill it from the other owners")
 	f.IntVar(&s.Replicas, "replicas", s.Replicas, "replicas of a new cluster (default 3)")
 	f.IntVar(&s.Partitions, "partitions", s.Partitions,
 		"partitions of a new cluster, a power of two (default 128)")

@@ -152,6 +152,7 @@ func (c *Cluster) nodeConfig(name string) node.Config {
 		cfg.Form.Addresses = wire.Addresses{Client: m.Client, Peer: m.Peer, Gossip: m.Gossip}
 		cfg.Form.Bootstrap = i == 0 && !c.formed()
 	}
+	cfg.Rejoin = cfg.Rejoin && c.formed() // before that nothing can be lost
 	cfg.Control = &control{cluster: c, self: name}
 	cfg.OnMachine(c.cfg.Store)
 	return cfg

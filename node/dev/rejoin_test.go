@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"go.uber.org/zap"
@@ -70,6 +71,32 @@ func TestAWipedStoreIsFilledByAnOperatorsWord(t *testing.T) {
 	cfg.Node.Rejoin = false
 	l = start(t, cfg) // and it stays so
 	l.whole(t, "v")
+}
+
+// Goal: the word may stand where a service's start is written down. Of a directory that is
+// the node's own it changes nothing: no life, no incarnation, no value.
+func TestTheWordChangesNothingInAStoreThatIsWhole(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	l := start(t, cfg)
+	l.fillKeys("v")
+	lives := func() (all []kv.Instance) {
+		current := l.cluster.running["n1"].node.Group().View().Ring
+		for _, m := range current.Members() {
+			all = append(all, m.Instance)
+		}
+		return all
+	}
+	before := lives()
+	l.stop()
+	cfg.Node.Rejoin = true
+	l = start(t, cfg)
+	l.whole(t, "v")
+	if now := lives(); !slices.Equal(now, before) {
+		t.Errorf("the stores' lives are %v, were %v", now, before)
+	}
+	if s := l.cluster.running["n1"].node.Status(); !s.Ready || s.Filling {
+		t.Errorf("%+v", s)
+	}
 }
 
 // Goal: a process that ends in the middle is followed by one that goes on, without the word.
