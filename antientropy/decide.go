@@ -61,12 +61,12 @@ func Decide(mine, theirs kv.Object) Behind {
 // Behind says who lacks something, as far as the lists tell. A replica that can not read
 // its record is behind whoever can.
 func (d Difference) Behind() Behind {
-	switch mine, theirs := d.Mine.Held == HeldObject, d.Theirs.Held == HeldObject; {
-	case mine && theirs:
+	switch mine, theirs := d.Mine.Listed().Held, d.Theirs.Listed().Held; {
+	case mine == HeldObject && theirs == HeldObject:
 		return BehindUnknown
-	case theirs:
+	case theirs == HeldObject:
 		return BehindMine
-	case mine:
+	case mine == HeldObject:
 		return BehindTheirs
 	default:
 		return BehindNobody

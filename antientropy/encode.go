@@ -13,8 +13,8 @@ var ErrMalformed = errors.New("antientropy: not an encoded tree")
 
 const (
 	// treeFormat is the first byte of a tree's encoding. Trees are stored: a format never
-	// changes its meaning.
-	treeFormat = 1
+	// changes its meaning. Format 1 did not count tombstones: its trees are built anew.
+	treeFormat = 2
 
 	shapeSize = 1 + 8 + 4 + 2
 	setSize   = Leaves / 8
@@ -27,7 +27,8 @@ const (
 //
 //	format (1) | algorithm (1) | seed (8) | partitions (4) | partition (2) |
 //	set of the leaves that are not empty (128, leaf 0 in the highest bit of the first) |
-//	of each of these, in order: hash (8), uvarint count
+//	of each of these, in order: hash (8), uvarint count |
+//	uvarint count of the tombstones
 //
 // Branches and root follow from the leaves. Damage is not noticed here: it goes into a
 // record of package wire, which has a checksum.
@@ -45,7 +46,7 @@ func (t *Tree) Append(dst []byte) []byte {
 			dst = binary.AppendUvarint(dst, s.Count)
 		}
 	}
-	return dst
+	return binary.AppendUvarint(dst, t.tombstones)
 }
 
 // Decode reads a tree that fills b entirely. It returns ErrMalformed for anything but the
@@ -70,18 +71,31 @@ func Decode(b []byte) (*Tree, error) {
 		}
 		s := Sum{Hash: binary.BigEndian.Uint64(b)}
 		used := 0
-		s.Count, used = binary.Uvarint(b[8:])
-		shortest := used == 1 || used > 1 && b[8+used-1] != 0
-		if !shortest || s.Count == 0 || s.Count > maxCount {
+		s.Count, used = count(b[8:])
+		if used == 0 || s.Count == 0 || s.Count > maxCount {
 			return nil, fmt.Errorf("%w: bad count of leaf %d", ErrMalformed, leaf)
 		}
 		b = b[8+used:]
 		t.set(leaf, s)
 	}
-	if len(b) > 0 {
+	tombstones, used := count(b)
+	if used == 0 || tombstones > t.root.Count {
+		return nil, fmt.Errorf("%w: bad count of tombstones", ErrMalformed)
+	}
+	if b = b[used:]; len(b) > 0 {
 		return nil, fmt.Errorf("%w: %d bytes too many", ErrMalformed, len(b))
 	}
+	t.tombstones = tombstones
 	return t, nil
+}
+
+// count reads a count in its shortest form; used is 0 where there is none.
+func count(b []byte) (n uint64, used int) {
+	n, used = binary.Uvarint(b)
+	if used > 1 && b[used-1] == 0 {
+		used = 0
+	}
+	return n, max(0, used)
 }
 
 // set gives an empty leaf its sum.

@@ -36,11 +36,15 @@ func TestTreesAreReadAsTheyWereWritten(t *testing.T) {
 func TestEncodingIsThatOfTheVector(t *testing.T) {
 	tree := New(ShapeOf(seed, 128, 5))
 	tree.Change(0, Entry{}, Entry{HeldObject, 0x1122334455667788})
-	for range 300 {
-		tree.Change(9, Entry{}, Entry{HeldObject, 1})
+	for i := range 300 {
+		held := HeldTombstone
+		if i >= 257 {
+			held = HeldObject
+		}
+		tree.Change(9, Entry{}, Entry{held, 1})
 	}
-	want := "01" + "01" + "0102030405060708" + "00000080" + "0005" +
-		"8040" + strings.Repeat("00", 126) + "1122334455667788" + "01" + "0000000000000000" + "ac02"
+	want := "02" + "01" + "0102030405060708" + "00000080" + "0005" +
+		"8040" + strings.Repeat("00", 126) + "1122334455667788" + "01" + "0000000000000000" + "ac02" + "81" + "02"
 	if got := hex.EncodeToString(tree.Append(nil)); got != want {
 		t.Errorf("encoded as\n%s, want\n%s", got, want)
 	}
@@ -57,11 +61,13 @@ func TestWhatIsNoTreeIsRefused(t *testing.T) {
 	last := len(good) - 1
 	for name, b := range map[string][]byte{
 		"nothing": nil, "a part of the head": good[:20], "no leaf": good[:headSize],
-		"a part of a hash": good[:last-3], "no count": good[:last],
-		"too much": append(bytes.Clone(good), 0), "another format": append([]byte{2}, good[1:]...),
-		"a count of 0": changed(last, 0), "a long count": changed(last, 0x81, 0),
-		"a count that never ends": changed(last, 0x80),
-		"a huge count":            changed(last, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
+		"a part of a hash": good[:last-4], "no count": good[:last-1],
+		"too much": append(bytes.Clone(good), 0), "another format": append([]byte{1}, good[1:]...),
+		"a count of 0": changed(last-1, 0, 0), "a long count": changed(last-1, 0x81, 0, 0),
+		"a count that never ends":      changed(last-1, 0x80),
+		"a huge count":                 changed(last-1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0),
+		"more tombstones than entries": changed(last, 2), "no tombstones": changed(last),
+		"a long number of tombstones": changed(last, 0x81, 0),
 	} {
 		if _, err := Decode(b); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, want ErrMalformed", name, err)

@@ -21,6 +21,9 @@ const (
 	HeldObject
 	// HeldDamaged: there is a record that can not be read (I5).
 	HeldDamaged
+	// HeldTombstone: there is an object that has nothing but tombstones. Its hash is that of
+	// an object; who lists keys for others does not tell the two apart ([Entry.Listed]).
+	HeldTombstone
 )
 
 func (h Held) String() string {
@@ -31,6 +34,8 @@ func (h Held) String() string {
 		return "object"
 	case HeldDamaged:
 		return "damaged"
+	case HeldTombstone:
+		return "tombstone"
 	default:
 		return fmt.Sprintf("held(%d)", uint8(h))
 	}
@@ -45,7 +50,30 @@ type Entry struct {
 
 // Of returns the entry of an object, which may stand without its values.
 func Of(seed uint64, bucket kv.BucketID, key []byte, o *kv.Object) Entry {
-	return Entry{Held: HeldObject, Hash: EntryHash(seed, bucket, key, o)}
+	e := Entry{Held: HeldObject, Hash: EntryHash(seed, bucket, key, o)}
+	if onlyTombstones(o) {
+		e.Held = HeldTombstone
+	}
+	return e
+}
+
+// onlyTombstones reports whether an object shows nothing, and is kept for what it covers.
+func onlyTombstones(o *kv.Object) bool {
+	for i := range o.Versions {
+		if o.Versions[i].Kind != kv.KindTombstone {
+			return false
+		}
+	}
+	return len(o.Versions) > 0
+}
+
+// Listed is the entry as lists of keys have it: with them two entries are compared of which
+// one came from another node.
+func (e Entry) Listed() Entry {
+	if e.Held == HeldTombstone {
+		e.Held = HeldObject
+	}
+	return e
 }
 
 // Damaged returns the entry of a record that node can not read. It is another one on each

@@ -36,6 +36,14 @@ func written(d vclock.Dot, value string, seen ...vclock.Dot) kv.Object {
 	}
 }
 
+// deleted is an object with one tombstone.
+func deleted(d vclock.Dot) kv.Object {
+	o := written(d, "")
+	o.Versions[0].Kind, o.Versions[0].Value = kv.KindTombstone, nil
+	o.Versions[0] = o.Versions[0].Sealed()
+	return o
+}
+
 // model is a partition as a map: what trees are compared with.
 type model map[string]Entry
 
@@ -46,6 +54,16 @@ func (m model) tree(s Shape) *Tree {
 		t.Change(leafOf(s, key), Entry{}, m[key])
 	}
 	return t
+}
+
+// tombstones counts them one by one.
+func (m model) tombstones() (n uint64) {
+	for _, e := range m {
+		if e.Held == HeldTombstone {
+			n++
+		}
+	}
+	return n
 }
 
 // keyHash is some hash of a key: trees do not ask where it comes from.
@@ -82,6 +100,9 @@ func drawEntry(t *rapid.T, key string) Entry {
 		return Entry{}
 	case n == 3:
 		return Damaged(seed, 1, bucket, []byte(key))
+	case n == 4:
+		o := deleted(dot(1, 4))
+		return Of(seed, bucket, []byte(key), &o)
 	default:
 		o := written(dot(1, uint64(n)), "value")
 		return Of(seed, bucket, []byte(key), &o)

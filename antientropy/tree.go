@@ -32,6 +32,8 @@ type Tree struct {
 	// leaves of each branch; nil where none was ever put in, so that trees of nearly empty
 	// partitions, of which a cluster may have 65,536, take little.
 	leaves [Branches]*[Fanout]Sum
+	// tombstones is how many entries are objects with nothing but tombstones.
+	tombstones uint64
 }
 
 // New returns the tree of an empty partition.
@@ -62,10 +64,19 @@ func (t *Tree) Change(leaf uint16, before, after Entry) {
 			s.add(after.Hash)
 		}
 	}
+	if before.Held == HeldTombstone {
+		t.tombstones--
+	}
+	if after.Held == HeldTombstone {
+		t.tombstones++
+	}
 }
 
 // Root is the sum of the whole tree.
 func (t *Tree) Root() Sum { return t.root }
+
+// Tombstones is how many of the entries have nothing but tombstones.
+func (t *Tree) Tombstones() uint64 { return t.tombstones }
 
 // Branches are the sums below the root.
 func (t *Tree) Branches() [Branches]Sum { return t.branches }
@@ -89,6 +100,9 @@ func (t *Tree) Leaf(leaf uint16) Sum {
 // Equal reports whether both trees sum up the same, of the same shape.
 func (t *Tree) Equal(other *Tree) bool {
 	if t.shape != other.shape || t.root != other.root || t.branches != other.branches {
+		return false
+	}
+	if t.tombstones != other.tombstones {
 		return false
 	}
 	for branch := range Branches {

@@ -27,6 +27,9 @@ func TestTrapM1TreeIsThatOfItsEntriesWhateverHappenedBefore(t *testing.T) {
 		if n := tree.Root().Count; n != uint64(len(m)) {
 			t.Fatalf("the root counts %d entries of %d", n, len(m))
 		}
+		if n := m.tombstones(); tree.Tombstones() != n {
+			t.Fatalf("%d tombstones are counted of %d", tree.Tombstones(), n)
+		}
 		checkLevels(t, tree)
 	})
 }

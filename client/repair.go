@@ -22,6 +22,10 @@ type (
 	ScrubStatus = wire.ScrubStatus
 	// TreeStatus tells of a node's trees.
 	TreeStatus = wire.TreeStatus
+	// Contents is what a node's own copies of its partitions hold.
+	Contents = wire.RingPartitionsResult
+	// PartitionContents is what its copy of one partition holds.
+	PartitionContents = wire.PartitionContents
 )
 
 // MaxRepairPause is the longest pause of RepairPause.
@@ -106,4 +110,16 @@ func (c *Client) RepairResume(ctx context.Context, opts ...Option) error {
 	q.feature = wire.FeatureRepair
 	_, err = ask(ctx, c, q, decodeEmpty)
 	return err
+}
+
+// RingPartitions asks a node how many keys and tombstones its own copies of its partitions
+// have. Each node answers for itself: [WithEndpoint] chooses which. What a node has not
+// counted, for it has just started or is not ready, is not known, and not 0.
+func (c *Client) RingPartitions(ctx context.Context, opts ...Option) (Contents, error) {
+	q, err := c.plain(ctx, wire.MethodRingPartitions, opts)
+	if err != nil {
+		return Contents{}, err
+	}
+	q.feature = wire.FeatureRepair
+	return ask(ctx, c, q, wire.DecodeRingPartitionsResult)
 }

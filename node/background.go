@@ -128,3 +128,19 @@ func (r repairs) told(s exchange.Status) wire.RepairStatusResult {
 	}
 	return result
 }
+
+// Partitions implements server.Repairs.
+func (r repairs) Partitions() wire.RingPartitionsResult {
+	result := wire.RingPartitionsResult{Node: r.data.member.Name}
+	for _, p := range r.data.replica.Owned() {
+		held := wire.PartitionContents{Partition: p}
+		c, err := r.data.replica.Contents(p)
+		if held.Known = err == nil; held.Known {
+			held.Keys, held.Tombstones, held.Damaged = c.Keys, c.Tombstones, c.Damaged
+		} else if result.Reason == "" {
+			result.Reason = err.Error()
+		}
+		result.Partitions = append(result.Partitions, held)
+	}
+	return result
+}

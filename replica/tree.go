@@ -23,16 +23,28 @@ type partitionTree struct {
 	whole *summed // nil: the tree is not known
 	build *build  // nil: none is under way
 
-	// known reports whether whole is there; set by the shard, looked at outside of it.
-	known atomic.Bool
+	// known reports whether whole is there; set by the shard, looked at outside of it, as
+	// are the numbers of its entries.
+	known                     atomic.Bool
+	keys, tombstones, damaged atomic.Uint64
 	// suspect: a record that could not be read was met since the last scan began, or in it.
 	// The tree may have it as it was, or have as damaged what is well again.
 	suspect atomic.Bool
 }
 
 func (t *partitionTree) setWhole(s *summed) {
-	t.whole = s
+	if t.whole = s; s != nil {
+		t.counted()
+	}
 	t.known.Store(s != nil)
+}
+
+// counted shows how many entries the whole tree has.
+func (t *partitionTree) counted() {
+	tombstones, damaged := t.whole.tree.Tombstones(), uint64(len(t.whole.damaged))
+	t.keys.Store(t.whole.tree.Root().Count - tombstones - damaged)
+	t.tombstones.Store(tombstones)
+	t.damaged.Store(damaged)
 }
 
 // summed is a tree and what it has as damaged.
@@ -82,7 +94,11 @@ func (r *Replica) treeChanged(op *storage.Op, before, after *storage.Current) {
 	if t.knowsDamaged(c.place) {
 		c.damaged = antientropy.Damaged(shape.Seed, r.cfg.Node, op.Bucket, op.Key)
 	}
-	if t.whole != nil && !t.whole.apply(&c) {
+	switch {
+	case t.whole == nil:
+	case t.whole.apply(&c):
+		t.counted()
+	default:
 		t.setWhole(nil) // until it is built anew
 	}
 	if t.build != nil && !t.build.apply(&c) {

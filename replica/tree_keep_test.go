@@ -207,3 +207,44 @@ func TestTreesOfAnUncleanStopAreNotTakenOver(t *testing.T) {
 		}
 	})
 }
+
+// What a copy holds is counted as it changes; not known is not nothing.
+func TestContentsAreCountedByTheTree(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := fresh(t)
+		p := l.target("k").Partition
+		check := func(when string, want Contents) {
+			t.Helper()
+			if got, err := l.Contents(p); err != nil || got != want {
+				t.Errorf("%s: %+v, %v, want %+v", when, got, err, want)
+			}
+		}
+		l.put("k", "v", vclock.Context{})
+		if got, err := l.Contents(p); !errors.Is(err, ErrTreeUnknown) {
+			t.Errorf("before there is a tree: %+v, %v", got, err)
+		}
+		l.rebuild()
+		check("a key", Contents{Keys: 1})
+		l.bury("k")
+		check("deleted", Contents{Tombstones: 1})
+		l.rebuild()
+		check("built anew", Contents{Tombstones: 1})
+		l.put("k", "again", vclock.Context{})
+		check("written beside the tombstone", Contents{Keys: 1})
+		if err := <-l.remove("k"); err != nil {
+			t.Fatal(err)
+		}
+		check("purged", Contents{})
+		l.put("k", "v", vclock.Context{})
+		l.damage("k")
+		l.rebuild()
+		check("damaged", Contents{Damaged: 1})
+		if _, err := l.Contents(99); !errors.Is(err, ErrTreeUnknown) {
+			t.Errorf("of no partition: %v", err)
+		}
+		l.Confirm(kv.VerdictLost)
+		if got, err := l.Contents(p); !errors.Is(err, ErrTreeUnknown) {
+			t.Errorf("of a store that was refused: %+v, %v", got, err)
+		}
+	})
+}

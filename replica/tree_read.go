@@ -54,7 +54,7 @@ func readTree[T any](
 		return answer{read(part.tree.whole.tree), true}
 	})
 	if err == nil && !a.known {
-		err = fmt.Errorf("%w: that of partition %d is being built", ErrTreeUnknown, number)
+		err = unbuilt(number)
 	}
 	return a.told, err
 }
@@ -136,6 +136,42 @@ func (r *Replica) ListTree(
 		return TreeList{}, err
 	}
 	return page, nil
+}
+
+// Owned are the partitions in which this node is a member of a slot, in order.
+func (r *Replica) Owned() []uint16 {
+	var owned []uint16
+	for p := range r.parts {
+		if r.owns(uint16(p)) {
+			owned = append(owned, uint16(p))
+		}
+	}
+	return owned
+}
+
+// Contents are how many entries this node's own copy of a partition has.
+type Contents struct {
+	Keys       uint64 // with a value, or a version that may have one
+	Tombstones uint64 // with nothing but tombstones
+	Damaged    uint64 // records that can not be read: which of both they were is not known
+}
+
+// Contents returns the numbers of a partition, or ErrTreeUnknown: they are counted in its
+// tree. It reads no disk and waits for nobody; numbers of a partition that is being written
+// may be of two moments.
+func (r *Replica) Contents(number uint16) (Contents, error) {
+	if err := r.mayCompare(number); err != nil {
+		return Contents{}, err
+	}
+	t := &r.parts[number].tree
+	if !t.known.Load() {
+		return Contents{}, unbuilt(number)
+	}
+	return Contents{t.keys.Load(), t.tombstones.Load(), t.damaged.Load()}, nil
+}
+
+func unbuilt(number uint16) error {
+	return fmt.Errorf("%w: that of partition %d is being built", ErrTreeUnknown, number)
 }
 
 // TreeStats tells of the trees of a replica.

@@ -20,6 +20,8 @@ type Repairs interface {
 	Wait(ctx context.Context, round uint64) wire.RepairStatusResult
 	Pause(time.Duration) error
 	Resume()
+	// Partitions tells what this node's own copies of its partitions hold.
+	Partitions() wire.RingPartitionsResult
 }
 
 // repairMethods are those of the feature `repair`, where the node has it.
@@ -34,6 +36,7 @@ func (s *Server) repairMethods() []method {
 		{name: wire.MethodRepairWait, handle: s.handleRepairWait, data: true, gate: s.attempts},
 		{name: wire.MethodRepairPause, handle: s.handleRepairPause, data: true},
 		{name: wire.MethodRepairResume, handle: s.handleRepairResume, data: true},
+		{name: wire.MethodRingPartitions, handle: s.handleRingPartitions, data: true},
 	}
 }
 
@@ -103,4 +106,13 @@ func (s *Server) handleRepairResume(_ context.Context, req *request) (encoder, e
 	}
 	s.repairs().Resume()
 	return wire.AppendEmptyResult, nil
+}
+
+// handleRingPartitions answers ring.partitions.
+func (s *Server) handleRingPartitions(_ context.Context, req *request) (encoder, error) {
+	if err := decodeEmpty(req); err != nil {
+		return nil, err
+	}
+	result := s.repairs().Partitions()
+	return func(dst []byte) []byte { return wire.AppendRingPartitionsResult(dst, &result) }, nil
 }

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +69,23 @@ func (f *fakeRepairs) Resume() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.paused = 0
+}
+
+func (f *fakeRepairs) Partitions() wire.RingPartitionsResult {
+	return wire.RingPartitionsResult{
+		Node: "n1", Partitions: []wire.PartitionContents{{Partition: 1, Known: true, Keys: 2}, {}},
+		Reason: "being built",
+	}
+}
+
+func TestContentsOfPartitionsAreToldAsTheNodeKnowsThem(t *testing.T) {
+	inBubble(t, shape{repairs: true}, func(t *testing.T, f *fixture) {
+		got, err := asked(f.client(), wire.MethodRingPartitions, wire.EmptyRequest{},
+			wire.AppendEmptyRequest, wire.DecodeRingPartitionsResult)
+		if want := f.repairs.Partitions(); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+	})
 }
 
 func TestRepairsAreAskedForAndWaitedFor(t *testing.T) {

@@ -43,6 +43,9 @@ const (
 	MethodRepairWait   = "repair.wait"
 	MethodRepairPause  = "repair.pause"
 	MethodRepairResume = "repair.resume"
+	// MethodRingPartitions tells what the answering node counts in the trees by which it
+	// compares.
+	MethodRingPartitions = "ring.partitions"
 	// The methods below are about what all nodes keep for members that missed it. Their nodes
 	// list FeatureHints in hello.
 	MethodHintsStatus = "hints.status"
@@ -61,7 +64,7 @@ const (
 	FeatureLocks = "locks"
 	// FeatureBuckets: bucket.create, bucket.update, bucket.delete.
 	FeatureBuckets = "buckets"
-	// FeatureRepair: repair.*.
+	// FeatureRepair: repair.*, ring.partitions.
 	FeatureRepair = "repair"
 	// FeatureHints: hints.*.
 	FeatureHints = "hints"

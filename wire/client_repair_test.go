@@ -27,6 +27,12 @@ func goldenRepairs() []golden {
 			},
 			Trees: TreeStatus{Known: 127, Owned: 128, Builds: 128, Mismatches: 1},
 		}, AppendRepairStatusResult, DecodeRepairStatusResult),
+		of("ring.partitions.result", "that of partition 9 is not known", RingPartitionsResult{
+			Node: "n1", Partitions: []PartitionContents{
+				{Partition: 0, Known: true, Keys: 40, Tombstones: 3},
+				{Partition: 5, Known: true, Damaged: 1}, {Partition: 9},
+			}, Reason: "that of partition 9 is being built",
+		}, AppendRingPartitionsResult, DecodeRingPartitionsResult),
 	}
 }
 
@@ -35,6 +41,7 @@ func repairDecoders() []decoder {
 		pair("repair wait", AppendRepairWaitRequest, DecodeRepairWaitRequest),
 		pair("repair pause", AppendRepairPauseRequest, DecodeRepairPauseRequest),
 		pair("repair status", AppendRepairStatusResult, DecodeRepairStatusResult),
+		pair("ring partitions", AppendRingPartitionsResult, DecodeRingPartitionsResult),
 	}
 }
 
@@ -55,6 +62,26 @@ func TestMessagesAboutRepairsComeBack(t *testing.T) {
 	t.Run("status", func(t *testing.T) {
 		comesBack(t, drawRepairStatus, AppendRepairStatusResult, DecodeRepairStatusResult)
 	})
+	t.Run("partitions", func(t *testing.T) {
+		comesBack(t, drawPartitions, AppendRingPartitionsResult, DecodeRingPartitionsResult)
+	})
+}
+
+func drawPartitions(t *rapid.T) RingPartitionsResult {
+	contents := rapid.Custom(func(t *rapid.T) PartitionContents {
+		p := PartitionContents{
+			Partition: rapid.Uint16().Draw(t, "partition"), Known: drawFlag(t, "known"),
+		}
+		if p.Known {
+			p.Keys, p.Tombstones = drawCount(t, "keys"), drawCount(t, "tombstones")
+			p.Damaged = drawCount(t, "damaged")
+		}
+		return p
+	})
+	return RingPartitionsResult{
+		Node: drawText(t, "node"), Partitions: rapid.SliceOfN(contents, 0, 5).Draw(t, "partitions"),
+		Reason: drawText(t, "reason"),
+	}
 }
 
 func drawRepairStatus(t *rapid.T) RepairStatusResult {

@@ -146,6 +146,7 @@ const (
 	fieldMarkers
 	fieldSends
 	fieldMissing
+	fieldTombstones
 	fieldCount
 
 	// lastRequestField is the last key of requests: those are told apart by a bit each.
@@ -292,6 +293,7 @@ var fieldNames = [fieldCount]string{
 	fieldMarkers:        "markers",
 	fieldSends:          "sends",
 	fieldMissing:        "missing",
+	fieldTombstones:     "tombstones",
 }
 
 func (f field) String() string { return fieldNames[f] }

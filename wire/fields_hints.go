@@ -25,6 +25,8 @@ func hintField(name []byte) field {
 		return fieldMarkers
 	case "sends":
 		return fieldSends
+	case "tombstones":
+		return fieldTombstones
 	case "missing":
 		return fieldMissing
 	}

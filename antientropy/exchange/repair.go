@@ -131,12 +131,12 @@ func (s *session) repairOnce(ctx context.Context, d *difference) (fate, error) {
 	return fateRepaired, nil
 }
 
-// entry is what a side's tree has of the key.
+// entry is what a side's list has of the key.
 func (s *session) entry(d *difference, o *kv.Object) antientropy.Entry {
 	if o.IsZero() {
 		return antientropy.Entry{}
 	}
-	return antientropy.Of(s.shape.Seed, d.Bucket, d.Key, o)
+	return antientropy.Of(s.shape.Seed, d.Bucket, d.Key, o).Listed()
 }
 
 // read asks a side for its copy. known is false where the side can not tell.

@@ -34,18 +34,6 @@ type ringMemberOutput struct {
 	First int `json:"first"`
 }
 
-// partitionOutput is one partition, and one line of `dyno ring partitions -o json`.
-type partitionOutput struct {
-	Partition int      `json:"partition"`
-	Owners    []string `json:"owners"`
-}
-
-type partitionsOutput struct {
-	head
-	RingVersion uint64            `json:"ring_version"`
-	Partitions  []partitionOutput `json:"partitions"`
-}
-
 // ownersOutput is what `dyno ring owners -o json` prints.
 type ownersOutput struct {
 	head
@@ -77,12 +65,7 @@ else as the beginning of the key: 'default/a/b' is the key a/b of the bucket def
 		Args:    takes(1, 1),
 		RunE:    a.does(a.asks(a.ringOwners)),
 	}
-	partitions := &cobra.Command{
-		Use: "partitions", Short: "List the partitions with their owners", Args: takes(0, 0),
-		Example: "  dyno ring partitions -o json",
-		RunE:    a.does(a.asks(a.ringPartitions)),
-	}
-	return a.parent("ring", "Who holds which keys", show, owners, partitions)
+	return a.parent("ring", "Who holds which keys", show, owners, a.ringPartitionsCommand())
 }
 
 // ringView is the ring with the names of its nodes.
@@ -111,12 +94,13 @@ func (v *ringView) member(id kv.NodeID) client.Member {
 	return client.Member{ID: id, Name: "?"}
 }
 
-func (v *ringView) partition(p int) partitionOutput {
-	out := partitionOutput{Partition: p, Owners: []string{}}
+// owners are the names of the nodes that hold a partition, the first one first.
+func (v *ringView) owners(p int) []string {
+	names := []string{}
 	for _, id := range v.Preference[p][:min(int(v.Replicas), len(v.Preference[p]))] {
-		out.Owners = append(out.Owners, v.member(id).Name)
+		names = append(names, v.member(id).Name)
 	}
-	return out
+	return names
 }
 
 func (a *app) ringShow(ctx context.Context, c *client.Client, _ []string) error {
@@ -126,7 +110,7 @@ func (a *app) ringShow(ctx context.Context, c *client.Client, _ []string) error 
 	}
 	slots, first := make(map[string]int), make(map[string]int)
 	for p := range v.Preference {
-		for i, owner := range v.partition(p).Owners {
+		for i, owner := range v.owners(p) {
 			slots[owner]++
 			if i == 0 {
 				first[owner]++
@@ -152,26 +136,6 @@ func (a *app) ringShow(ctx context.Context, c *client.Client, _ []string) error 
 	if err := a.printf("cluster %s, ring version %d: %d partitions of %d replicas\n\n",
 		v.Cluster, v.RingVersion, v.Partitions, v.Replicas); err != nil {
 		return err
-	}
-	return t.print()
-}
-
-func (a *app) ringPartitions(ctx context.Context, c *client.Client, _ []string) error {
-	v, err := askRing(ctx, c)
-	if err != nil {
-		return err
-	}
-	out := partitionsOutput{
-		head: newHead(), RingVersion: v.RingVersion, Partitions: []partitionOutput{},
-	}
-	t := a.newTable("partition", "owners")
-	for p := range v.Preference {
-		line := v.partition(p)
-		out.Partitions = append(out.Partitions, line)
-		t.row(p, strings.Join(line.Owners, " "))
-	}
-	if a.form == formJSON {
-		return a.printJSON(out)
 	}
 	return t.print()
 }
