@@ -92,7 +92,7 @@ func (c *cluster) Status() wire.ClusterStatusResult {
 		}
 		status := wire.MemberStatus{Member: server.MemberOf(m), State: wire.StateDown}
 		if itself {
-			own := d.replica.Status()
+			own := c.node.standing(d)
 			status.State, status.Ready, status.Confirmed = wire.StateUp, own.Ready, own.Confirmed
 			status.Reason, status.RingVersion = own.Reason, current.Version()
 		} else {

@@ -24,6 +24,7 @@ import (
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/rpc"
 	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/server/admin"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/transfer"
 )
@@ -70,7 +71,7 @@ type Config struct {
 	// Control stops and starts nodes of a `dyno dev` cluster; nil elsewhere.
 	Control server.Control
 
-	// Listen and Dial open the sockets of the client and the peer port.
+	// Listen and Dial open the sockets of the client, the peer and the admin port.
 	Listen func(ctx context.Context, addr string) (net.Listener, error)
 	Dial   rpc.Dialer
 	// GossipTransport opens what carries gossip at the member's address; nil means UDP and
@@ -126,6 +127,7 @@ type Config struct {
 	Liveness    gossip.LivenessConfig
 	Coordinator coordinator.Config
 	Server      server.Config
+	Admin       admin.Config
 	// Exchange is how replicas are compared; who the node is and what it stands on is filled
 	// in.
 	Exchange exchange.Config
@@ -152,7 +154,7 @@ func DefaultConfig() Config {
 		Storage: storage.DefaultConfig(), Gossip: gossip.DefaultConfig(),
 		Budget: budget.DefaultConfig(), Handoff: handoff.DefaultConfig(),
 		Liveness: gossip.DefaultLivenessConfig(), Coordinator: coordinator.DefaultConfig(),
-		Server: server.DefaultConfig(), Meta: meta.DefaultConfig(),
+		Server: server.DefaultConfig(), Admin: admin.DefaultConfig(), Meta: meta.DefaultConfig(),
 		PurgeGrace: DefaultPurgeGrace, RejoinTimeout: time.Minute,
 		Transfer: transfer.DefaultConfig(),
 		Exchange: exchange.DefaultConfig(),

@@ -24,6 +24,7 @@
 // # Goroutines
 //
 //	ports     clients, peers                            end by draining
+//	admin     the HTTP admin port                       ends after the drain, with ports
 //	grow      makes the node a member, opens its data   ends when that is done, or with peers
 //	group     this member's part in the metadata group  ends with peers
 //	peers     connections to the other members          end after the sends

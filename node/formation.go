@@ -26,7 +26,8 @@ type Formation struct {
 	// Zone and Weight are the member's; a weight of 0 means 1.
 	Zone   string
 	Weight uint32
-	// Addresses are told to others. Client, Peer and Gossip are needed.
+	// Addresses are told to others. Client, Peer and Gossip are needed. A node without Admin,
+	// here or in Listen, has no admin port.
 	Addresses wire.Addresses
 	// Listen is where the ports are bound, where that is not Addresses: all interfaces, say.
 	Listen wire.Addresses
@@ -77,7 +78,7 @@ func (f *Formation) listen() wire.Addresses {
 		from string
 	}{
 		{&l.Client, f.Addresses.Client}, {&l.Peer, f.Addresses.Peer},
-		{&l.Gossip, f.Addresses.Gossip},
+		{&l.Gossip, f.Addresses.Gossip}, {&l.Admin, f.Addresses.Admin},
 	} {
 		if *a.to == "" {
 			*a.to = a.from
@@ -103,6 +104,11 @@ func (f *Formation) validate(name string) error {
 	} {
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			bad("%s address %q: must be HOST:PORT", a.name, a.addr)
+		}
+	}
+	if f.Addresses.Admin != "" {
+		if _, _, err := net.SplitHostPort(f.Addresses.Admin); err != nil {
+			bad("admin address %q: must be HOST:PORT", f.Addresses.Admin)
 		}
 	}
 	for _, addr := range f.Join {

@@ -18,6 +18,7 @@ import (
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/server/admin"
 	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -37,8 +38,10 @@ type Node struct {
 	stores     *Stores
 	store      *storage.Store
 	server     *server.Server
+	admin      *admin.Server
 	clientPort net.Listener
 	peerPort   net.Listener
+	adminPort  net.Listener // nil where there is none
 
 	membership atomic.Pointer[membership] // nil: no member yet
 	data       atomic.Pointer[data]       // nil: not in a ring yet
@@ -76,7 +79,8 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Node, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context) error{
-		n.findOwn, n.openStores, n.recognise, n.settle, n.openServer, n.openData, n.openPorts,
+		n.findOwn, n.openStores, n.recognise, n.settle, n.openServer, n.openAdmin, n.openData,
+		n.openPorts,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.closeAll())
@@ -146,7 +150,7 @@ func (n *Node) openPorts(ctx context.Context) error {
 		return fmt.Errorf("node: client port: %w", err)
 	}
 	n.closers = append(n.closers, closeOnce(n.clientPort))
-	return nil
+	return n.openAdminPort(ctx)
 }
 
 // closeOnce closes a listener that its server may have closed before.

@@ -72,6 +72,7 @@ func newRig(t *testing.T, nodes, replicas int) *rig {
 		m := ring.Member{
 			ID: kv.NodeID(i), Name: fmt.Sprintf("n%d", i), Weight: 1, Instance: kv.Instance(i),
 			Client: host + ":4610", Peer: host + ":4611", Gossip: host + ":4612",
+			Admin: host + ":4613",
 		}
 		members = append(members, m)
 		r.members = append(r.members, &member{

@@ -56,6 +56,10 @@ func (n *Node) run(ctx context.Context, stalled func(error)) error {
 	group.Go(func() error { return n.tendControl(l.disk) })
 	group.Go(func() error { return n.server.ServePeers(l.ports, n.peerPort) })
 	group.Go(func() error { return n.server.ServeClients(l.ports, n.clientPort) })
+	if n.adminPort != nil {
+		// Until the drain is over, so that it can be watched.
+		group.Go(func() error { return n.admin.Serve(l.ports, n.adminPort) })
+	}
 	group.Go(func() error {
 		defer stopDisk()
 		defer stopLinks()

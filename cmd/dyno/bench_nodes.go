@@ -20,7 +20,7 @@ const (
 	benchNodeCount = 3
 	// benchSettle is how long nodes may take to be ready, and to agree on a leader.
 	benchSettle = time.Minute
-	// benchPorts is how far the nodes' ports are apart: each takes three.
+	// benchPorts is how far the nodes' ports are apart: each takes four.
 	benchPorts = 10
 )
 

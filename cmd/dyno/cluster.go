@@ -34,6 +34,7 @@ type memberOutput struct {
 	Client      string `json:"client"`
 	Peer        string `json:"peer"`
 	Gossip      string `json:"gossip"`
+	Admin       string `json:"admin,omitempty"`
 }
 
 const statusLong = `Shows the members: how they seem to the node that answers, and what each
@@ -66,6 +67,7 @@ func newMemberOutput(m *client.MemberStatus) memberOutput {
 		Node: m.Name, State: string(m.State), Ready: m.Ready, Confirmed: m.Confirmed,
 		Reason: m.Reason, RingVersion: m.RingVersion, Zone: m.Zone, Client: m.Addresses.Client,
 		Peer: m.Addresses.Peer, Gossip: m.Addresses.Gossip,
+		Admin: m.Addresses.Admin,
 	}
 }
 
@@ -158,10 +160,11 @@ func (a *app) clusterMembers(ctx context.Context, c *client.Client, _ []string) 
 	if a.form == formJSON {
 		return a.printJSON(s)
 	}
-	t := a.newTable("node", "zone", "client", "peer", "gossip")
+	t := a.newTable("node", "zone", "client", "peer", "gossip", "admin")
 	for i := range s.Members {
 		m := &s.Members[i]
-		t.row(m.Node, dash(m.Zone), dash(m.Client), dash(m.Peer), dash(m.Gossip))
+		t.row(m.Node, dash(m.Zone), dash(m.Client), dash(m.Peer), dash(m.Gossip),
+			dash(m.Admin))
 	}
 	return t.print()
 }

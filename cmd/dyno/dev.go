@@ -34,6 +34,7 @@ type devNodeOutput struct {
 	Client string `json:"client"`
 	Peer   string `json:"peer"`
 	Gossip string `json:"gossip"`
+	Admin  string `json:"admin"`
 	Ready  bool   `json:"ready"`
 	Reason string `json:"reason,omitempty"`
 }
@@ -112,7 +113,8 @@ func (a *app) tellReady(ctx context.Context, c *dev.Cluster, dir string, tempora
 	out := devOutput{head: newHead(), Dir: dir, Temporary: temporary}
 	for _, m := range c.Members() {
 		out.Nodes = append(out.Nodes, devNodeOutput{
-			Name: m.Name, Client: m.Client, Peer: m.Peer, Gossip: m.Gossip, Ready: true,
+			Name: m.Name, Client: m.Client, Peer: m.Peer, Gossip: m.Gossip, Admin: m.Admin,
+			Ready: true,
 		})
 	}
 	if a.form == formTable {
@@ -148,10 +150,10 @@ func (a *app) printCluster(out *devOutput) error {
 	if err := a.printf("%d nodes, data in %s%s\n\n", len(out.Nodes), out.Dir, note); err != nil {
 		return err
 	}
-	t := a.newTable("node", "client", "peer", "gossip")
+	t := a.newTable("node", "client", "peer", "gossip", "admin")
 	var all []string
 	for _, n := range out.Nodes {
-		t.row(n.Name, n.Client, n.Peer, n.Gossip)
+		t.row(n.Name, n.Client, n.Peer, n.Gossip, n.Admin)
 		all = append(all, n.Client)
 	}
 	if err := t.print(); err != nil {
@@ -172,7 +174,7 @@ func (a *app) printCluster(out *devOutput) error {
 // devConfig makes the cluster's configuration of the settings.
 func (a *app) devConfig(s settings) (dev.Config, *zap.Logger, error) {
 	cfg := dev.DefaultConfig()
-	cfg.Dir, cfg.Listen = s.Dir, s.Listen
+	cfg.Dir, cfg.Listen, cfg.AdminListen = s.Dir, s.Listen, s.AdminListen
 	cfg.Nodes, cfg.Replicas, cfg.Partitions = s.Nodes, s.Replicas, s.Partitions
 	log, err := a.nodeSettings(&cfg.Node, s)
 	if err != nil {

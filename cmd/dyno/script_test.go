@@ -28,7 +28,7 @@ import (
 
 // The scripts run this very binary as `dyno`, against clusters that it runs.
 func TestMain(m *testing.M) {
-	testscript.Main(leakFree{m}, map[string]func(){"dyno": main})
+	testscript.Main(leakFree{m}, map[string]func(){"dyno": main, "geturl": getURL})
 }
 
 // leakFree fails tests that leave goroutines behind.
@@ -156,6 +156,7 @@ func cmdDev(ts *testscript.TestScript, neg bool, args []string) {
 	var endpoints []string
 	for _, n := range told.Nodes {
 		ts.Setenv(n.Name, n.Client)
+		ts.Setenv(n.Name+"_admin", n.Admin)
 		endpoints = append(endpoints, n.Client)
 	}
 	ts.Setenv("DYNO_ENDPOINTS", strings.Join(endpoints, ","))

@@ -29,6 +29,7 @@ type serveOutput struct {
 	Client  string `json:"client"`
 	Peer    string `json:"peer"`
 	Gossip  string `json:"gossip"`
+	Admin   string `json:"admin"`
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -125,7 +126,7 @@ func (a *app) tellServing(ctx context.Context, n *node.Node, cfg node.Config) er
 	at := cfg.Form.Addresses
 	return a.printJSON(serveOutput{
 		head: newHead(), Node: cfg.Name, Cluster: n.Cluster(), DataDir: cfg.Dir,
-		Client: at.Client, Peer: at.Peer, Gossip: at.Gossip,
+		Client: at.Client, Peer: at.Peer, Gossip: at.Gossip, Admin: cfg.Form.Listen.Admin,
 	})
 }
 
@@ -197,13 +198,15 @@ func (s *settings) listenAddresses() (wire.Addresses, error) {
 		return wire.Addresses{}, fmt.Errorf("listen address %q: must be HOST:PORT", s.Listen)
 	}
 	port, err := strconv.Atoi(text)
-	const above, most = 2, 65535 // ports above the client's
+	const above, most = 3, 65535 // ports above the client's
 	if err != nil || port < 1 || port > most-above {
 		return wire.Addresses{}, fmt.Errorf("listen address %q: the port must be 1 to %d",
 			s.Listen, most-above)
 	}
-	list := wire.Addresses{Client: s.Listen, Peer: s.PeerListen, Gossip: s.GossipListen}
-	for i, addr := range []*string{&list.Client, &list.Peer, &list.Gossip} {
+	list := wire.Addresses{
+		Client: s.Listen, Peer: s.PeerListen, Gossip: s.GossipListen, Admin: s.AdminListen,
+	}
+	for i, addr := range []*string{&list.Client, &list.Peer, &list.Gossip, &list.Admin} {
 		if *addr == "" {
 			*addr = net.JoinHostPort(host, strconv.Itoa(port+i))
 		}
@@ -239,9 +242,16 @@ func (s *settings) bindable(addr string) (string, error) {
 	}
 }
 
-// advertised are the addresses that others are told.
+// advertised are the addresses that others are told. An admin port that is for this machine
+// alone, unlike the others, is told to nobody.
 func (s *settings) advertised(at wire.Addresses) (wire.Addresses, error) {
-	for _, addr := range []*string{&at.Client, &at.Peer, &at.Gossip} {
+	if onLoopback(at.Admin) && !onLoopback(at.Client) {
+		at.Admin = ""
+	}
+	for _, addr := range []*string{&at.Client, &at.Peer, &at.Gossip, &at.Admin} {
+		if *addr == "" {
+			continue
+		}
 		host, port, err := net.SplitHostPort(*addr)
 		if err != nil {
 			return at, err
@@ -255,4 +265,11 @@ func (s *settings) advertised(at wire.Addresses) (wire.Addresses, error) {
 		*addr = net.JoinHostPort(host, port)
 	}
 	return at, nil
+}
+
+// onLoopback reports whether nobody but this machine reaches an address.
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
 }

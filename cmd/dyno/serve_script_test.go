@@ -117,8 +117,8 @@ func findProcess(ts *testscript.TestScript, name string) *devProcess {
 	return p
 }
 
-// cmdPorts finds free addresses for nodes, ten ports apart, and sets a variable to each:
-// ports A B C.
+// cmdPorts finds free addresses for nodes, ten ports apart, and sets a variable to each, one
+// to that of its admin port, A_admin, and one to a port that is left over, A_free: ports A B C.
 func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
 	host, text, err := net.SplitHostPort(freeAddress(ts))
 	ts.Check(err)
@@ -130,5 +130,7 @@ func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for i, name := range args {
 		ts.Setenv(name, net.JoinHostPort(host, strconv.Itoa(base+10*i)))
+		ts.Setenv(name+"_admin", net.JoinHostPort(host, strconv.Itoa(base+10*i+3)))
+		ts.Setenv(name+"_free", strconv.Itoa(base+10*i+9)) // a port that nobody takes
 	}
 }

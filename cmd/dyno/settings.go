@@ -37,6 +37,7 @@ type settings struct {
 	Listen       string        `koanf:"listen"`
 	PeerListen   string        `koanf:"peer_listen"`
 	GossipListen string        `koanf:"gossip_listen"`
+	AdminListen  string        `koanf:"admin_listen"`
 	Advertise    string        `koanf:"advertise"`
 	Insecure     bool          `koanf:"insecure"`
 	Join         []string      `koanf:"join"`
@@ -75,9 +76,11 @@ var settingTexts = []struct{ key, text string }{
 	{"data_dir", "serve: the node's directory; needed."},
 	{"listen", "Where clients are answered: of this node, or of the first node of dev,\n" +
 		"whose others follow 10 ports apart (port 0 there: free ports). Peers are\n" +
-		"one port above, gossip two."},
+		"one port above, gossip two, the admin port three."},
 	{"peer_listen", "serve: where other nodes are answered. Empty: one port above listen."},
 	{"gossip_listen", "serve: where gossip is answered. Empty: two ports above listen."},
+	{"admin_listen", "Where health, metrics and profiles are answered by HTTP; of dev, that of the\n" +
+		"first node, whose others follow 10 ports apart. Empty: three ports above listen."},
 	{"advertise", "serve: the IP address that others are told. Empty: that of listen."},
 	{"insecure", "serve: listen beyond this machine, although nobody is asked who they are."},
 	{"join", "serve: client addresses of members. A node with an empty directory joins\n" +
@@ -112,6 +115,8 @@ func (s *settings) devFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Dir, "dir", s.Dir, "keep the cluster here (default: a temporary directory)")
 	f.StringVar(&s.Listen, "listen", s.Listen,
 		"client address of the first node; the others follow, 10 ports apart; port 0: free ports")
+	f.StringVar(&s.AdminListen, "admin-listen", s.AdminListen,
+		"admin address (HTTP) of the first node; the others follow, 10 ports apart")
 	s.commonFlags(f)
 }
 
@@ -120,9 +125,11 @@ func (s *settings) serveFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Name, "name", s.Name, "the node's name (needed)")
 	f.StringVar(&s.DataDir, "data-dir", s.DataDir, "the node's directory (needed)")
 	f.StringVar(&s.Listen, "listen", s.Listen,
-		"client address; peers are one port above, gossip two")
+		"client address; peers are one port above, gossip two, admin three")
 	f.StringVar(&s.PeerListen, "peer-listen", s.PeerListen, "address for other nodes")
 	f.StringVar(&s.GossipListen, "gossip-listen", s.GossipListen, "address for gossip")
+	f.StringVar(&s.AdminListen, "admin-listen", s.AdminListen,
+		"address for health, metrics and profiles (HTTP)")
 	f.StringVar(&s.Advertise, "advertise", s.Advertise,
 		"the IP address that others are told (default: that of --listen)")
 	f.BoolVar(&s.Insecure, "insecure", s.Insecure,

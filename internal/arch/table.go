@@ -61,6 +61,7 @@ func Rooms() []Room {
 		{Path: "transfer", Row: 6},
 		{Path: "coordinator", Row: 6},
 		{Path: "server", Row: 7, TestImports: []string{"node", "node/dev"}},
+		{Path: "server/admin", Row: 7},
 		{Path: "node", Row: 8},
 		{Path: "node/dev", Row: 8},
 		{Path: "cmd/dyno", Row: 9, Open: true, Imports: []string{"client", "bench/..."}},

@@ -26,7 +26,7 @@ const (
 	look = 50 * time.Millisecond
 	soon = 500 * time.Millisecond
 	// portsEach is how many ports a node takes, from its client's on.
-	portsEach = 3
+	portsEach = 4
 )
 
 // Cluster is a cluster of processes. It is for one goroutine, but for Client.

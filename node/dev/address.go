@@ -12,19 +12,20 @@ import (
 )
 
 const (
-	// portStride lies between the ports of two nodes; within it peer and gossip ports
-	// follow the client's.
+	// portStride lies between the ports of two nodes; within it peer, gossip and admin
+	// ports follow the client's.
 	portStride  = 10
-	portsInNode = 3
+	portsInNode = 4
 	maxPort     = 65535
 )
 
 // address is where one node listens.
-type address struct{ client, peer, gossip string }
+type address struct{ client, peer, gossip, admin string }
 
 // addresses lays n nodes out from listen on: node i at the base port + 10 i, its peer
-// port one above, its gossip port two above. Port 0 takes a base that is free now.
-func addresses(listen string, n int) ([]address, error) {
+// port one above, its gossip port two above, its admin port three above. Port 0 takes a base
+// that is free now. An admin address lays the admin ports out from there.
+func addresses(listen, admin string, n int) ([]address, error) {
 	host, text, err := net.SplitHostPort(listen)
 	if err == nil {
 		host, err = loopback(host)
@@ -45,9 +46,32 @@ func addresses(listen string, n int) ([]address, error) {
 	list := make([]address, n)
 	for i := range list {
 		at := func(j int) string { return net.JoinHostPort(host, strconv.Itoa(base+i*portStride+j)) }
-		list[i] = address{client: at(0), peer: at(1), gossip: at(2)}
+		list[i] = address{client: at(0), peer: at(1), gossip: at(2), admin: at(3)}
 	}
-	return list, nil
+	if admin == "" {
+		return list, nil
+	}
+	return list, moveAdmin(list, admin)
+}
+
+// moveAdmin lays the admin ports out from an address on.
+func moveAdmin(list []address, listen string) error {
+	host, text, err := net.SplitHostPort(listen)
+	if err == nil {
+		host, err = loopback(host)
+	}
+	if err != nil {
+		return fmt.Errorf("dev: admin address %q: %w", listen, err)
+	}
+	base, err := strconv.Atoi(text)
+	if err != nil || base < 1 || base+portStride*len(list) > maxPort {
+		return fmt.Errorf("dev: admin address %q: the port must be a number above 0 that leaves "+
+			"room for %d nodes, %d apart", listen, len(list), portStride)
+	}
+	for i := range list {
+		list[i].admin = net.JoinHostPort(host, strconv.Itoa(base+i*portStride))
+	}
+	return nil
 }
 
 // loopback is the loopback address that host is or stands for. There is no other choice:

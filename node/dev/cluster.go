@@ -24,6 +24,9 @@ type Config struct {
 	// Listen is where the first node listens for clients; the others follow, 10 ports
 	// apart. Port 0 takes free ports.
 	Listen string
+	// AdminListen is where the first node's admin port is, and those of the others follow, 10
+	// ports apart. Empty: each is three above its node's client port.
+	AdminListen string
 	// Replicas and Partitions of a new cluster; 0 means min(3, Nodes) and 128. For one
 	// that is there they must be 0 or equal.
 	Replicas, Partitions int
@@ -51,7 +54,7 @@ const (
 )
 
 // Member is a node of the cluster, and where it listens.
-type Member struct{ Name, Client, Peer, Gossip string }
+type Member struct{ Name, Client, Peer, Gossip, Admin string }
 
 // Validate returns every fault of c, joined.
 func (c Config) Validate() error {
@@ -124,7 +127,7 @@ func (f *file) matches(c Config) error {
 
 // layout are the members of a cluster with the addresses of this start.
 func layout(c Config, f *file) ([]Member, error) {
-	where, err := addresses(c.Listen, f.Nodes)
+	where, err := addresses(c.Listen, c.AdminListen, f.Nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +135,7 @@ func layout(c Config, f *file) ([]Member, error) {
 	for i, a := range where {
 		members = append(members, Member{
 			Name: fmt.Sprintf("n%d", i+1), Client: a.client, Peer: a.peer, Gossip: a.gossip,
+			Admin: a.admin,
 		})
 	}
 	return members, nil
@@ -149,7 +153,9 @@ func (c *Cluster) nodeConfig(name string) node.Config {
 			cfg.Form.Join = append(cfg.Form.Join, m.Client)
 			continue
 		}
-		cfg.Form.Addresses = wire.Addresses{Client: m.Client, Peer: m.Peer, Gossip: m.Gossip}
+		cfg.Form.Addresses = wire.Addresses{
+			Client: m.Client, Peer: m.Peer, Gossip: m.Gossip, Admin: m.Admin,
+		}
 		cfg.Form.Bootstrap = i == 0 && !c.formed()
 	}
 	cfg.Rejoin = cfg.Rejoin && c.formed() // before that nothing can be lost

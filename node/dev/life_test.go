@@ -43,12 +43,32 @@ func TestAddressesAreOnThisMachineAndLeaveRoom(t *testing.T) {
 		{"example.org:4610", 1, ""},
 	}
 	for _, test := range cases {
-		list, err := addresses(test.listen, test.nodes)
+		list, err := addresses(test.listen, "", test.nodes)
 		switch {
 		case test.last == "" && err == nil:
 			t.Errorf("%s for %d nodes gave %v", test.listen, test.nodes, list)
 		case test.last != "" && (err != nil || list[test.nodes-1].client != test.last):
 			t.Errorf("%s for %d nodes gave %v, %v", test.listen, test.nodes, list, err)
+		}
+	}
+}
+
+func TestAdminPortsAreThreeAboveOrWhereTheyAreTold(t *testing.T) {
+	for _, test := range []struct{ admin, last string }{
+		{"", "127.0.0.1:4623"},
+		{"127.0.0.1:9000", "127.0.0.1:9010"},
+		{"localhost:9000", "127.0.0.1:9010"},
+		{"0.0.0.0:9000", ""},
+		{"127.0.0.1:0", ""},
+		{"127.0.0.1:65530", ""},
+		{"9000", ""},
+	} {
+		list, err := addresses("127.0.0.1:4610", test.admin, 2)
+		switch {
+		case test.last == "" && err == nil:
+			t.Errorf("%q gave %v", test.admin, list)
+		case test.last != "" && (err != nil || list[1].admin != test.last):
+			t.Errorf("%q gave %v, %v", test.admin, list, err)
 		}
 	}
 }
@@ -174,7 +194,7 @@ func TestOpenThatFailsLeavesEveryDirectoryAsItWas(t *testing.T) {
 	before := l.at(1).put("k", "v", nil)
 	l.stop()
 	busy := cfg
-	layout, err := addresses("127.0.0.1:0", 3)
+	layout, err := addresses("127.0.0.1:0", "", 3)
 	if err != nil {
 		t.Fatal(err)
 	}

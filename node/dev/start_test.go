@@ -175,7 +175,7 @@ func TestUnusableDirectoriesAreRefusedAndLeftAlone(t *testing.T) {
 }
 
 func TestTakenPortIsNamed(t *testing.T) {
-	layout, err := addresses("127.0.0.1:0", 1)
+	layout, err := addresses("127.0.0.1:0", "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
