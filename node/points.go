@@ -11,6 +11,7 @@ import (
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/server"
 	"github.com/dyno-kv/dyno/storage"
+	"github.com/dyno-kv/dyno/transfer"
 )
 
 // The failpoints of a node's own life.
@@ -26,6 +27,18 @@ const (
 	PointConfirmed = "node/before-confirmed-record"
 	// PointJudged: the store has been judged, and is about to act by it.
 	PointJudged = "node/before-judged"
+	// PointWord: an operator's word about a lost store is about to be made durable. An error
+	// is a failed write, as in the other points of a rejoin but one.
+	PointWord = "node/before-rejoin-word"
+	// PointWipe: what the directory holds of the lost store is about to be removed.
+	PointWipe = "node/before-wipe"
+	// PointNewLife: the group is about to be asked for the store's new life. An error is that
+	// of a group out of reach.
+	PointNewLife = "node/before-new-life"
+	// PointBegun: the group has given the new life, and it is about to be noted.
+	PointBegun = "node/before-new-life-record"
+	// PointFull: the group has said that the store is full, which is about to be noted.
+	PointFull = "node/before-full-record"
 	// PointDrain: the node was told to stop and is about to drain.
 	PointDrain = "node/before-drain"
 	// PointCleanMark: nothing of the store runs, and the clean mark is about to be written.
@@ -43,21 +56,28 @@ func Points() []fail.Point {
 		{Name: PointConfirm, Fails: true},
 		{Name: PointConfirmed, Fails: true},
 		{Name: PointJudged},
+		{Name: PointWord, Fails: true},
+		{Name: PointWipe, Fails: true},
+		{Name: PointNewLife, Fails: true},
+		{Name: PointBegun, Fails: true},
+		{Name: PointFull, Fails: true},
 		{Name: PointDrain},
 		{Name: PointCleanMark, Fails: true},
 		{Name: PointClose},
-	}, storage.Points(), replica.Points(), coordinator.Points(), server.Points())
+	}, storage.Points(), replica.Points(), coordinator.Points(), transfer.Points(),
+		server.Points())
 }
 
 // errInstruments refuses failpoints and tracers of one part: nobody could say whether the
 // others were left out on purpose.
-var errInstruments = errors.New("node: Points and Trace of Storage, Coordinator and Server are " +
-	"set by node; set those of node.Config, which go to all parts")
+var errInstruments = errors.New("node: Points and Trace of Storage, Coordinator, Transfer and " +
+	"Server are set by node; set those of node.Config, which go to all parts")
 
 // checkInstruments reports what is wrong with failpoints and tracers.
 func (c *Config) checkInstruments() error {
 	if c.Storage.Points != nil || c.Storage.Trace != nil ||
-		c.Coordinator.Points != nil || c.Coordinator.Trace != nil || c.Server.Points != nil {
+		c.Coordinator.Points != nil || c.Coordinator.Trace != nil || c.Server.Points != nil ||
+		c.Transfer.Points != nil || c.Transfer.Trace != nil {
 		return errInstruments
 	}
 	return nil
@@ -68,5 +88,6 @@ func (c *Config) checkInstruments() error {
 func (c *Config) instrument() {
 	c.Storage.Points, c.Storage.Trace = c.Points, c.Trace
 	c.Coordinator.Points, c.Coordinator.Trace = c.Points, c.Trace
+	c.Transfer.Points, c.Transfer.Trace = c.Points, c.Trace
 	c.Server.Points = c.Points
 }

@@ -53,6 +53,8 @@ func TestFailpointsAndTracersThatWouldBeIgnoredAreRefused(t *testing.T) {
 		"of the store":         func(c *Config) { c.Storage.Points = fail.NewSet() },
 		"tracer of the store":  func(c *Config) { c.Storage.Trace = tracer },
 		"tracer of a part":     func(c *Config) { c.Coordinator.Trace = tracer },
+		"of a refill":          func(c *Config) { c.Transfer.Points = fail.NewSet() },
+		"tracer of a refill":   func(c *Config) { c.Transfer.Trace = tracer },
 		"tracer of a stranger": func(c *Config) { c.Trace = tracer },
 	} {
 		synctest.Test(t, func(t *testing.T) {

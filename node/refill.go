@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/ring"
@@ -137,13 +138,17 @@ func (n *Node) awaitLife(ctx context.Context, r *refilling, life kv.Instance) bo
 func (n *Node) full(m *membership) error {
 	m.opening.life.Filling = false
 	life := m.opening.life
-	err := n.stores.Control.Apply(
-		storage.ControlRecord{Key: wire.KeyLife, Record: wire.AppendLifeRecord(nil, &life)},
-		storage.ControlRecord{Key: wire.KeyRefill},
-	)
+	err := n.cfg.Points.Hit(PointFull)
+	if err == nil {
+		err = n.stores.Control.Apply(
+			storage.ControlRecord{Key: wire.KeyLife, Record: wire.AppendLifeRecord(nil, &life)},
+			storage.ControlRecord{Key: wire.KeyRefill},
+		)
+	}
 	if err != nil {
 		return fmt.Errorf("node: note that the store is full: %w", err)
 	}
+	n.tellPhase(life.Instance, trace.PhaseFull)
 	n.data.Load().replica.Filled()
 	n.judge(kv.VerdictConfirmed)
 	return nil

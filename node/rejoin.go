@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/meta/state"
 	"github.com/dyno-kv/dyno/replica"
@@ -71,6 +72,9 @@ func (n *Node) rejoin(ctx context.Context, m *membership) error {
 			"it is removed", zap.Uint64("instance", uint64(previous)))
 		o.life.Word = wire.RejoinWord{Previous: previous, For: o.past.Present()}
 		o.refused = true
+		if err := n.cfg.Points.Hit(PointWord); err != nil {
+			return err
+		}
 		if err := o.write(false); err != nil {
 			return err
 		}
@@ -81,9 +85,13 @@ func (n *Node) rejoin(ctx context.Context, m *membership) error {
 		}
 	}
 	word := o.life.Word
-	r, err := m.meta.Do(ctx, state.NewInstance{
-		Node: m.identity.Node, Previous: word.Previous, For: word.For,
-	})
+	var r state.Result
+	err := n.cfg.Points.Hit(PointNewLife)
+	if err == nil {
+		r, err = m.meta.Do(ctx, state.NewInstance{
+			Node: m.identity.Node, Previous: word.Previous, For: word.For,
+		})
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errAskAgain, err)
@@ -92,9 +100,16 @@ func (n *Node) rejoin(ctx context.Context, m *membership) error {
 	case r.Code != state.CodeOK:
 		return fmt.Errorf("%w: it gives no new instance: %s", errAskAgain, r.Detail)
 	}
+	if err := n.cfg.Points.Hit(PointBegun); err != nil {
+		return err
+	}
 	o.begun(r.Member)
+	if err := o.write(false); err != nil {
+		return err
+	}
 	n.log.Info("the store begins a new life", zap.Uint64("instance", uint64(o.life.Instance)))
-	return o.write(false)
+	n.tellPhase(o.life.Instance, trace.PhaseFilling)
+	return nil
 }
 
 // instanceOf asks the group for the present instance of this node's store.
@@ -117,6 +132,9 @@ func instanceOf(ctx context.Context, m *membership) (instance kv.Instance, err e
 
 // wipe removes what the directory holds of the lost store.
 func (n *Node) wipe(ctx context.Context, o *opening) error {
+	if err := n.cfg.Points.Hit(PointWipe); err != nil {
+		return err
+	}
 	if err := storage.Wipe(ctx, n.stores.Data); err != nil {
 		return err
 	}
@@ -150,6 +168,13 @@ func (o *opening) begun(m *state.Member) {
 		Stop: replica.StopNone, Opens: o.past.Opens, Filling: o.life.Filling,
 		Fences: o.past.Fences,
 	}
+}
+
+// tellPhase tells checkers which phase of its life the store is in, durably.
+func (n *Node) tellPhase(life kv.Instance, phase uint64) {
+	n.cfg.Trace.Emit(trace.Event{
+		Kind: trace.PhaseCommitted, Value: uint64(life), Counter: phase,
+	})
 }
 
 // settle lets data be opened at once, but for a node that may begin a new life first.

@@ -11,6 +11,17 @@ import (
 	"github.com/dyno-kv/dyno/ring"
 )
 
+// form is how m comes into a cluster whose nodes run their group: the first founds it.
+func (m *member) form() Formation {
+	r := m.rig
+	f := Formation{Addresses: addressesOf(m.Member), Expect: len(r.members), Replicas: 3}
+	f.Partitions, f.Bootstrap = 16, m == r.members[0]
+	if !f.Bootstrap {
+		f.Join = []string{r.members[0].Client}
+	}
+	return f
+}
+
 // groupInMemory is a metadata group that remembers openings, and can be out of reach.
 type groupInMemory struct {
 	ring    *ring.Ring

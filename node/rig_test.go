@@ -35,6 +35,7 @@ type rig struct {
 	members []*member // in order of their numbers, which begin at 1
 	random  *sharedRandom
 	tune    func(*Config) // may be nil
+	formed  bool          // its nodes run their metadata group; group is not asked then
 
 	lives sync.WaitGroup
 }
@@ -139,6 +140,9 @@ func (m *member) config(l *life) Config {
 			Release: func() error { return nil },
 		}, nil
 	}
+	if r.formed {
+		cfg.Group, cfg.Form = nil, m.form()
+	}
 	if r.tune != nil {
 		r.tune(&cfg)
 	}
@@ -190,6 +194,9 @@ func (r *rig) startAll() {
 	r.t.Helper()
 	for _, m := range r.members {
 		m.start()
+		eventually(r.t, time.Minute, "it has its number", func() bool {
+			return !r.formed || m.life.node.ID() == m.ID
+		})
 	}
 	r.awaitReady()
 }

@@ -164,7 +164,8 @@ func (w *Write) judgeWrite(s *seat, reply *Reply) Standing {
 		roleCounts = reply.Role == kv.RoleFallback
 	} else if reply.Role == kv.RoleNotReady {
 		slot := w.slots[s.slot]
-		roleCounts = slot.Phase == kv.PhaseWriteBothReadOld && slot.Next == s.node
+		roleCounts = slot.Phase == kv.PhaseWriteBothReadOld && slot.Next == s.node ||
+			mutant.On(mutant.FillingCounts)
 	}
 	return w.judge(s, reply, roleCounts)
 }

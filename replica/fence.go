@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/wire"
@@ -119,7 +120,15 @@ func (r *Replica) fenceAll(ctx context.Context, fences []wire.PlacementFence) er
 			return err
 		}
 	}
-	return r.cfg.KeepFences(r.fences())
+	if err := r.cfg.KeepFences(r.fences()); err != nil {
+		return err
+	}
+	for _, f := range fences {
+		r.cfg.Trace.Emit(trace.Event{
+			Kind: trace.FenceSet, Partition: uint32(f.Partition), Value: uint64(f.Version),
+		})
+	}
+	return nil
 }
 
 // fences are all that this node has promised.

@@ -232,7 +232,7 @@ func (r *Replica) Confirm(v kv.Verdict) {
 		Refused:   v == kv.VerdictLost || v == kv.VerdictForked,
 		Reason:    whyRefused(v, r.past.Fresh()),
 	}
-	if status.Ready && r.filling.Load() {
+	if status.Ready && r.filling.Load() && !mutant.On(mutant.FillingServes) {
 		status.Ready, status.Filling = false, true
 		status.Reason = "its data was lost, and is being copied from the other owners"
 	}

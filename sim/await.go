@@ -54,7 +54,7 @@ func await(ctx context.Context, unready func() *Host) error {
 
 // Unready is one of the hosts for which Await waits; nil where there is none.
 func Unready(hosts []*Host) *Host {
-	return lacking(hosts, func(s replica.Status) bool { return s.Confirmed })
+	return lacking(hosts, func(s replica.Status) bool { return s.Ready && s.Confirmed })
 }
 
 // Unserving is one of the hosts for which AwaitServing waits; nil where there is none.

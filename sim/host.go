@@ -35,6 +35,8 @@ type Host struct {
 	cluster *Cluster
 	reach   reach
 
+	// rejoin: an operator says to each process that is started that the store is lost.
+	rejoin    bool
 	process   *process // nil where none was started since the last end
 	processes int      // that were started
 }
@@ -157,6 +159,10 @@ func (h *Host) Resume() error {
 
 // SetGroup is how what stands in for the metadata group meets this host from now on.
 func (h *Host) SetGroup(m Mood) { h.reach.become(m) }
+
+// SetRejoin says to the processes that are started from now on, or no more, that the store
+// is lost where the group refuses it: `dyno serve --rejoin`.
+func (h *Host) SetRejoin(on bool) { h.rejoin = on }
 
 // Status is that of the process's replica.
 func (h *Host) Status() (replica.Status, bool) {

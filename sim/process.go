@@ -45,7 +45,7 @@ func (p *process) config(number int) node.Config {
 	} else {
 		cfg.Group = &gatedGroup{Group: &h.reach, process: p}
 	}
-	cfg.Now = h.Clock.Now
+	cfg.Now, cfg.Rejoin = h.Clock.Now, h.rejoin
 	cfg.Rand = source(c.cfg.Seed, name)
 	cfg.Random48 = func() uint64 { return incarnations.below(vclock.MaxIncarnation) }
 	cfg.Listen = func(_ context.Context, addr string) (net.Listener, error) {

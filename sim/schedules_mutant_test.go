@@ -50,6 +50,10 @@ func rulesTaken() map[string][]mutant.Name {
 		"a leader on the minority side": {
 			mutant.LeaderUnconfirmed, mutant.RenewalUnconfirmed,
 		},
+		"a store that is being filled":                 {mutant.FillingServes},
+		"two stores that are lost one after the other": {mutant.FillingCounts},
+		"a wipe while an acknowledgement is under way": {mutant.CopyBeforeFences},
+
 		"a voter that is restored":              {mutant.LostSeatVotes},
 		"a loss of power right behind an entry": {mutant.VoteBeforeSync},
 	}
@@ -57,7 +61,7 @@ func rulesTaken() map[string][]mutant.Name {
 
 // TestSchedulesAreRedWithoutTheirRule: a schedule that is green either way shows nothing.
 func TestSchedulesAreRedWithoutTheirRule(t *testing.T) {
-	for _, one := range slices.Concat(schedules(), ofTheGroup()) {
+	for _, one := range slices.Concat(schedules(), ofTheGroup(), ofRefills()) {
 		if len(rulesTaken()[one.name]) == 0 {
 			t.Errorf("%s: no mutant takes its rule away: %s", one.name, one.rule)
 		}
@@ -85,7 +89,7 @@ func TestEveryMutantHasASchedule(t *testing.T) {
 		mutant.NoRejoin:          "concerns gossip alone: peers that are connected are used",
 	}
 	has := make(map[mutant.Name]bool)
-	for _, one := range slices.Concat(schedules(), ofTheGroup()) {
+	for _, one := range slices.Concat(schedules(), ofTheGroup(), ofRefills()) {
 		for _, name := range rulesTaken()[one.name] {
 			has[name] = true
 		}

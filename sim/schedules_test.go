@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/client"
+	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/node"
 )
@@ -69,24 +70,31 @@ func schedules() []schedule {
 	}
 }
 
-// scene is where a schedule is played: three nodes, each with a copy of every key. What
-// goes wrong in the setting ends the test; what breaks a rule is noted.
+// scene is where a schedule is played: three nodes, each with a copy of every key, or five
+// where stores are lost. What goes wrong in the setting ends the test; what breaks a rule is noted.
 type scene struct {
 	*Cluster
 	t      *testing.T
 	events trace.Recorder
+	points map[*Host]*fail.Set
 	wrong  []string
 }
 
 // perform plays a schedule in the present bubble, and returns how rules were broken.
 func (one *schedule) perform(t *testing.T) (wrong []string) {
 	t.Helper()
-	s := &scene{t: t}
+	s := &scene{t: t, points: make(map[*Host]*fail.Set)}
 	cfg := DefaultConfig(1)
-	cfg.Grouped = slices.ContainsFunc(ofTheGroup(), func(x schedule) bool {
-		return x.name == one.name
-	})
+	is := func(x schedule) bool { return x.name == one.name }
+	cfg.Grouped = slices.ContainsFunc(ofTheGroup(), is)
+	if slices.ContainsFunc(ofRefills(), is) {
+		cfg.Grouped, cfg.Nodes = true, 5
+	}
 	cfg.Tune = func(h *Host, n *node.Config) {
+		if s.points[h] == nil {
+			s.points[h] = fail.NewSet()
+		}
+		n.Points = s.points[h]
 		n.Trace = trace.New(uint16(h.ID), &s.events)
 		n.Meta.Engine.SnapshotEntries = 16
 		// What the background would bring must not hide what a schedule is about.
@@ -99,7 +107,7 @@ func (one *schedule) perform(t *testing.T) (wrong []string) {
 
 // TestSchedulesHold plays each of them over the product.
 func TestSchedulesHold(t *testing.T) {
-	for _, one := range slices.Concat(schedules(), ofTheGroup()) {
+	for _, one := range slices.Concat(schedules(), ofTheGroup(), ofRefills()) {
 		t.Run(one.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for _, text := range one.perform(t) {

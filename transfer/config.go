@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/fail"
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -83,6 +85,9 @@ type Config struct {
 	CallTimeout time.Duration
 	// PageKeys and PageBytes bound a page.
 	PageKeys, PageBytes uint32
+	// Points and Trace are for tests and checkers; nil in a product build.
+	Points *fail.Set
+	Trace  *trace.Tracer
 }
 
 // DefaultConfig has everything that does not depend on who the node is.

@@ -202,6 +202,9 @@ func (f *Filler) fetchAll(
 
 // storeAll merges the objects of a page into this store, and returns when all are durable.
 func (f *Filler) storeAll(ctx context.Context, t wire.Target, page *wire.ScanReply) error {
+	if err := f.cfg.Points.Hit(PointStore); err != nil {
+		return err
+	}
 	deadline := time.Now().Add(f.cfg.CallTimeout)
 	stored := make(chan wire.StoreReply, len(page.Entries)) // one answer for each
 	own := source{f.cfg.Node, f.cfg.Instance}

@@ -11,6 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/mutant"
+	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/wire"
@@ -123,6 +125,9 @@ func (f *Filler) attempt(ctx context.Context) error {
 		return err
 	}
 	for clean := 0; clean < cleanRounds; clean++ {
+		if err := f.cfg.Points.Hit(PointCompare); err != nil {
+			return err
+		}
 		lacked, err := f.compare(ctx, refill)
 		if err != nil {
 			return err
@@ -135,10 +140,20 @@ func (f *Filler) attempt(ctx context.Context) error {
 	f.tell(func(s *Status) { s.Phase, s.Source = phaseReport, 0 })
 	bound, cancel := context.WithTimeout(ctx, f.cfg.CallTimeout)
 	defer cancel()
-	fence, err := f.parts.Local.FenceSelf(bound)
+	err := f.cfg.Points.Hit(PointFenceSelf)
+	var fence kv.PlacementVersion
+	if err == nil {
+		fence, err = f.parts.Local.FenceSelf(bound)
+	}
 	if err != nil {
 		return fmt.Errorf("transfer: fence this node: %w", err)
 	}
+	if err := f.cfg.Points.Hit(PointReport); err != nil {
+		return err
+	}
+	f.cfg.Trace.Emit(trace.Event{
+		Kind: trace.RefillReported, Value: uint64(fence), Counter: uint64(f.cfg.Instance),
+	})
 	return f.parts.Group.Finish(bound, fence, f.sources())
 }
 
@@ -194,15 +209,8 @@ func (f *Filler) copyOne(ctx context.Context, refill ring.Refill, node kv.NodeID
 		Node: f.cfg.Node, Life: f.cfg.Instance, Since: refill.Since, Instance: note.Instance,
 		RemainingMS: uint32(f.cfg.CallTimeout.Milliseconds()),
 	}
-	reply, err := call(ctx, f.cfg.CallTimeout,
-		func(at time.Time, done func(wire.FenceReply, error)) {
-			f.parts.Peers.Fence(node, &q, at, done)
-		})
-	if err != nil {
+	if err := f.fence(ctx, node, &q); err != nil {
 		return fmt.Errorf("fence: %w", err)
-	}
-	if reply.Code != wire.ReplicaOK || reply.Instance != note.Instance {
-		return fmt.Errorf("fence: %s", reply.Detail)
 	}
 	shared := f.shared(current, node)
 	for i, p := range shared {
@@ -210,15 +218,47 @@ func (f *Filler) copyOne(ctx context.Context, refill ring.Refill, node kv.NodeID
 		if has(note.Copied, p) {
 			continue
 		}
-		if err := f.copyPartition(ctx, refill, source{node, note.Instance}, p); err != nil {
+		err := f.cfg.Points.Hit(PointCopy)
+		if err == nil {
+			err = f.copyPartition(ctx, refill, source{node, note.Instance}, p)
+		}
+		if err != nil {
 			return fmt.Errorf("partition %d: %w", p, err)
 		}
+		f.cfg.Trace.Emit(trace.Event{
+			Kind: trace.PartitionCopied, Partition: uint32(p), Peer: uint16(node),
+			Value: uint64(refill.Since), Counter: uint64(f.cfg.Instance),
+		})
 		set(note.Copied, p)
-		if err := f.parts.Notes.Save(f.notes); err != nil {
+		if err = f.cfg.Points.Hit(PointNote); err == nil {
+			err = f.parts.Notes.Save(f.notes)
+		}
+		if err != nil {
 			return fmt.Errorf("%w: note what was copied: %w", errLocal, err)
 		}
 	}
 	f.tell(func(s *Status) { s.Copied = len(shared) })
+	return nil
+}
+
+// fence has another owner refuse what is older than this life, durably.
+func (f *Filler) fence(ctx context.Context, node kv.NodeID, q *wire.FenceRequest) error {
+	if mutant.On(mutant.CopyBeforeFences) {
+		return nil
+	}
+	if err := f.cfg.Points.Hit(PointFence); err != nil {
+		return err
+	}
+	reply, err := call(ctx, f.cfg.CallTimeout,
+		func(at time.Time, done func(wire.FenceReply, error)) {
+			f.parts.Peers.Fence(node, q, at, done)
+		})
+	switch {
+	case err != nil:
+		return err
+	case reply.Code != wire.ReplicaOK || reply.Instance != q.Instance:
+		return errors.New(reply.Detail)
+	}
 	return nil
 }
 

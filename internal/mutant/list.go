@@ -2,6 +2,8 @@
 
 package mutant
 
+import "slices"
+
 // The classic ones.
 const (
 	AckOneShort         Name = "ack-one-short"
@@ -38,6 +40,13 @@ const (
 	UnknownIsNone       Name = "unknown-is-none"
 )
 
+// Those of a refill (docs/adr/0022).
+const (
+	CopyBeforeFences Name = "copy-before-fences"
+	FillingCounts    Name = "filling-counts"
+	FillingServes    Name = "filling-serves"
+)
+
 // Those of the metadata group and its locks.
 const (
 	LeasesGoOn         Name = "leases-go-on"
@@ -52,7 +61,9 @@ const (
 // with M are those of the list that the rig must kill; those that are left out need parts
 // that do not exist yet. KilledBy names what should meet them by chance; nearly all have an
 // exact schedule as well (package sim, TestSchedulesAreRedWithoutTheirRule).
-func All() []Info { return append(append(classic(), ofThisDesign()...), ofTheGroup()...) }
+func All() []Info {
+	return slices.Concat(classic(), ofThisDesign(), ofTheGroup(), ofARefill())
+}
 
 func classic() []Info {
 	return []Info{
@@ -116,6 +127,17 @@ func ofThisDesign() []Info {
 			"causal: atomic reads that go back behind each other, while writes are open"},
 		{UnknownIsNone, "X15", "a write that may be stored is answered as UNAVAILABLE",
 			"causal: phantom, a failed write that is shown"},
+	}
+}
+
+func ofARefill() []Info {
+	return []Info{
+		{CopyBeforeFences, "X19", "other owners are copied without being fenced before",
+			"white box: refill; Schedules: a wipe while an acknowledgement is under way"},
+		{FillingCounts, "X20", "a write counts the acknowledgement of a store that is being filled",
+			"Schedules: two stores that are lost one after the other"},
+		{FillingServes, "X21", "a store serves before it is proven full",
+			"Schedules: a store that is being filled; causal: lost update in strict reads"},
 	}
 }
 

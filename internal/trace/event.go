@@ -30,11 +30,11 @@ const (
 	// HintDeleted: a hint is gone, after the receiver's durable answer. Slot, Peer,
 	// Actor, Counter.
 	HintDeleted
-	// FenceSet: a leaving replica refuses everything older from now on. Value is the
-	// placement version.
+	// FenceSet: an owner refuses everything older from now on, durably. Partition, Value is
+	// the placement version.
 	FenceSet
-	// PhaseCommitted: a slot entered a phase of its move. Slot, Value is the placement
-	// version, Counter the phase.
+	// PhaseCommitted: a store entered a phase of its life, as the group has committed and its
+	// directory says. Value is the instance, Counter the phase.
 	PhaseCommitted
 	// LockGranted: a holder got a lock. Value is the fence, Request the session.
 	LockGranted
@@ -58,6 +58,21 @@ const (
 	// EntryCommitted: a seat takes an entry for committed. Value is the index, Counter the
 	// term; Need is how many seats must have it durably, at least.
 	EntryCommitted
+	// PartitionCopied: all that another owner held of a partition is durable in a store that
+	// is being filled. Partition, Peer is that owner, Value the placement version that it is
+	// fenced at, Counter the instance of the store.
+	PartitionCopied
+	// RefillReported: a store is about to be reported as full. Value is the placement version
+	// that it has fenced itself at, Counter its instance.
+	RefillReported
+)
+
+// The phases of a store's life.
+const (
+	// PhaseFilling: its data was lost, and is being copied from the other owners.
+	PhaseFilling uint64 = 1 + iota
+	// PhaseFull: it has been proven to have what it must have.
+	PhaseFull
 )
 
 var kindNames = [...]string{
@@ -67,7 +82,8 @@ var kindNames = [...]string{
 	LockGranted: "lock-granted", LockExpired: "lock-expired",
 	PurgeConfirmed: "purge-confirmed", ReadAnswered: "read-answered",
 	Covered: "covered", Removed: "removed", EntryStored: "entry-stored",
-	EntryCommitted: "entry-committed",
+	EntryCommitted: "entry-committed", PartitionCopied: "partition-copied",
+	RefillReported: "refill-reported",
 }
 
 func (k Kind) String() string {

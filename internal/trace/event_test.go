@@ -47,7 +47,7 @@ func TestNilTracerDropsEvents(t *testing.T) {
 
 func TestEveryKindHasItsOwnName(t *testing.T) {
 	seen := make(map[string]Kind)
-	for k := DotMinted; k <= EntryCommitted; k++ {
+	for k := DotMinted; k <= RefillReported; k++ {
 		name := k.String()
 		if other, twice := seen[name]; name == "" || twice {
 			t.Errorf("kind %d has the name %q, as has %d", k, name, other)
@@ -55,7 +55,7 @@ func TestEveryKindHasItsOwnName(t *testing.T) {
 		seen[name] = k
 	}
 	for k, want := range map[Kind]string{
-		0: "kind(0)", EntryCommitted + 1: "kind(18)", DotMinted: "dot-minted",
+		0: "kind(0)", RefillReported + 1: "kind(20)", DotMinted: "dot-minted",
 		HintDeleted: "hint-deleted", ReadAnswered: "read-answered", Covered: "covered", EntryStored: "entry-stored",
 	} {
 		if got := k.String(); got != want {

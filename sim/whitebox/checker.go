@@ -18,6 +18,7 @@ const (
 	RuleRemoved      = "removed"
 	RuleSameEntry    = "same-entry"
 	RuleByMajority   = "entry-by-majority"
+	RuleRefill       = "refill"
 )
 
 // Violation is a broken rule.
@@ -36,6 +37,9 @@ type Counts struct {
 	Minted, Durable, Acknowledged int
 	// Entries of the metadata group that were committed.
 	Entries int
+	// Copied are partitions of lost stores that were copied from an owner, Full the stores
+	// that were proven full.
+	Copied, Full int
 	// Violations that were found, also those that were not kept.
 	Violations int
 }
@@ -48,6 +52,7 @@ type Checker struct {
 	keys   map[keyName]*key
 	lives  map[uint16]int // of each node; only the newest process is heard
 	log    groupLog
+	fills  refills
 	found  []Violation
 	counts Counts
 }
@@ -89,7 +94,7 @@ type key struct {
 func New() *Checker {
 	return &Checker{
 		dots: make(map[dot]mint), keys: make(map[keyName]*key), lives: make(map[uint16]int),
-		log: newGroupLog(),
+		log: newGroupLog(), fills: newRefills(),
 	}
 }
 
@@ -134,6 +139,7 @@ func (c *Checker) Wiped(node uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lives[node]++
+	delete(c.fills.fences, node)
 	for _, k := range c.keys {
 		if had := k.durable[node]; had != nil {
 			k.former[node] = slices.Concat(k.former[node], had)

@@ -307,10 +307,11 @@ func TestViolationsAreBoundedAndCounted(t *testing.T) {
 
 func TestOtherEventsAreNoConcern(t *testing.T) {
 	c := New()
-	for k := trace.Kind(0); k <= trace.EntryCommitted+1; k++ {
+	for k := trace.Kind(0); k <= trace.RefillReported+1; k++ {
 		switch k {
 		case trace.DotMinted, trace.Synced, trace.Covered, trace.Acknowledged, trace.HintStored,
-			trace.Removed, trace.EntryStored, trace.EntryCommitted:
+			trace.Removed, trace.EntryStored, trace.EntryCommitted, trace.FenceSet,
+			trace.PartitionCopied, trace.RefillReported, trace.PhaseCommitted:
 		default:
 			c.Take(at(trace.Event{Kind: k, Actor: actor, Counter: 1}, 1, "k"))
 		}

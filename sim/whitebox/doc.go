@@ -19,6 +19,9 @@
 //     unless the node's disk was wiped or an older copy put in its place: [Checker.Wiped].
 //   - removed: an object that a node removes holds nothing but tombstones. Buckets are not
 //     deleted in a run that is judged.
+//   - refill: no owner is copied into a store that was lost before it is fenced, and no such
+//     store takes itself for full before it has fenced itself, where it has copied others, and
+//     was reported.
 //   - entry-by-majority: when a seat of the metadata group takes an entry for committed, a
 //     majority of its voters has it durably, but for one that was added meanwhile.
 //   - same-entry: no seat takes another entry for committed under an index than the first

@@ -29,6 +29,14 @@ func (c *Checker) take(e *trace.Event) {
 		c.stored(e)
 	case trace.EntryCommitted:
 		c.committed(e)
+	case trace.FenceSet:
+		c.fenced(e)
+	case trace.PartitionCopied:
+		c.copied(e)
+	case trace.RefillReported:
+		c.reported(e)
+	case trace.PhaseCommitted:
+		c.phase(e)
 	}
 }
 
