@@ -98,12 +98,31 @@ func (c *counted) Store(
 		}, wire.AppendStoreReply, wire.DecodeStoreReply)
 }
 
+// watched is an engine that counts how often something is read from it.
+type watched struct {
+	storage.Engine
+	reads *atomic.Int64
+}
+
+func (w watched) Get(key []byte, ts uint64) ([]byte, bool, error) {
+	w.reads.Add(1)
+	return w.Engine.Get(key, ts)
+}
+
+func (w watched) Iterate(
+	ts uint64, prefix, from []byte, visit func(key, value []byte) bool,
+) error {
+	w.reads.Add(1)
+	return w.Engine.Iterate(ts, prefix, from, visit)
+}
+
 // bench is two replicas over stores in memory, and an Exchange of the first.
 type bench struct {
-	b    *testing.B
-	ring *ring.Ring
-	a, z *replica.Replica
-	net  *counted
+	b     *testing.B
+	reads atomic.Int64 // of the engines of both
+	ring  *ring.Ring
+	a, z  *replica.Replica
+	net   *counted
 	*Exchange
 }
 
@@ -127,7 +146,8 @@ func newBench(b *testing.B) *bench {
 // replica opens and runs a confirmed replica, whose trees are built.
 func (x *bench) replica(node kv.NodeID) *replica.Replica {
 	x.b.Helper()
-	store, err := storage.Open(storage.DefaultConfig(), storage.NewMemory(), zap.NewNop())
+	engine := watched{storage.NewMemory(), &x.reads}
+	store, err := storage.Open(storage.DefaultConfig(), engine, zap.NewNop())
 	if err != nil {
 		x.b.Fatal(err)
 	}
@@ -226,7 +246,15 @@ func (x *bench) report(took time.Duration) {
 	x.b.ReportMetric(float64(x.net.bytes.Load())/benchPartitions, "wire-B/pair")
 	x.b.ReportMetric(float64(x.net.bytes.Load())/(1<<20), "wire-MiB")
 	x.b.ReportMetric(float64(x.net.calls.Load()), "calls")
+	x.b.ReportMetric(float64(x.reads.Load()), "engine-reads")
 	x.b.ReportMetric(took.Seconds(), "s")
+}
+
+// forget begins to count anew.
+func (x *bench) forget() {
+	x.net.bytes.Store(0)
+	x.net.calls.Store(0)
+	x.reads.Store(0)
 }
 
 // BenchmarkInSync is what it costs that nothing differs.
@@ -235,8 +263,7 @@ func BenchmarkInSync(b *testing.B) {
 	x.put(x.a, nodeA, 0, benchKeys())
 	x.put(x.z, nodeB, 0, benchKeys())
 	for b.Loop() {
-		x.net.bytes.Store(0)
-		x.net.calls.Store(0)
+		x.forget()
 		x.report(x.all())
 	}
 }
@@ -252,8 +279,7 @@ func BenchmarkThousandDiffer(b *testing.B) {
 		x.put(x.a, nodeA, n, n+500)
 		x.put(x.z, nodeB, n+500, n+1000)
 		n += 1000
-		x.net.bytes.Store(0)
-		x.net.calls.Store(0)
+		x.forget()
 		b.StartTimer()
 		x.report(x.all())
 	}

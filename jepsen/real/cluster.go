@@ -133,8 +133,19 @@ func (c *Cluster) Name(i int) string { return c.nodes[i].name }
 // Log is the file to which node i writes what it has to say.
 func (c *Cluster) Log(i int) string { return c.nodes[i].log }
 
+// PID is the process of node i, which must run.
+func (c *Cluster) PID(i int) int { return c.nodes[i].cmd.Process.Pid }
+
+// Ended is an error where the process of node i, which was started, has ended by itself.
+func (c *Cluster) Ended(i int) error { return c.nodes[i].died() }
+
 // Restart starts node i, which does not run, at its address. It does not wait.
-func (c *Cluster) Restart(i int) error {
+func (c *Cluster) Restart(i int) error { return c.start(i) }
+
+// Rejoin is Restart with an operator's word that the store of node i is lost.
+func (c *Cluster) Rejoin(i int) error { return c.start(i, "--rejoin") }
+
+func (c *Cluster) start(i int, more ...string) error {
 	at, p := c.Addresses(), c.nodes[i]
 	args := []string{
 		"serve", "--name", p.name, "--data-dir", p.dir, "--listen", at[i],
@@ -146,7 +157,7 @@ func (c *Cluster) Restart(i int) error {
 	case i > 0: // the first one founds the cluster
 		args = append(args, "--join", others[0])
 	}
-	return p.start(c.binary, args...)
+	return p.start(c.binary, append(args, more...)...)
 }
 
 // Move starts node i, which does not run, at an address where it has not been.

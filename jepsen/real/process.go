@@ -57,11 +57,9 @@ func (p *nodeProcess) end(s syscall.Signal, within time.Duration) error {
 	if p.ended == nil {
 		return nil
 	}
-	select {
-	case <-p.ended:
+	if err := p.died(); err != nil {
 		p.ended = nil
-		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, p.exit, p.log)
-	default:
+		return err
 	}
 	_ = p.cmd.Process.Signal(s) // how it ended tells whether it was there
 	timer := time.NewTimer(within)
@@ -81,6 +79,16 @@ func (p *nodeProcess) end(s syscall.Signal, within time.Duration) error {
 		return fmt.Errorf("real: %s was told to stop: %w, see %s", p.name, p.exit, p.log)
 	}
 	return nil
+}
+
+// died is an error where the process is gone although nobody has ended it.
+func (p *nodeProcess) died() error {
+	select {
+	case <-p.ended: // never, where it does not run
+		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, p.exit, p.log)
+	default:
+		return nil
+	}
 }
 
 // signal sends one that does not end the process.
