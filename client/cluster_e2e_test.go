@@ -34,8 +34,13 @@ func devConfig(dir string, nodes int) dev.Config {
 // cluster runs three nodes until the test ends.
 func cluster(t *testing.T) *dev.Cluster {
 	t.Helper()
-	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
-	c, err := dev.Open(t.Context(), devConfig(t.TempDir(), 3), log)
+	return runCluster(t, devConfig(t.TempDir(), 3),
+		zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)))
+}
+
+func runCluster(t *testing.T, cfg dev.Config, log *zap.Logger) *dev.Cluster {
+	t.Helper()
+	c, err := dev.Open(t.Context(), cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -26,6 +27,10 @@ type (
 	Contents = wire.RingPartitionsResult
 	// PartitionContents is what its copy of one partition holds.
 	PartitionContents = wire.PartitionContents
+	// RefillStatus is how far a node is with filling its store, which was lost.
+	RefillStatus = wire.RefillStatus
+	// RefillPhase is what is done for it now; a later release may have others.
+	RefillPhase = wire.RefillPhase
 )
 
 // MaxRepairPause is the longest pause of RepairPause.
@@ -122,4 +127,33 @@ func (c *Client) RingPartitions(ctx context.Context, opts ...Option) (Contents, 
 	}
 	q.feature = wire.FeatureRepair
 	return ask(ctx, c, q, wire.DecodeRingPartitionsResult)
+}
+
+// RepairAcceptLoss is an operator's word about the refill of a node's store, in the life of
+// that number: what no intact owner has is lost, and the owners named in without are not
+// waited for. [WithEndpoint] chooses the node. It is refused where nothing would be lost, and
+// for owners that answer. Repeated it changes nothing.
+func (c *Client) RepairAcceptLoss(
+	ctx context.Context, life uint64, without []string, opts ...Option,
+) error {
+	var o options
+	why := o.fold(opts, optAny)
+	if why == "" && len(without) > wire.MaxList {
+		why = fmt.Sprintf("at most %d owners", wire.MaxList)
+	}
+	if why != "" {
+		return invalidError(wire.MethodRepairAcceptLoss, "", nil, why)
+	}
+	q := &call{
+		method: wire.MethodRepairAcceptLoss, op: wire.OpWrite, again: true, endpoint: o.endpoint,
+		deadline: c.deadline(ctx, &o), feature: wire.FeatureRepair,
+	}
+	q.encode = func(dst []byte) []byte {
+		return wire.AppendAcceptLossRequest(dst, &wire.AcceptLossRequest{
+			Common:   wire.Common{TimeoutMS: q.timeoutMS, Trace: o.trace},
+			Instance: kv.Instance(life), Without: without,
+		})
+	}
+	_, err := ask(ctx, c, q, decodeEmpty)
+	return err
 }

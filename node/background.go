@@ -94,7 +94,9 @@ func (r repairs) Status(round uint64) wire.RepairStatusResult {
 
 // Wait implements server.Repairs.
 func (r repairs) Wait(ctx context.Context, round uint64) wire.RepairStatusResult {
-	return r.told(r.Exchange.Wait(ctx, round))
+	r.Exchange.Wait(ctx, round)
+	r.data.awaitFull(ctx) // also of what has no other owner to compare with
+	return r.told(r.Exchange.Status(round))
 }
 
 func (r repairs) told(s exchange.Status) wire.RepairStatusResult {
@@ -113,6 +115,7 @@ func (r repairs) told(s exchange.Status) wire.RepairStatusResult {
 			Known: uint64(trees.Known), Owned: uint64(trees.Owned), Builds: trees.Builds,
 			Mismatches: trees.Mismatches,
 		},
+		Refill: r.data.refillStatus(),
 	}
 	for o := exchange.InSync; o <= exchange.Stopped; o++ {
 		result.Compared += counts.Exchanges(o)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/dyno-kv/dyno/antientropy/exchange"
@@ -18,6 +19,7 @@ import (
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
 	"github.com/dyno-kv/dyno/server"
+	"github.com/dyno-kv/dyno/transfer"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -34,8 +36,10 @@ type data struct {
 	exchange    *exchange.Exchange
 	purger      *exchange.Purger // nil where nothing is purged
 	finds       *finds
+	refilling   *refilling // nil where the store was full when it was opened
 
-	moves moves
+	moves  moves
+	filler atomic.Pointer[transfer.Filler] // nil: it has not begun
 }
 
 // openData opens what serves keys, if the node is in a ring by now.
@@ -57,6 +61,9 @@ func (n *Node) openData(context.Context) error {
 		member.Instance = own
 	}
 	d := &data{member: member, finds: &n.finds}
+	if m.meta != nil && m.opening.born.Filling {
+		d.refilling = &refilling{m: m, control: n.stores.Control}
+	}
 	for _, step := range []func(*membership, *data) error{
 		n.openReplica, n.openGossip, n.openRequests, n.openBackground,
 	} {

@@ -88,11 +88,11 @@ func (r *refilling) Save(sources []wire.RefillSource) error {
 
 // fill fills the store, if its life has not been full yet, and hands the end to guard.
 func (n *Node) fill(ctx context.Context, d *data) error {
-	m := n.membership.Load()
-	if m.meta == nil || !m.opening.born.Filling {
+	r := d.refilling
+	if r == nil {
 		return nil
 	}
-	r := &refilling{m: m, control: n.stores.Control}
+	m := r.m
 	if !n.awaitLife(ctx, r, m.opening.born.Instance) {
 		return nil
 	}
@@ -105,6 +105,7 @@ func (n *Node) fill(ctx context.Context, d *data) error {
 	if err != nil {
 		return err
 	}
+	d.filler.Store(f)
 	full, err := f.Run(ctx)
 	if err != nil || !full {
 		return err

@@ -249,6 +249,10 @@ func (r *Replica) Confirm(v kv.Verdict) {
 // Filled says that the store has all that it should. It shows at the next Confirm.
 func (r *Replica) Filled() { r.filling.Store(false) }
 
+// Filling reports whether the store does not have all that it should yet, whatever the group
+// says of it.
+func (r *Replica) Filling() bool { return r.filling.Load() }
+
 // Status is the store's standing now.
 func (r *Replica) Status() Status { return *r.status.Load() }
 

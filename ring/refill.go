@@ -137,17 +137,19 @@ func (g Refill) Missing(
 	return missing
 }
 
-// Orphaned returns how many of node's partitions have no other owner among the sources:
+// Orphaned returns those of node's partitions that have no other owner among the sources:
 // nobody is left who has what the lost store had.
-func (g Refill) Orphaned(placements []Placement, node kv.NodeID, sources []Source) (n int) {
-	for _, p := range placements {
+func (g Refill) Orphaned(
+	placements []Placement, node kv.NodeID, sources []Source,
+) (orphaned []uint16) {
+	for i, p := range placements {
 		if p.Has(node) && !slices.ContainsFunc(sources, func(s Source) bool {
 			return s.Node != node && p.Has(s.Node)
 		}) {
-			n++
+			orphaned = append(orphaned, uint16(i))
 		}
 	}
-	return n
+	return orphaned
 }
 
 // Finish says why the refill is not over, or nil: from then on the store counts for
@@ -173,7 +175,7 @@ func (g Refill) Finish(
 	if missing := g.Missing(placements, node, whole, f.Sources); len(missing) > 0 {
 		return fmt.Errorf("%w: node %d lacks what nodes %v have", ErrRefill, node, missing)
 	}
-	if n := g.Orphaned(placements, node, f.Sources); n > 0 && !g.Accepted {
+	if n := len(g.Orphaned(placements, node, f.Sources)); n > 0 && !g.Accepted {
 		return fmt.Errorf("%w: of %d partitions of node %d no intact owner is left; accept the "+
 			"loss, or bring one back", ErrRefill, n, node)
 	}

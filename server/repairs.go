@@ -22,6 +22,8 @@ type Repairs interface {
 	Resume()
 	// Partitions tells what this node's own copies of its partitions hold.
 	Partitions() wire.RingPartitionsResult
+	// AcceptLoss takes an operator's word about the refill of this node's store.
+	AcceptLoss(ctx context.Context, q *wire.AcceptLossRequest) error
 }
 
 // repairMethods are those of the feature `repair`, where the node has it.
@@ -37,6 +39,10 @@ func (s *Server) repairMethods() []method {
 		{name: wire.MethodRepairPause, handle: s.handleRepairPause, data: true},
 		{name: wire.MethodRepairResume, handle: s.handleRepairResume, data: true},
 		{name: wire.MethodRingPartitions, handle: s.handleRingPartitions, data: true},
+		{
+			name: wire.MethodRepairAcceptLoss, handle: s.handleAcceptLoss, data: true,
+			gate: s.decisions,
+		},
 	}
 }
 
@@ -115,4 +121,23 @@ func (s *Server) handleRingPartitions(_ context.Context, req *request) (encoder,
 	}
 	result := s.repairs().Partitions()
 	return func(dst []byte) []byte { return wire.AppendRingPartitionsResult(dst, &result) }, nil
+}
+
+// handleAcceptLoss answers repair.accept_loss.
+func (s *Server) handleAcceptLoss(ctx context.Context, req *request) (encoder, error) {
+	var q wire.AcceptLossRequest
+	if err := wire.DecodeAcceptLossRequest(req.params, &q); err != nil {
+		return nil, err
+	}
+	ctx, cancel, err := s.begin(ctx, req, q.Common)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	ctx, cancel = inTime(ctx)
+	defer cancel()
+	if err := s.repairs().AcceptLoss(ctx, &q); err != nil {
+		return nil, err
+	}
+	return wire.AppendEmptyResult, nil
 }

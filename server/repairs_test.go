@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dyno-kv/dyno/coordinator"
+	"github.com/dyno-kv/dyno/meta"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -19,6 +21,7 @@ type fakeRepairs struct {
 	round  uint64
 	paused time.Duration
 	ended  chan struct{}
+	words  []wire.AcceptLossRequest
 }
 
 var errTooLong = errors.New("too long")
@@ -85,6 +88,41 @@ func TestContentsOfPartitionsAreToldAsTheNodeKnowsThem(t *testing.T) {
 		if want := f.repairs.Partitions(); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
+	})
+}
+
+func (f *fakeRepairs) AcceptLoss(_ context.Context, q *wire.AcceptLossRequest) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if q.Instance == 0 {
+		return &coordinator.Error{Code: wire.CodeInvalid, Text: "there is no loss"}
+	}
+	if len(q.Without) == 0 {
+		return meta.ErrNoLeader
+	}
+	f.words = append(f.words, *q)
+	return nil
+}
+
+// What a node answers to an operator's word about its loss, and how it is told.
+func TestALossIsAcceptedWhereTheNodeTakesTheWord(t *testing.T) {
+	inBubble(t, shape{repairs: true}, func(t *testing.T, f *fixture) {
+		c := f.client()
+		say := func(q wire.AcceptLossRequest) error {
+			_, err := asked(c, wire.MethodRepairAcceptLoss, q, wire.AppendAcceptLossRequest,
+				func(b []byte, _ *struct{}) error { return wire.DecodeEmptyResult(b) })
+			return err
+		}
+		wantCode(t, "a word that is refused", say(wire.AcceptLossRequest{}), wire.CodeInvalid)
+		wantCode(t, "without a leader", say(wire.AcceptLossRequest{Instance: 4}), wire.CodeNoLeader)
+		if err := say(wire.AcceptLossRequest{Instance: 4, Without: []string{"n2"}}); err != nil {
+			t.Error(err)
+		}
+		if len(f.repairs.words) != 1 || f.repairs.words[0].Without[0] != "n2" {
+			t.Errorf("%+v", f.repairs.words)
+		}
+		_, err := call(c, wire.MethodRepairAcceptLoss, nil)
+		wantCode(t, "a word about no life", err, wire.CodeInvalid)
 	})
 }
 

@@ -21,21 +21,6 @@ import (
 // cleanRounds is how many rounds of comparison in a row must find nothing.
 const cleanRounds = 2
 
-// Status is how far a refill has come, for people.
-type Status struct {
-	// Phase is what is done now: "fence", "copy", "compare", "report", "full"; Source is
-	// the owner that it is done with.
-	Phase  string
-	Source kv.NodeID
-	// Copied of Partitions were copied from Source; keys of all sources were stored.
-	Copied, Partitions int
-	Keys               uint64
-	// Missing are the owners that are still to be copied.
-	Missing []kv.NodeID
-	// Why is the last failure, which is tried again; "" where there is none.
-	Why string
-}
-
 // Filler fills this node's store.
 type Filler struct {
 	// Immutable after New.
@@ -57,27 +42,6 @@ func New(cfg Config, parts Parts, log *zap.Logger) (*Filler, error) {
 		return nil, err
 	}
 	return &Filler{cfg: cfg, parts: parts, log: log, status: Status{Phase: phaseFence}}, nil
-}
-
-const (
-	phaseFence   = "fence"
-	phaseCopy    = "copy"
-	phaseCompare = "compare"
-	phaseReport  = "report"
-	phaseFull    = "full"
-)
-
-// Status is how far it has come.
-func (f *Filler) Status() Status {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.status
-}
-
-func (f *Filler) tell(change func(*Status)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(&f.status)
 }
 
 // errLocal is in the chain of an error of this node's own disk: there is no other try.
@@ -181,7 +145,7 @@ func (f *Filler) takeEpochs(ctx context.Context) error {
 // keep the others from being copied.
 func (f *Filler) copyMissing(ctx context.Context, refill ring.Refill) error {
 	missing := f.parts.Group.Missing(f.sources())
-	f.tell(func(s *Status) { s.Missing = missing })
+	f.tellProgress(missing)
 	var faults []error
 	for _, node := range missing {
 		if err := f.copyOne(ctx, refill, node); err != nil {
@@ -194,7 +158,9 @@ func (f *Filler) copyMissing(ctx context.Context, refill ring.Refill) error {
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	if missing = f.parts.Group.Missing(f.sources()); len(missing) > 0 {
+	missing = f.parts.Group.Missing(f.sources())
+	f.tellProgress(missing)
+	if len(missing) > 0 {
 		return fmt.Errorf("transfer: nodes %v are still to be copied", missing)
 	}
 	return nil
@@ -236,6 +202,7 @@ func (f *Filler) copyOne(ctx context.Context, refill ring.Refill, node kv.NodeID
 		if err != nil {
 			return fmt.Errorf("%w: note what was copied: %w", errLocal, err)
 		}
+		f.tell(func(s *Status) { s.PairsCopied++ })
 	}
 	f.tell(func(s *Status) { s.Copied = len(shared) })
 	return nil

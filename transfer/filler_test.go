@@ -56,7 +56,8 @@ func TestARefillWaitsForAnOwnerThatIsDown(t *testing.T) {
 		go func() { full, _ := f.Run(t.Context()); ended <- full }()
 		time.Sleep(time.Minute)
 		if s := f.Status(); len(ended) > 0 || !strings.Contains(s.Why, "down") ||
-			len(s.Missing) != 1 || s.Missing[0] != 3 {
+			len(s.Missing) != 1 || s.Missing[0] != 3 || s.Pairs != 2*partitions ||
+			s.PairsCopied != partitions || len(s.Sources) != 1 || s.Sources[0].Node != 2 {
 			t.Fatalf("%+v", s)
 		}
 		l.change(func() { l.owners[3].down = false })

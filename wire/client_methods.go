@@ -46,6 +46,8 @@ const (
 	// MethodRingPartitions tells what the answering node counts in the trees by which it
 	// compares.
 	MethodRingPartitions = "ring.partitions"
+	// MethodRepairAcceptLoss is about the refill of the answering node's store.
+	MethodRepairAcceptLoss = "repair.accept_loss"
 	// The methods below are about what all nodes keep for members that missed it. Their nodes
 	// list FeatureHints in hello.
 	MethodHintsStatus = "hints.status"

@@ -118,6 +118,9 @@ type RepairStatusResult struct {
 	Compared, Failed, Repaired, Bytes uint64
 	Scrub                             ScrubStatus
 	Trees                             TreeStatus
+	// Refill is how far the node is with filling its store; nil where that is not to be filled.
+	// While it is, no round of this node or of another owner is over.
+	Refill *RefillStatus
 }
 
 // AppendRepairStatusResult appends the result of repair.status, repair.run or repair.wait.
@@ -148,6 +151,9 @@ func AppendRepairStatusResult(dst []byte, a *RepairStatusResult) []byte {
 	w.uint(fieldBytes, a.Bytes)
 	w.scrub(&a.Scrub)
 	w.trees(&a.Trees)
+	if a.Refill != nil {
+		w.refill(a.Refill)
+	}
 	return w.end()
 }
 
@@ -201,6 +207,8 @@ func DecodeRepairStatusResult(result []byte, into *RepairStatusResult) error {
 			into.Scrub = r.scrub()
 		case fieldTrees:
 			into.Trees = r.trees()
+		case fieldRefill:
+			into.Refill = r.refill()
 		default:
 			r.repairCount(f, into)
 		}

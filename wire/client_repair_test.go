@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/dyno-kv/dyno/kv"
 )
 
 func goldenRepairs() []golden {
@@ -33,6 +35,20 @@ func goldenRepairs() []golden {
 				{Partition: 5, Known: true, Damaged: 1}, {Partition: 9},
 			}, Reason: "that of partition 9 is being built",
 		}, AppendRingPartitionsResult, DecodeRingPartitionsResult),
+		of("repair.status.refill.result", "of a node whose store is being filled",
+			RepairStatusResult{
+				Node: "n3", Pairs: 256, Never: true, Trees: TreeStatus{Owned: 128},
+				Scrub: ScrubStatus{Partitions: 128},
+				Refill: &RefillStatus{
+					Instance: 4, Phase: "copy", Source: "n2", Done: 12, Partitions: 64, Pairs: 192,
+					Copied: 140, Keys: 5000, Sources: []string{"n1"}, Missing: []string{"n2"},
+					Lost: []uint16{7, 9}, Accepted: true, Without: []string{"n4"},
+					Reason: "node 2: it is down",
+				},
+			}, AppendRepairStatusResult, DecodeRepairStatusResult),
+		of("repair.accept_loss.request", "", AcceptLossRequest{
+			Common: defaults(), Instance: 4, Without: []string{"n4"},
+		}, AppendAcceptLossRequest, DecodeAcceptLossRequest),
 	}
 }
 
@@ -42,6 +58,7 @@ func repairDecoders() []decoder {
 		pair("repair pause", AppendRepairPauseRequest, DecodeRepairPauseRequest),
 		pair("repair status", AppendRepairStatusResult, DecodeRepairStatusResult),
 		pair("ring partitions", AppendRingPartitionsResult, DecodeRingPartitionsResult),
+		pair("accept loss", AppendAcceptLossRequest, DecodeAcceptLossRequest),
 	}
 }
 
@@ -58,6 +75,14 @@ func TestMessagesAboutRepairsComeBack(t *testing.T) {
 				Common: drawCommon(t), ForMS: rapid.Uint32Range(1, MaxPauseMS).Draw(t, "for"),
 			}
 		}, AppendRepairPauseRequest, DecodeRepairPauseRequest)
+	})
+	t.Run("accept loss", func(t *testing.T) {
+		comesBack(t, func(t *rapid.T) AcceptLossRequest {
+			return AcceptLossRequest{
+				Common: drawCommon(t), Instance: kv.Instance(drawCount(t, "instance")),
+				Without: drawNames(t, "without"),
+			}
+		}, AppendAcceptLossRequest, DecodeAcceptLossRequest)
 	})
 	t.Run("status", func(t *testing.T) {
 		comesBack(t, drawRepairStatus, AppendRepairStatusResult, DecodeRepairStatusResult)
@@ -112,7 +137,28 @@ func drawRepairStatus(t *rapid.T) RepairStatusResult {
 	if !a.Never {
 		a.OldestMS = drawCount(t, "oldest")
 	}
+	if drawFlag(t, "filling") {
+		a.Refill = drawRefill(t)
+	}
 	return a
+}
+
+func drawNames(t *rapid.T, label string) []string {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return drawText(t, "name") }), 0, 3).
+		Draw(t, label)
+}
+
+func drawRefill(t *rapid.T) *RefillStatus {
+	return &RefillStatus{
+		Instance: kv.Instance(drawCount(t, "instance")), Phase: RefillPhase(drawText(t, "phase")),
+		Source: drawText(t, "source"), Done: drawCount(t, "done"),
+		Partitions: drawCount(t, "partitions"), Pairs: drawCount(t, "pairs"),
+		Copied: drawCount(t, "copied"), Keys: drawCount(t, "keys"),
+		Sources: drawNames(t, "sources"), Missing: drawNames(t, "missing"),
+		Lost:     rapid.SliceOfN(rapid.Uint16(), 0, 5).Draw(t, "lost"),
+		Accepted: drawFlag(t, "accepted"), Without: drawNames(t, "without"),
+		Reason: drawText(t, "reason"),
+	}
 }
 
 func TestRequestsAboutRepairsAreStrict(t *testing.T) {
@@ -125,6 +171,15 @@ func TestRequestsAboutRepairsAreStrict(t *testing.T) {
 		var q RepairPauseRequest
 		if err := DecodeRepairPauseRequest(params(t, m), &q); !errors.As(err, &refused) {
 			t.Errorf("a pause with %s: %v", name, err)
+		}
+	}
+	for name, m := range map[string]map[string]any{
+		"no life": {"without": []any{"n2"}}, "a node that is none": {"instance": 1, "without": []any{7}},
+		"a key of another": {"instance": 1, "round": 1},
+	} {
+		var q AcceptLossRequest
+		if err := DecodeAcceptLossRequest(params(t, m), &q); !errors.As(err, &refused) {
+			t.Errorf("a word with %s: %v", name, err)
 		}
 	}
 	for name, m := range map[string]map[string]any{

@@ -57,6 +57,8 @@ const (
 	fieldExpect
 	fieldRound
 	fieldForMS
+	fieldInstance
+	fieldWithout
 	fieldPoint
 	fieldFound
 	fieldSiblings
@@ -108,7 +110,6 @@ const (
 	fieldGeneration
 	fieldRaft
 	fieldMatch
-	fieldInstance
 	fieldLeft
 	fieldRefused
 	fieldAccepted
@@ -136,6 +137,12 @@ const (
 	fieldOwned
 	fieldBuilds
 	fieldMismatches
+	fieldRefill
+	fieldPhase
+	fieldSource
+	fieldSources
+	fieldCopied
+	fieldLost
 	fieldNodes
 	fieldCounted
 	fieldDelivered
@@ -282,6 +289,13 @@ var fieldNames = [fieldCount]string{
 	fieldOwned:          "owned",
 	fieldBuilds:         "builds",
 	fieldMismatches:     "mismatches",
+	fieldRefill:         "refill",
+	fieldPhase:          "phase",
+	fieldSource:         "source",
+	fieldSources:        "sources",
+	fieldCopied:         "copied",
+	fieldLost:           "lost",
+	fieldWithout:        "without",
 	fieldPoint:          "point",
 	fieldNodes:          "nodes",
 	fieldCounted:        "counted",

@@ -51,6 +51,20 @@ func repairField(name []byte) field {
 		return fieldBuilds
 	case "mismatches":
 		return fieldMismatches
+	case "refill":
+		return fieldRefill
+	case "phase":
+		return fieldPhase
+	case "source":
+		return fieldSource
+	case "sources":
+		return fieldSources
+	case "copied":
+		return fieldCopied
+	case "lost":
+		return fieldLost
+	case "without":
+		return fieldWithout
 	}
 	return hintField(name)
 }

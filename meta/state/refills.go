@@ -137,12 +137,12 @@ func (s *State) MissingSources(id kv.NodeID, sources []ring.Source) []kv.NodeID 
 	return m.Refill.Missing(s.placements, id, s.whole, sources)
 }
 
-// Orphaned returns in how many partitions of a member, whose store is being filled, no
-// other owner is among these sources.
-func (s *State) Orphaned(id kv.NodeID, sources []ring.Source) int {
+// Orphaned returns the partitions of a member, whose store is being filled, of which no other
+// owner is among these sources.
+func (s *State) Orphaned(id kv.NodeID, sources []ring.Source) []uint16 {
 	m := s.member(id)
 	if m == nil || !m.Refill.Active() {
-		return 0
+		return nil
 	}
 	return m.Refill.Orphaned(s.placements, id, sources)
 }

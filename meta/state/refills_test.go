@@ -123,8 +123,9 @@ func TestALossIsAcceptedByAnOperatorOnly(t *testing.T) {
 	if r := l.want(CodeRefused, c); !strings.Contains(r.Detail, "no intact owner is left") {
 		t.Errorf("refused with %q", r.Detail)
 	}
-	if l.Orphaned(2, nil) != len(l.placements) || l.Orphaned(9, nil) != 0 {
-		t.Errorf("%d partitions are orphaned", l.Orphaned(2, nil))
+	if n := len(l.Orphaned(2, nil)); n != len(l.placements) || len(l.Orphaned(9, nil)) > 0 ||
+		len(l.Orphaned(2, sourcesOf(l, 1))) > 0 {
+		t.Errorf("%d partitions are orphaned", n)
 	}
 	word := AcceptLoss{Node: 2, Instance: after.Instance}
 	l.want(CodeRefused, AcceptLoss{Node: 2, Instance: after.Instance - 1})
