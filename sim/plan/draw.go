@@ -73,6 +73,7 @@ func Draw(seed uint64, o Options) *Plan {
 		}
 	}
 	p.drawFaults(rng, o)
+	p.drawRefills(rand.New(rand.NewPCG(seed, 0x726566696c6c)), &o)
 	return p
 }
 

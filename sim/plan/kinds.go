@@ -163,9 +163,11 @@ func diskKinds() []Info {
 		{Kind: Flip, Needs: KeepsData | SpareHost, draw: flip,
 			What: "a bit is turned in each of N records of the spare host, while it is down"},
 		{Kind: Wipe, Needs: KeepsData | SpareHost, draw: spare,
-			What: "the spare host loses its power and its data"},
+			What: "the spare host loses its power and its data; with N 1 an operator says so when it " +
+				"is started, and it is filled again"},
 		{Kind: Restore, Needs: KeepsData | SpareHost, draw: restore,
-			What: "the spare host comes back with what it had two openings ago"},
+			What: "the spare host comes back with what it had two openings ago; with N 1 an operator " +
+				"says so, and it is filled again"},
 		{Kind: Clone, Needs: KeepsData | SpareHost, draw: spare,
 			What: "the spare host is started on a copy of another host's data, then on its own"},
 	}

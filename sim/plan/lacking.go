@@ -15,8 +15,6 @@ type Lack struct {
 // its line away, and draws what it says; a test asks for that.
 func Lacking() []Lack {
 	return []Lack{
-		{Room: "sim/trial/refill.go", Out: "hosts that are filled again after they lost their data: " +
-			"only one may lose it, for good"},
 		{Room: "sim/trial/moves.go", Out: "members that join, leave and change their weight"},
 	}
 }

@@ -114,6 +114,8 @@ func (p *Plan) checkFault(f *Fault) error {
 		return fmt.Errorf("%s without a metadata group", f.Kind)
 	case in.Needs&StandIn != 0 && p.Grouped:
 		return fmt.Errorf("%s with a metadata group of the nodes' own", f.Kind)
+	case loses(f.Kind) && f.N == 1 && !p.refillable():
+		return fmt.Errorf("%s of a host that can not be filled again", f.Kind)
 	case in.Needs&SpareHost != 0 && (p.Spare == 0 || f.Hosts[0] != p.Spare):
 		return fmt.Errorf("%s of a host that is not the spare one", f.Kind)
 	}
@@ -132,6 +134,8 @@ func timesFit(f *Fault) bool {
 		return f.N >= 1 && f.N <= maxTimes
 	case Group:
 		return f.N >= 1 && f.N <= 3
+	case Wipe, Restore:
+		return f.N == 0 || f.N == 1
 	case CrashAt, SlowAt, FailAt, DiskRead, DiskWrite, DiskSync, Rate:
 		return f.N >= 1
 	case DiskFull:

@@ -23,9 +23,10 @@ type host struct {
 	pauses int  // faults that keep it paused
 	stalls int  // faults that keep its disk from doing anything in time
 	stuck  int  // the last life whose writes may have taken too long
-	lost   bool // its data is gone: what the cluster refuses for ever
+	lost   bool // its data is gone: what the cluster refuses, until it was filled again
 	// refused: and it has heard so, which it remembers.
 	refused bool
+	refill  refill
 	doomed  bool // the process after the one that stops is to be killed
 	retry   time.Duration
 	away    outage // from those who make up a majority
@@ -86,6 +87,7 @@ func (r *run) tend() {
 		if s, up := h.Status(); up && s.Refused {
 			h.refused = true
 		}
+		r.tendRefill(h)
 	}
 	r.watchOutages()
 }
@@ -153,6 +155,21 @@ func (r *run) mend(h *host) {
 		h.endHarm()
 	}
 	h.rearm()
+}
+
+// awaitRefills waits until all hosts that lost their data, and are to have it again, have
+// been proven full.
+func (r *run) awaitRefills() bool {
+	for end := time.Now().Add(converging); time.Now().Before(end); time.Sleep(again) {
+		r.tend()
+		if r.empty() == nil {
+			return true
+		}
+	}
+	h := r.empty()
+	s, _ := h.Status()
+	r.problem("refill", "%s is not full %s after everything was healed: %+v", h.Name, converging, s)
+	return false
 }
 
 // sound are the hosts that have what they must have, undamaged. One with a damaged record

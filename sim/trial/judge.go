@@ -52,6 +52,7 @@ func (r *run) end() (*Record, error) {
 	r.available(x.fairAll, x.fairOK)
 	r.heard(h.Ops)
 	r.judgeSights(h.Ops)
+	r.countReads(h)
 	x.problems = r.problems
 	r.count()
 	return x, nil

@@ -25,7 +25,7 @@ func (r *run) tuneGroup(h *host, cfg *node.Config) {
 	if k.HashEvery > 0 {
 		e.HashEvery = uint64(k.HashEvery)
 	}
-	if h.lost && !h.refused {
+	if h.lost && !h.refused && !h.refill.rejoins {
 		// Nobody has told it yet that it lacks data. It serves what it has once the group has
 		// not answered for this long, which is a promise that nobody made.
 		cfg.ConfirmTimeout = time.Hour

@@ -188,14 +188,14 @@ func (r *run) atPoint(f *fault, hook func(life int64) error) []action {
 	})
 }
 
-// wipe takes all that the spare host has, for good.
+// wipe takes all that the spare host has, for good, or until it was filled again.
 func (r *run) wipe(f *fault) []action {
 	h := f.hosts[0]
 	return spanning(f, func() {
 		r.losePower(h)
 		h.down++
 		f.bit = r.did(h.Disk.Wipe())
-		r.lose(h, f.bit)
+		r.loseAll(h, f)
 	}, func() { r.back(h) })
 }
 
@@ -220,17 +220,9 @@ func (r *run) restore(f *fault) []action {
 			}
 			r.losePower(h)
 			f.bit = r.did(h.Disk.Restore(copied))
-			r.lose(h, f.bit)
+			r.loseAll(h, f)
 			r.start(h)
 		}},
-	}
-}
-
-// lose notes that a host has lost its data for good.
-func (r *run) lose(h *host, done bool) {
-	if done {
-		h.lost = true
-		r.white.Wiped(uint16(h.number))
 	}
 }
 

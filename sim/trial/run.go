@@ -262,7 +262,7 @@ func (r *run) heal() bool {
 	for _, h := range r.hosts {
 		r.mend(h)
 	}
-	whole := r.await(r.hosts, "healing", true)
+	whole := r.await(r.hosts, "healing", true) && r.awaitRefills()
 	time.Sleep(drained)
 	r.event("healing", from, true, nil)
 	if whole {
