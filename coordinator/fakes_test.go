@@ -87,6 +87,7 @@ type stage struct {
 	localScan func(*wire.ScanRequest) wire.ScanReply
 	stores    []replica.StoreRequest // copies for this node
 	storeCode wire.ReplicaCode       // the answer to them
+	onStored  func()                 // after one was answered
 	marks     []marked
 	onMark    func() // before a marker is kept
 	ready     bool
@@ -284,6 +285,9 @@ func (s *stageLocal) Store(req replica.StoreRequest) {
 	at := standing(s.c.cfg.Node)
 	at.Role = req.Role
 	req.Done(wire.StoreReply{Standing: at, Code: s.storeCode})
+	if s.onStored != nil {
+		s.onStored()
+	}
 }
 
 // marked is a marker that this node was told to keep.

@@ -112,8 +112,7 @@ func (c *Coordinator) readOnce(ctx context.Context, p *plan, mode readMode) (fou
 	}
 	p.suspectSilent(asking.round)
 	counted := asking.replies
-	if !p.sameEpoch(counted) {
-		p.leaveBehind(counted)
+	if !p.sameEpoch(stampsOf(counted)) {
 		return found{}, errDiffer
 	}
 	epoch := p.epoch
@@ -133,36 +132,12 @@ func (c *Coordinator) readOnce(ctx context.Context, p *plan, mode readMode) (fou
 	return got, nil
 }
 
-// sameEpoch notes the highest purge epoch that this read has met, and reports whether all
-// copies were read under it. Those below must not be merged, and without them the others
-// are no quorum: the read starts over, and asks the replicas behind last (I5).
-func (p *plan) sameEpoch(counted []readEvent) bool {
+func stampsOf(counted []readEvent) []stamped {
+	stamps := make([]stamped, len(counted))
 	for i := range counted {
-		p.epoch = max(p.epoch, counted[i].reply.Epoch)
+		stamps[i] = stamped{counted[i].target.Node, counted[i].reply.Epoch}
 	}
-	for i := range counted {
-		if counted[i].reply.Epoch < p.epoch {
-			return false
-		}
-	}
-	return true
-}
-
-// leaveBehind lets the next round ask those last whose copies are below the epoch, this node
-// too: they may not adopt it before they hear of it again.
-func (p *plan) leaveBehind(counted []readEvent) {
-	for i := range counted {
-		e := &counted[i]
-		if e.reply.Epoch == p.epoch {
-			continue
-		}
-		if p.spec.Self == e.target.Node {
-			p.spec.Self = 0 // else it is asked first whatever is suspected of it
-		}
-		if !p.suspects(e.target.Node) {
-			p.spec.Suspects = append(p.spec.Suspects, e.target.Node)
-		}
-	}
+	return stamps
 }
 
 // merge joins the copies that count. A round of digests ends here if they agree, which is

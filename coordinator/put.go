@@ -68,6 +68,7 @@ type put struct {
 	committed    bool // the local commit is over, or there is none
 	began        time.Time
 	sends        time.Time // deadline of the sends
+	copy         sending
 
 	ticket uint64 // in the coordinator's open
 
@@ -78,11 +79,10 @@ type put struct {
 
 // writeEvent is something that a put waits for.
 type writeEvent struct {
-	kind  writeEventKind
-	node  kv.NodeID
-	slot  int
-	reply wire.StoreReply
-	err   error
+	kind   writeEventKind
+	target quorum.Target
+	reply  wire.StoreReply
+	err    error
 }
 
 type writeEventKind uint8
@@ -91,6 +91,7 @@ const (
 	eventMinted    writeEventKind = 1 + iota // the write has its dot; send it
 	eventCommitted                           // the local commit is over, or there is none
 	eventStored                              // another node answered
+	eventAgain                               // another copy for whoever refused an old one
 )
 
 // Put carries a write to W owners, or in a sloppy bucket to fallbacks that stand in for
@@ -214,6 +215,7 @@ func (w *put) take(e *writeEvent) {
 	case eventMinted:
 		w.minted, w.began = true, time.Now()
 		w.sends = w.began.Add(w.c.cfg.SendTimeout)
+		w.copy = sending{object: w.mint.Object, raw: w.mint.Encoded, epoch: w.mint.Epoch}
 	case eventCommitted:
 		w.committed = true
 		if !w.minted {
@@ -225,8 +227,12 @@ func (w *put) take(e *writeEvent) {
 		}
 		w.round.Add(replyOf(w.self, m.Standing, m.Code, m.Detail, quorum.ResultStored))
 	case eventStored:
-		target := quorum.Target{Node: e.node, Slot: e.slot}
-		w.round.Add(stored(target, e.reply, e.err))
+		if w.again(e) {
+			return
+		}
+		w.round.Add(stored(e.target, e.reply, e.err))
+	case eventAgain:
+		w.resend(e)
 	}
 	if w.minted {
 		w.ask()

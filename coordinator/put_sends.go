@@ -46,8 +46,8 @@ func (w *put) send(target quorum.Target, now time.Time) {
 	}
 	req := &wire.StoreRequest{
 		Target: w.plan.target(target, w.sends.Sub(now).Milliseconds()), Role: target.Role,
-		Class: kv.ClassClientWrite, Epoch: w.mint.Epoch, Request: w.request,
-		Object: w.mint.Object, Raw: w.mint.Encoded,
+		Class: kv.ClassClientWrite, Epoch: w.copy.epoch, Request: w.request,
+		Object: w.copy.object, Raw: w.copy.raw,
 	}
 	done := func(reply wire.StoreReply, err error) {
 		if err == nil {
@@ -67,7 +67,7 @@ func (w *put) send(target quorum.Target, now time.Time) {
 // heard hands over what became of a send.
 func (w *put) heard(target quorum.Target, reply wire.StoreReply, err error) {
 	w.events <- &writeEvent{
-		kind: eventStored, node: target.Node, slot: target.Slot, reply: reply, err: err,
+		kind: eventStored, target: target, reply: reply, err: err,
 	}
 }
 

@@ -90,15 +90,20 @@ func (c *Coordinator) writeBack(
 			events <- event{target, reply, err}
 		})
 	}
+	stale := false
 	for decision == quorum.Pending {
 		select {
 		case e := <-events:
+			stale = stale || e.err == nil && e.reply.Code == wire.ReplicaStaleEpoch
 			decision = round.Add(stored(e.target, e.reply, e.err))
 		case <-ctx.Done():
 			return overdue(ctx, p.textOf(round.Tally(), round.Entries()))
 		}
 	}
-	if decision == quorum.Unreachable {
+	switch {
+	case decision == quorum.Unreachable && stale:
+		return errDiffer // a purge went by since it was read: it is read again (TRAPS S11)
+	case decision == quorum.Unreachable:
 		return &Error{
 			Code: wire.CodeQuorum,
 			Text: "write-back of an atomic read: " + p.textOf(round.Tally(), round.Entries()),

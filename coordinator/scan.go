@@ -125,18 +125,21 @@ func (c *Coordinator) scanPartition(
 	if err := plan.hopeless(readerOf); err != nil {
 		return partPage{}, err
 	}
-	pages, err := c.collectPages(ctx, plan, req, limit)
-	if err != nil {
-		return partPage{}, err
-	}
-	for _, page := range pages {
-		if page.Epoch != pages[0].Epoch { // as sameEpoch: what is behind must not be merged (I5)
-			return partPage{}, &Error{
-				Code: wire.CodeQuorum, Text: "the replicas are at different purge epochs; try again",
-			}
+	for tried := range readRounds {
+		pages, stamps, err := c.collectPages(ctx, plan, req, limit)
+		if err != nil {
+			return partPage{}, err
+		}
+		if plan.sameEpoch(stamps) {
+			return mergePages(req.Bucket, pages, limit, c.cfg.Now().UnixMilli()), nil
+		}
+		if !rested(ctx, againFirst<<tried) {
+			break
 		}
 	}
-	return mergePages(req.Bucket, pages, limit, c.cfg.Now().UnixMilli()), nil
+	return partPage{}, &Error{
+		Code: wire.CodeQuorum, Text: "the replicas are at different purge epochs; try again",
+	}
 }
 
 // scanEvent is one replica's page.
@@ -150,16 +153,17 @@ type scanEvent struct {
 // is replaced by the next, as in a read.
 func (c *Coordinator) collectPages(
 	ctx context.Context, p *plan, req *ScanRequest, limit int,
-) ([]wire.ScanReply, error) {
+) ([]wire.ScanReply, []stamped, error) {
 	round, err := quorum.NewRead(p.spec)
 	if err != nil {
-		return nil, invalid(err)
+		return nil, nil, invalid(err)
 	}
 	events := make(chan scanEvent, len(p.spec.Slots)) // one answer of each slot
 	deadline := time.Now().Add(c.cfg.ScanTime)
 	late := time.NewTimer(c.cfg.ScanTime / scanTries)
 	defer late.Stop()
 	pages := make([]wire.ScanReply, 0, p.spec.Need)
+	stamps := make([]stamped, 0, p.spec.Need)
 	var say verdicts
 	for {
 		c.askPages(p, round, req, limit, deadline, events)
@@ -170,12 +174,13 @@ func (c *Coordinator) collectPages(
 			decision := round.Add(pageOf(&e))
 			if round.Tally().Got > before {
 				pages = append(pages, e.reply)
+				stamps = append(stamps, stamped{e.target.Node, e.reply.Epoch})
 			}
 			switch decision {
 			case quorum.Reached:
-				return pages, nil
+				return pages, stamps, nil
 			case quorum.Unreachable:
-				return nil, say.shortOf(p, round.Tally(), round.Entries())
+				return nil, nil, say.shortOf(p, round.Tally(), round.Entries())
 			}
 		case <-late.C:
 			for e := range round.Entries() {
@@ -184,7 +189,7 @@ func (c *Coordinator) collectPages(
 				}
 			}
 		case <-ctx.Done():
-			return nil, overdue(ctx, p.textOf(round.Tally(), round.Entries()))
+			return nil, nil, overdue(ctx, p.textOf(round.Tally(), round.Entries()))
 		}
 	}
 }
