@@ -4,7 +4,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -200,35 +199,73 @@ func (f *Filler) fetchAll(
 	return nil
 }
 
+// refusedPause stands between two tries to store what the store had no room for.
+const refusedPause = 10 * time.Millisecond
+
 // storeAll merges the objects of a page into this store, and returns when all are durable.
+// What there is no room for, as clients fill the same queues, is tried again: a page whose
+// last key is never taken would never be copied.
 func (f *Filler) storeAll(ctx context.Context, t wire.Target, page *wire.ScanReply) error {
 	if err := f.cfg.Points.Hit(PointStore); err != nil {
 		return err
 	}
 	deadline := time.Now().Add(f.cfg.CallTimeout)
-	stored := make(chan wire.StoreReply, len(page.Entries)) // one answer for each
+	entries := page.Entries
+	for {
+		refused, why, err := f.storeSome(ctx, t, page.Epoch, entries, deadline)
+		switch {
+		case err != nil || len(refused) == 0:
+			return err
+		case len(refused) < len(entries):
+			deadline = time.Now().Add(f.cfg.CallTimeout) // it goes on
+		case !time.Now().Before(deadline):
+			return fmt.Errorf("store a copy: %s", why)
+		}
+		if err := sleep(ctx, refusedPause); err != nil {
+			return err
+		}
+		entries = refused
+	}
+}
+
+// storeSome hands objects to this store, and returns those that it had no room for, and why.
+func (f *Filler) storeSome(
+	ctx context.Context, t wire.Target, epoch kv.PurgeEpoch, entries []wire.ScanEntry,
+	deadline time.Time,
+) (refused []wire.ScanEntry, why string, err error) {
+	type answer struct {
+		of    int
+		reply wire.StoreReply
+	}
+	stored := make(chan answer, len(entries)) // one for each
 	own := source{f.cfg.Node, f.cfg.Instance}
-	for i := range page.Entries {
-		e := &page.Entries[i]
+	for i := range entries {
+		e := &entries[i]
 		f.parts.Local.Store(replica.StoreRequest{
 			StoreRequest: &wire.StoreRequest{
 				Target: f.target(own, t.Partition, t.Bucket, e.Key), Role: kv.RoleOwner,
-				Class: kv.ClassReplicated, Epoch: page.Epoch, Object: e.Object, Raw: e.Raw,
+				Class: kv.ClassReplicated, Epoch: epoch, Object: e.Object, Raw: e.Raw,
 			},
-			Deadline: deadline, Done: func(r wire.StoreReply) { stored <- r },
+			Deadline: deadline, Done: func(r wire.StoreReply) { stored <- answer{i, r} },
 		})
 	}
-	var faults []error
-	for range page.Entries {
+	faults := 0
+	for range entries {
 		select {
-		case r := <-stored:
-			if r.Code != wire.ReplicaOK && r.Code != wire.ReplicaNoBucket {
-				faults = append(faults, fmt.Errorf("store a copy: %d: %s", r.Code, r.Detail))
+		case a := <-stored:
+			switch a.reply.Code {
+			case wire.ReplicaOK, wire.ReplicaNoBucket:
+			case wire.ReplicaOverloaded:
+				refused, why = append(refused, entries[a.of]), a.reply.Detail
+			default:
+				if faults++; err == nil {
+					err = fmt.Errorf("store a copy: %d: %s", a.reply.Code, a.reply.Detail)
+				}
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, "", ctx.Err()
 		}
 	}
-	f.tell(func(s *Status) { s.Keys += uint64(len(page.Entries) - len(faults)) })
-	return errors.Join(faults...)
+	f.tell(func(s *Status) { s.Keys += uint64(len(entries) - len(refused) - faults) })
+	return refused, why, err
 }

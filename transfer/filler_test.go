@@ -12,6 +12,7 @@ import (
 
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/ring"
+	"github.com/dyno-kv/dyno/storage"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -272,5 +273,27 @@ func TestTrapsT19PurgeEpochsAreTakenBeforeTheData(t *testing.T) {
 			t.Error("it did not end")
 		}
 		l.whole()
+	})
+}
+
+// TestAPageThatTheStoreHasNoRoomForComesBitByBit: more copies than the store lets wait, page
+// after page. What it takes of one is not asked of it again.
+func TestAPageThatTheStoreHasNoRoomForComesBitByBit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLab(t, func(c *storage.Config) { c.Shards, c.QueueOps, c.BatchOps = 1, 1, 1 })
+		l.load()
+		f := l.filler()
+		f.cfg.PageKeys = 64
+		ended := make(chan bool, 1)
+		go func() { full, _ := f.Run(t.Context()); ended <- full }()
+		select {
+		case full := <-ended:
+			if !full {
+				t.Error("it ended, and is not full")
+			}
+			l.whole()
+		case <-time.After(5 * time.Minute):
+			t.Errorf("it does not come to an end: %+v", f.Status())
+		}
 	})
 }

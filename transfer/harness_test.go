@@ -70,7 +70,7 @@ type lab struct {
 	meet func(kv.NodeID, *wire.ScanRequest)
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, tune ...func(*storage.Config)) *lab {
 	l := &lab{t: t, active: true, owners: map[kv.NodeID]*owner{}}
 	var members []ring.Member
 	for id := kv.NodeID(1); id <= 3; id++ {
@@ -92,13 +92,17 @@ func newLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.open()
+	l.open(tune...)
 	return l
 }
 
 // open opens the empty store.
-func (l *lab) open() {
-	store, err := storage.Open(storage.DefaultConfig(), storage.NewMemory(), zap.NewNop())
+func (l *lab) open(tune ...func(*storage.Config)) {
+	cfg := storage.DefaultConfig()
+	for _, change := range tune {
+		change(&cfg)
+	}
+	store, err := storage.Open(cfg, storage.NewMemory(), zap.NewNop())
 	if err != nil {
 		l.t.Fatal(err)
 	}
