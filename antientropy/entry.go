@@ -51,20 +51,10 @@ type Entry struct {
 // Of returns the entry of an object, which may stand without its values.
 func Of(seed uint64, bucket kv.BucketID, key []byte, o *kv.Object) Entry {
 	e := Entry{Held: HeldObject, Hash: EntryHash(seed, bucket, key, o)}
-	if onlyTombstones(o) {
+	if o.Deleted() {
 		e.Held = HeldTombstone
 	}
 	return e
-}
-
-// onlyTombstones reports whether an object shows nothing, and is kept for what it covers.
-func onlyTombstones(o *kv.Object) bool {
-	for i := range o.Versions {
-		if o.Versions[i].Kind != kv.KindTombstone {
-			return false
-		}
-	}
-	return len(o.Versions) > 0
 }
 
 // Listed is the entry as lists of keys have it: with them two entries are compared of which

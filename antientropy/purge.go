@@ -41,7 +41,7 @@ func Candidate(o *kv.Object, now time.Time, grace time.Duration) bool {
 // Deleted reports whether a purge round may take an object away: it has nothing but
 // tombstones. The fence of an object would go with it, so that fenced ones stay (TRAPS F7).
 func Deleted(o *kv.Object) bool {
-	return o.Fence == 0 && onlyTombstones(o)
+	return o.Fence == 0 && o.Deleted()
 }
 
 // Expired reports whether all that there is to see of an object has expired, longer than the

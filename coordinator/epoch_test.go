@@ -208,3 +208,31 @@ func TestTrapS11PagesOfDifferentPurgeEpochsAreReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// A read that meets an owner which has purged a tombstone, and one that has yet to, does not
+// bring it back to the first. A value that it covers is deleted, as ever.
+func TestTrapG4AReadGivesNoTombstoneToWhoHasNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			local, near kv.Object
+			copies      int
+		}{
+			"nothing here":  {kv.Object{}, tombstone(nodeB, 2, dot(nodeB, 1)), 0},
+			"nothing there": {tombstone(nodeB, 2, dot(nodeB, 1)), kv.Object{}, 0},
+			"a value here":  {version(nodeB, 1, "v"), tombstone(nodeB, 2, dot(nodeB, 1)), 1},
+			"a value there": {tombstone(nodeB, 2, dot(nodeB, 1)), version(nodeB, 1, "v"), 1},
+			"a key":         {kv.Object{}, version(nodeB, 1, "v"), 1},
+		} {
+			s := newStage(t)
+			s.local(c.local)
+			near := s.others()[0]
+			s.holding(near, c.near)
+			if got, err := s.get(getting()).wait(); err != nil {
+				t.Errorf("%s: %q, %v", name, values(got), err)
+			}
+			if n := len(s.copies(near)) + len(s.copies(nodeA)); n != c.copies {
+				t.Errorf("%s: %d copies were sent, want %d", name, n, c.copies)
+			}
+		}
+	})
+}

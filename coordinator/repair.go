@@ -14,13 +14,16 @@ import (
 )
 
 // repair sends the merged object to those of the contacted owners that are behind,
-// after the client was answered. It is help, not duty: at the bound it is left out.
+// after the client was answered. It is help, not duty: at the bound it is left out, and a
+// tombstone for who has nothing too. Whoever has just purged it would hold it again (TRAPS
+// G4); whoever never had it is given it by the exchange, which knows of rounds.
 func (c *Coordinator) repair(
 	p *plan, merged kv.Object, epoch kv.PurgeEpoch, counted []readEvent,
 ) {
 	for i := range counted {
 		e := &counted[i]
-		if e.target.Role != kv.RoleOwner || same(&e.reply.Object, &merged) {
+		if e.target.Role != kv.RoleOwner || same(&e.reply.Object, &merged) ||
+			merged.Deleted() && e.reply.Object.IsZero() {
 			continue
 		}
 		if c.cfg.Points.Dropped(PointRepair) {

@@ -49,6 +49,17 @@ func (o Object) Live(now int64) []Version {
 	return live
 }
 
+// Deleted reports whether the object has nothing but tombstones, and at least one: it shows
+// nothing, and is kept for what it covers.
+func (o Object) Deleted() bool {
+	for i := range o.Versions {
+		if o.Versions[i].Kind != KindTombstone {
+			return false
+		}
+	}
+	return len(o.Versions) > 0
+}
+
 // HasValues reports whether every version has its value.
 func (o Object) HasValues() bool {
 	for _, v := range o.Versions {

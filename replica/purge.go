@@ -5,6 +5,7 @@ package replica
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,6 +27,20 @@ type purges struct {
 	at atomic.Pointer[antientropy.Purges]
 	// missed: the group has committed a round that this store, an owner, has not recorded.
 	missed atomic.Bool
+	// since is when this life adopted the epoch of a round whose tombstones it has yet to
+	// delete, in nanoseconds since 1970; 0: there is none.
+	since atomic.Int64
+}
+
+// roundTime is how long after its epoch was adopted a round may yet delete: both of its last
+// steps have half a minute.
+const roundTime = time.Minute
+
+// underWay reports whether a round may be about to delete at this owner: another one may
+// have deleted already, and must not be given the tombstones again (TRAPS M8).
+func (p *purges) underWay() bool {
+	since := p.since.Load()
+	return since != 0 && time.Since(time.Unix(0, since)) < roundTime
 }
 
 func (p *purges) stand() antientropy.Purges {
@@ -98,6 +113,9 @@ func (r *Replica) adoptPurge(ctx context.Context, p uint16, epoch kv.PurgeEpoch)
 		_, owner := r.cfg.Ring().SlotOf(p, r.cfg.Node)
 		return at.Adopt(epoch, owner)
 	})
+	if err == nil && verdict == antientropy.VerdictSync {
+		r.parts[p].since.Store(time.Now().UnixNano())
+	}
 	if verdict == antientropy.VerdictMissed && !r.parts[p].missed.Swap(true) {
 		r.log.Error("partition not ready: the store took no part in a purge round",
 			zap.Uint16("partition", p), zap.Uint64("epoch", uint64(epoch)))
@@ -249,6 +267,10 @@ func (r *Replica) DeletePurged(ctx context.Context, req *wire.PurgeRequest) wire
 	}
 	if err := r.deleteItems(req); err != nil {
 		r.answerStep(&reply, verdict, err)
+		return reply
+	}
+	if r.parts[req.Partition].stand().Adopted == req.Epoch {
+		r.parts[req.Partition].since.Store(0)
 	}
 	return reply
 }

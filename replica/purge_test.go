@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/dyno-kv/dyno/antientropy"
 	"github.com/dyno-kv/dyno/internal/fail"
@@ -106,6 +107,48 @@ func TestARoundTakesATombstoneAwayAndRefusesWhatIsOlder(t *testing.T) {
 		if confirmed != 1 {
 			t.Errorf("the confirmation was told %d times", confirmed)
 		}
+	})
+}
+
+// An owner that has yet to delete what another one may have deleted shows no tree: the
+// exchange would give the tombstone back to the other, and the next time to this one.
+func TestTrapM8AnOwnerIsNotComparedWhileARoundIsUnderWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := fresh(t)
+		l.put("k", "v", vclock.Context{})
+		l.bury("k")
+		l.rebuild()
+		l.counted()
+		req := l.round(0, 5, "k")
+		compared := func(when string, want wire.ReplicaCode) {
+			t.Helper()
+			at := l.asking(req.Partition)
+			sums := l.TreeSums(&wire.TreeSumsRequest{
+				TreeTarget: at, Level: wire.TreeRoot, Nodes: []uint16{0},
+			})
+			list := l.TreeEntries(&wire.TreeListRequest{TreeTarget: at, Limit: 7})
+			if sums.Code != want || list.Code != want {
+				t.Errorf("%s: codes %d and %d, want %d: %s", when, sums.Code, list.Code, want, sums.Detail)
+			}
+		}
+		compared("before", wire.ReplicaOK)
+		l.step("confirm", l.ConfirmPurge, req, wire.PurgeTaken)
+		compared("confirmed", wire.ReplicaOK)
+		l.step("adopt", l.AdoptPurge, req, wire.PurgeOpen)
+		compared("adopted", wire.ReplicaNotComparable)
+		l.step("drain", l.DrainPurge, req, wire.PurgeTaken)
+		compared("drained", wire.ReplicaNotComparable)
+		l.step("delete", l.DeletePurged, req, wire.PurgeTaken)
+		compared("deleted", wire.ReplicaOK)
+
+		// A round whose leader has gone holds the exchange up for its time, and no longer.
+		l.bury("k")
+		next := l.round(5, 6, "k")
+		l.step("confirm", l.ConfirmPurge, next, wire.PurgeTaken)
+		l.step("adopt", l.AdoptPurge, next, wire.PurgeOpen)
+		compared("adopted without an end", wire.ReplicaNotComparable)
+		time.Sleep(roundTime)
+		compared("after the time of a round", wire.ReplicaOK)
 	})
 }
 

@@ -34,6 +34,8 @@ func (r *Replica) checkTree(t *wire.TreeTarget) (wire.Standing, refusal) {
 		return s, different("this copy of the partition has no history yet, or is leaving")
 	case shape.ID() != t.Shape:
 		return s, different("the trees are of another shape here")
+	case r.parts[t.Partition].underWay():
+		return s, different("a purge round is under way")
 	}
 	return s, refusal{}
 }

@@ -17,7 +17,8 @@
 //     time, and takes from the node's budget before it moves an object; a pair is compared
 //     by one exchange at a time (M4).
 //   - I3 Only confirmed owners of one placement version, of the instances that the ring
-//     names, with whole trees of one shape, at one purge epoch, are compared (M4, M7, M8).
+//     names, with whole trees of one shape, at one purge epoch, with no round about to delete
+//     there, are compared (M4, M7, M8).
 //   - I4 A key is repaired by merging, between the two replicas that were compared and no
 //     others, and an answer counts once it is durable (M5).
 //   - I5 What was read is sent under the purge epoch of its read; where that is refused it

@@ -80,6 +80,12 @@ func TestScripts(t *testing.T) {
 			return copyReadme(env)
 		},
 		Cmds:               commands,
+		Condition: func(name string) (bool, error) {
+			if name == "long" {
+				return os.Getenv("DYNO_LONG") != "", nil
+			}
+			return false, fmt.Errorf("no condition %q", name)
+		},
 		RequireUniqueNames: true,
 	})
 }
@@ -214,10 +220,17 @@ func exitOf(ts *testscript.TestScript, args []string) int {
 }
 
 // cmdEventually runs a command until it ends with 0, and its output matches, if a
-// pattern is given: eventually /PATTERN/ dyno cluster status.
+// pattern is given: eventually /PATTERN/ dyno cluster status. -within 5m waits longer than
+// patience.
 func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
+	patience := patience
+	if len(args) > 2 && args[0] == "-within" {
+		longer, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		patience, args = longer, args[2:]
+	}
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: eventually [/PATTERN/] COMMAND ARGS...")
+		ts.Fatalf("usage: eventually [-within TIME] [/PATTERN/] COMMAND ARGS...")
 	}
 	pattern := regexp.MustCompile("")
 	if p := args[0]; strings.HasPrefix(p, "/") && strings.HasSuffix(p, "/") {
