@@ -6,6 +6,9 @@ import (
 	"math/bits"
 	"sync"
 	"time"
+
+	"github.com/dyno-kv/dyno/internal/tally"
+	"github.com/dyno-kv/dyno/kv"
 )
 
 const (
@@ -27,10 +30,30 @@ type latencies struct {
 	reads, stores latency
 }
 
+// AnswerStats is how long a member took to answer.
+type AnswerStats struct {
+	Node          kv.NodeID
+	Reads, Stores *tally.Doubling
+}
+
+// Answers tells how long the members took to answer since the start, those that gave no
+// answer left out.
+func (c *Coordinator) Answers() []AnswerStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]AnswerStats, 0, len(c.tries))
+	for node, l := range c.tries {
+		list = append(list, AnswerStats{Node: node, Reads: &l.reads.all, Stores: &l.stores.all})
+	}
+	return list
+}
+
 // latency estimates the 99.9th percentile of a peer's answers, so that a try that
 // takes longer is replaced by the next replica (ARCHITECTURE 4). It is a histogram
 // of doubling buckets that halves its counts every latencyWindow samples.
 type latency struct {
+	all tally.Doubling // of all time, for who looks from outside
+
 	mu     sync.Mutex // guards counts and total; never held over a wait
 	counts [latencyBuckets]uint32
 	total  uint32
@@ -38,6 +61,7 @@ type latency struct {
 
 // observe adds a sample.
 func (l *latency) observe(d time.Duration) {
+	l.all.ObserveTime(d)
 	bucket := min(bits.Len64(uint64(max(0, d.Microseconds()))), latencyBuckets-1)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,6 +5,7 @@ package handoff
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type Deliverer struct {
 
 	delivered atomic.Uint64 // hints and markers that are gone, since the start
 	bytes     atomic.Uint64 // that were sent
+	gone      gone
 
 	// Owned by Run.
 	members map[kv.NodeID]*member
@@ -65,6 +67,29 @@ func poke(wake chan struct{}) {
 // Delivered is how many hints and markers were delivered since the start, and how many
 // bytes were sent for them.
 func (d *Deliverer) Delivered() (hints, bytes uint64) { return d.delivered.Load(), d.bytes.Load() }
+
+// gone counts what was delivered, by member.
+type gone struct {
+	mu sync.Mutex // guards to; never held over a wait
+	to map[kv.NodeID]uint64
+}
+
+// DeliveredTo is how many hints and markers were delivered to each member since the start.
+func (d *Deliverer) DeliveredTo() map[kv.NodeID]uint64 {
+	d.gone.mu.Lock()
+	defer d.gone.mu.Unlock()
+	return maps.Clone(d.gone.to)
+}
+
+// add counts one to a member; there is an entry for each that ever was.
+func (g *gone) add(node kv.NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.to == nil {
+		g.to = make(map[kv.NodeID]uint64)
+	}
+	g.to[node]++
+}
 
 // Mark parts the hints that are there from those that will be. Once Ended has come to the
 // mark, all of the former were delivered (I5).

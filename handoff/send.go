@@ -174,6 +174,7 @@ func (d *Deliverer) handle(e event) {
 	case e.dropped:
 		if e.gone {
 			d.delivered.Add(1)
+			d.gone.add(it.member.id)
 		} // else it has changed meanwhile, and what it was is delivered (I5)
 		d.end(it)
 	case it.worst.failed == failedNot:

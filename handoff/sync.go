@@ -74,6 +74,13 @@ func (s *Syncer) Own(q *wire.HandoffStatusRequest) wire.HandoffStatusReply {
 	return reply
 }
 
+// Report is what is kept here, by the member that it is for now.
+func (d *Deliverer) Report() wire.HandoffStatusReply {
+	var reply wire.HandoffStatusReply
+	d.report(&reply)
+	return reply
+}
+
 // report fills in what is kept, by the member that it is for now.
 func (d *Deliverer) report(reply *wire.HandoffStatusReply) {
 	status := d.hints.HintStatus()

@@ -8,12 +8,19 @@ import (
 
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/server/admin"
+	"github.com/dyno-kv/dyno/server/metrics"
 )
 
 // openAdmin makes what answers on the admin port.
 func (n *Node) openAdmin(context.Context) error {
-	var err error
-	n.admin, err = admin.New(n.cfg.Admin, admin.Parts{Ready: n.readiness}, n.log.Named("admin"))
+	registry, err := metrics.New(n.sources())
+	if err != nil {
+		return err
+	}
+	log := n.log.Named("admin")
+	n.admin, err = admin.New(n.cfg.Admin, admin.Parts{
+		Ready: n.readiness, Metrics: metrics.Handler(registry, log),
+	}, log)
 	return err
 }
 
@@ -37,6 +44,9 @@ const drainingReason = "draining"
 // node drains. What the node says of itself to clients and what /readyz answers is this.
 func (n *Node) standing(d *data) replica.Status {
 	s := d.replica.Status()
+	if why := d.refillReason(); s.Filling && why != "" {
+		s.Reason = why
+	}
 	if n.draining.Load() {
 		s.Ready, s.Reason = false, drainingReason
 	}
@@ -59,7 +69,10 @@ func (n *Node) readiness() []admin.Check {
 		confirmed.Fault = store.Fault
 		return checks
 	}
-	s := d.replica.Status()
+	s := n.standing(d)
+	if running.Fault != "" {
+		return checks // the rest is as it was
+	}
 	if !s.Ready {
 		store.Fault = reasonOf(s)
 	}
@@ -74,4 +87,30 @@ func reasonOf(s replica.Status) string {
 		return "not ready yet"
 	}
 	return s.Reason
+}
+
+// sources are what the node's metrics are read from.
+func (n *Node) sources() metrics.Sources {
+	return metrics.Sources{
+		Version: n.cfg.Server.Version, Now: n.cfg.Now, Server: n.server, Store: n.store,
+		Budget: n.background.budget, Ring: n.ringOf, Group: n.Group,
+		Ready: func() bool {
+			for _, c := range n.readiness() {
+				if c.Fault != "" {
+					return false
+				}
+			}
+			return true
+		},
+		Data: func() *metrics.Data {
+			d := n.data.Load()
+			if d == nil {
+				return nil
+			}
+			return &metrics.Data{
+				Node: d.member.ID, Replica: d.replica, Gossip: d.gossip, Coordinator: d.coordinator,
+				Handoff: d.handoff, Exchange: d.exchange, Purger: d.purger, Refill: d.refillStatus,
+			}
+		},
+	}
 }

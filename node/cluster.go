@@ -95,9 +95,6 @@ func (c *cluster) Status() wire.ClusterStatusResult {
 			own := c.node.standing(d)
 			status.State, status.Ready, status.Confirmed = wire.StateUp, own.Ready, own.Confirmed
 			status.Reason, status.RingVersion = own.Reason, current.Version()
-			if why := d.refillReason(); own.Filling && why != "" {
-				status.Reason = why
-			}
 		} else {
 			c.statusOfOther(&status, d, view)
 		}

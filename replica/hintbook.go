@@ -113,6 +113,39 @@ type hintBook struct {
 	cells   map[HintCell]*hintTotals // none is empty
 	bytes   int64                    // of all cells
 	damaged int                      // of all cells
+	stored  map[kv.NodeID]*HintsStored
+}
+
+// HintsStored is how many records were stored for a member since the start, again and again
+// where one took the place of another.
+type HintsStored struct{ Hints, Markers uint64 }
+
+// note counts a record that was stored for a member.
+func (b *hintBook) note(node kv.NodeID, w hintWeight) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.stored[node]
+	if s == nil { // one for each member that ever was: bounded by node numbers
+		s = &HintsStored{}
+		if b.stored == nil {
+			b.stored = make(map[kv.NodeID]*HintsStored)
+		}
+		b.stored[node] = s
+	}
+	s.Hints += uint64(w.hints)
+	s.Markers += uint64(w.markers)
+}
+
+// HintsStored tells what was stored for each member since the start.
+func (r *Replica) HintsStored() map[kv.NodeID]HintsStored {
+	b := &r.hints
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make(map[kv.NodeID]HintsStored, len(b.stored))
+	for node, s := range b.stored {
+		all[node] = *s
+	}
+	return all
 }
 
 // room reports whether one record may take the place of another. Shards ask and change at

@@ -46,6 +46,9 @@ func (r *Replica) hintChanged(op *storage.Op, slot uint8, before, after *storage
 		r.hints.mended(at, name)
 	}
 	less, more := weightOf(op.Key, &before.Object), weightOf(op.Key, &after.Object)
+	if more != (hintWeight{}) {
+		r.noteStored(at, more)
+	}
 	c := &r.parts[op.Partition].hints
 	if !c.done && name > c.upTo {
 		less = c.changed[name] // what stood there before the start is not in the book
@@ -55,6 +58,16 @@ func (r *Replica) hintChanged(op *storage.Op, slot uint8, before, after *storage
 		c.changed[name] = more
 	}
 	r.hints.change(at, less, more)
+}
+
+// noteStored counts a record for the member whose slot it stands for now.
+func (r *Replica) noteStored(at HintCell, w hintWeight) {
+	if current := r.cfg.Ring(); current != nil {
+		if slots := current.Placement(at.Partition).Slots; int(at.Slot) < len(slots) {
+			first, _ := slots[at.Slot].Writers()
+			r.hints.note(first, w)
+		}
+	}
 }
 
 // CountHints counts the hints that earlier lives of the store have left. It is called until

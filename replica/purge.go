@@ -281,16 +281,22 @@ func (r *Replica) deleteItems(req *wire.PurgeRequest) (err error) {
 	done := make(chan error, len(req.Items))
 	taken := 0
 	for i := range req.Items {
-		item := &req.Items[i]
+		item, purged := &req.Items[i], false
 		op := &storage.Op{
 			Partition: req.Partition, Bucket: item.Bucket, Key: item.Key,
 			Apply: func(cur storage.Current) storage.Next {
 				if !r.isItem(item, &cur) || r.cfg.Points.Hit(PointPurgeDelete) != nil {
 					return storage.Keep() // it was written again: that is for another round
 				}
+				purged = true
 				return storage.Remove()
 			},
-			Done: func(result storage.Result) { done <- result.Err },
+			Done: func(result storage.Result) {
+				if purged && result.Err == nil {
+					r.purged.Add(1)
+				}
+				done <- result.Err
+			},
 		}
 		if err = r.store.Do(op); err != nil {
 			break

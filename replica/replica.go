@@ -119,6 +119,7 @@ type Replica struct {
 	collisions atomic.Uint64 // one dot with two contents
 	builds     atomic.Uint64 // trees built from what is stored
 	mismatches atomic.Uint64 // of these, other trees than those that were there
+	purged     atomic.Uint64 // tombstones that purge rounds took away
 	ahead      aheadAlarm
 
 	hints hintBook

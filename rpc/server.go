@@ -108,6 +108,7 @@ type Server struct {
 	notices *rate.Limiter
 	buffers buffers
 	held    atomic.Int64 // sum of the connections' counted
+	refused refusals
 
 	mu sync.Mutex // guards what follows
 	// conns holds the open connections and the listener that each came from.
@@ -240,12 +241,14 @@ func (s *Server) noteEnd(remote zap.Field, why error) {
 	var foreign *foreignError
 	switch {
 	case errors.As(why, &foreign):
+		s.refused.foreign.Add(1)
 		if s.notices.Allow() {
 			s.log.Info("foreign connection closed", remote, zap.String("hint", foreign.hint()),
 				zap.Error(why))
 		}
 	case errors.Is(why, ErrSlowConsumer), errors.Is(why, ErrProtocol), isScanError(why),
 		errors.Is(why, errNotAuthenticated), errors.Is(why, errHeldTooMuch):
+		s.refused.note(why)
 		if s.notices.Allow() {
 			s.log.Info("connection closed for a fault of the other side", remote, zap.Error(why))
 		}

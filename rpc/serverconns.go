@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
 
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -18,11 +19,55 @@ type Stats struct {
 	// Open counts calls without an answer, parked ones included, Unsent the bytes
 	// that wait to be written.
 	Open, Unsent int
+	// Held is how many bytes the connections hold beside their open calls.
+	Held int64
+}
+
+// Refusals is how many connections a server has closed for a fault of the other side, since
+// it was made.
+type Refusals struct {
+	Foreign         uint64 // of another protocol
+	Malformed       uint64 // what the structural scan refuses
+	Protocol        uint64 // well formed, and none of this protocol
+	SlowConsumer    uint64 // does not read its answers
+	Unauthenticated uint64 // has not introduced itself in time
+	HeldTooMuch     uint64 // held most when all together held too much
+	TooMany         uint64 // above the number of connections
+}
+
+// refusals counts connections that were closed for a fault of the other side.
+type refusals struct {
+	foreign, malformed, protocol, slow, stranger, held, many atomic.Uint64
+}
+
+func (r *refusals) note(why error) {
+	switch {
+	case errors.Is(why, ErrSlowConsumer):
+		r.slow.Add(1)
+	case errors.Is(why, errNotAuthenticated):
+		r.stranger.Add(1)
+	case errors.Is(why, errHeldTooMuch):
+		r.held.Add(1)
+	case isScanError(why):
+		r.malformed.Add(1)
+	default:
+		r.protocol.Add(1)
+	}
+}
+
+// Refusals tells which connections were closed for a fault of the other side.
+func (s *Server) Refusals() Refusals {
+	r := &s.refused
+	return Refusals{
+		Foreign: r.foreign.Load(), Malformed: r.malformed.Load(), Protocol: r.protocol.Load(),
+		SlowConsumer: r.slow.Load(), Unauthenticated: r.stranger.Load(),
+		HeldTooMuch: r.held.Load(), TooMany: r.many.Load(),
+	}
 }
 
 // Stats counts over all connections.
 func (s *Server) Stats() Stats {
-	var st Stats
+	st := Stats{Held: s.held.Load()}
 	for _, c := range s.snapshot(nil) {
 		c.mu.Lock()
 		st.Open += c.window + c.parked
@@ -63,6 +108,7 @@ func (s *Server) add(ctx context.Context, c *ServerConn, ln net.Listener) (fault
 	case s.draining || ctx.Err() != nil:
 		return "the node is draining"
 	case len(s.conns) >= s.cfg.Conns:
+		s.refused.many.Add(1)
 		return "too many connections"
 	}
 	s.numbers++

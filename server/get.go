@@ -59,6 +59,10 @@ func (s *Server) handleGet(ctx context.Context, req *request) (encoder, error) {
 	}
 	result, _ := s.getResult(object, b, after, q.MetaOnly, s.room())
 	result.RingVersion = current.Version()
+	if result.Found && len(q.Skip) == 0 {
+		s.shown.Siblings.Observe(uint64(len(result.Siblings)))
+		s.shown.Context.Observe(uint64(len(result.Context)))
+	}
 	return func(dst []byte) []byte { return wire.AppendGetResult(dst, &result) }, nil
 }
 

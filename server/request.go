@@ -40,7 +40,8 @@ type method struct {
 	// data: it is about keys, which this node may not be able to serve yet.
 	data bool
 	// gate is what its requests pass, unless they are quick.
-	gate *gate
+	gate  *gate
+	stats *methodStats
 }
 
 // reads says how much of the store a request holds until it is answered.
@@ -81,6 +82,7 @@ func (s *Server) clientMethods() map[string]method {
 		if m.gate == nil {
 			m.gate = s.requests
 		}
+		m.stats = newMethodStats()
 		methods[m.name] = m
 	}
 	return methods

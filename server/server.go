@@ -170,9 +170,12 @@ type Server struct {
 	client *rpc.Server
 	peer   *rpc.Server
 
-	reads    readSize
-	requests *gate // those of clients, forwarded ones included
-	peers    *gate // those of peers to this node's replica
+	reads readSize
+	shown ReadStats
+	// strangers counts requests of methods that there are not.
+	strangers *methodStats
+	requests  *gate // those of clients, forwarded ones included
+	peers     *gate // those of peers to this node's replica
 	// Clients' requests to the metadata group have a gate for each of their kinds.
 	decisions, attempts, renewals *gate
 	// draining ends, by beginDrain, when waits are to be cut short since the node drains.
@@ -202,7 +205,7 @@ func New(cfg Config, parts Parts, log *zap.Logger) (*Server, error) {
 		cfg: cfg, parts: parts, log: log,
 		requests: newGate(cfg.MaxRequests, cfg.MaxBytes),
 		peers:    newGate(cfg.MaxPeerRequests, cfg.MaxPeerBytes),
-		workers:  newWorkers(),
+		workers:  newWorkers(), strangers: newMethodStats(),
 
 		decisions: newGate(cfg.MaxDecisions, cfg.MaxGroupBytes),
 		attempts:  newGate(cfg.MaxAttempts, cfg.MaxGroupBytes),
@@ -299,86 +302,4 @@ func (s *Server) clientCounts() (open int, refused uint64) {
 		open, refused = open+inside, refused+turned
 	}
 	return open, refused
-}
-
-// clientJob is a client's request on its way to its answer.
-type clientJob struct {
-	server *Server
-	ctx    context.Context
-	call   *rpc.Call
-	method method
-	size   int // as the gate counts it
-	request
-}
-
-// handleClient is called for each client request, on its connection's goroutine.
-func (s *Server) handleClient(ctx context.Context, call *rpc.Call) {
-	m, found := s.methods[string(call.Method)]
-	if !found {
-		call.ReplyError(unknownMethod(call.Method))
-		return
-	}
-	j := &clientJob{
-		server: s, ctx: ctx, call: call, method: m,
-		request: request{
-			method: m.name, params: call.Params, arrived: time.Now(), park: call.Park,
-		},
-	}
-	if m.quick {
-		j.answer()
-		return
-	}
-	j.size = len(j.params)
-	switch m.reads {
-	case readsOne:
-		j.size += s.reads.guess()
-	case readsPage:
-		j.size += pageRead
-	}
-	err := s.checkData(m.data)
-	if err == nil {
-		err = m.gate.enter(j.size)
-	}
-	if err != nil {
-		call.ReplyError(s.errorText(&j.request, err))
-		return
-	}
-	s.workers.start(j)
-}
-
-func (j *clientJob) run() {
-	defer j.method.gate.leave(j.size)
-	if err := j.server.hitRequest(PointRequest); err != nil {
-		j.call.ReplyError(j.server.errorText(&j.request, err))
-		return
-	}
-	j.answer()
-}
-
-func (j *clientJob) answer() {
-	result, err := j.method.handle(j.ctx, &j.request)
-	// Those who wait for something else than their keys pass other gates.
-	if j.method.data && j.method.gate == j.server.requests && j.server.parts.Waited != nil {
-		j.server.parts.Waited(time.Since(j.arrived))
-	}
-	if !j.method.quick {
-		j.server.hitAnswer(PointAnswer, j.call)
-	}
-	if err != nil {
-		text := j.server.errorText(&j.request, err)
-		j.server.logDone(&j.request, text)
-		j.call.ReplyError(text)
-		return
-	}
-	j.server.logDone(&j.request, "")
-	j.call.Reply(result)
-}
-
-// logDone echoes the client's trace.
-func (s *Server) logDone(req *request, failure string) {
-	if entry := s.log.Check(zap.DebugLevel, "request"); entry != nil {
-		entry.Write(zap.String("method", req.method), zap.String("trace", req.trace),
-			zap.Bool("forwarded", req.forwarded), zap.Duration("took", time.Since(req.arrived)),
-			zap.String("failure", failure))
-	}
 }

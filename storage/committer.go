@@ -4,6 +4,7 @@ package storage
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/dyno-kv/dyno/internal/mutant"
 )
@@ -96,7 +97,9 @@ func (c *committer) commit(b *batch) error {
 	c.ts++
 	last = c.store.journal.append(last, b.changes)
 	last = c.store.stamps.append(last, b.changes)
+	began := time.Now()
 	err = c.store.engine.Commit(c.ts, last)
+	took := time.Since(began)
 	if err == nil && c.store.cfg.Trace != nil {
 		c.store.traceCommit(c.ts, b.changes)
 	}
@@ -107,7 +110,7 @@ func (c *committer) commit(b *batch) error {
 		return err
 	}
 	b.ts = c.ts
-	c.store.stats.add(len(b.changes))
+	c.store.stats.add(len(b.changes), took)
 	return nil
 }
 

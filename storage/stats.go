@@ -2,7 +2,12 @@
 
 package storage
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/dyno-kv/dyno/internal/tally"
+)
 
 // Stats says what the store has done and what it holds.
 type Stats struct {
@@ -15,15 +20,34 @@ type Stats struct {
 	DiskFull   bool   // writes are refused
 }
 
+// CommitStats is how long commits took, each with its sync, and how many operations they
+// answered.
+type CommitStats struct{ Times, Operations tally.Doubling }
+
+// Commits tells of the commits since the store was opened.
+func (s *Store) Commits() *CommitStats { return &s.stats.each }
+
+// Free is how much room the disk has; it is not known where nobody watches the disk.
+func (s *Store) Free() (free uint64, known bool) {
+	if s.disk.free == nil {
+		return 0, false
+	}
+	free, err := s.disk.free()
+	return free, err == nil
+}
+
 // counters are what only goes up.
 type counters struct {
 	commits   atomic.Uint64
 	committed atomic.Uint64
+	each      CommitStats
 }
 
-func (c *counters) add(ops int) {
+func (c *counters) add(ops int, took time.Duration) {
 	c.commits.Add(1)
 	c.committed.Add(uint64(ops))
+	c.each.Times.ObserveTime(took)
+	c.each.Operations.Observe(uint64(ops))
 }
 
 // Stats returns the present numbers.

@@ -75,6 +75,24 @@ func (e *Exchange) Status(round uint64) Status {
 	return s
 }
 
+// PeerStatus is how the pairs with one other owner stand.
+type PeerStatus struct {
+	Node  kv.NodeID
+	Pairs int
+	// Newest is when one of them was settled last, Oldest when the one was that has waited
+	// longest; zero where that never happened.
+	Newest, Oldest time.Time
+}
+
+// Peers tells of each other owner that this node compares with.
+func (e *Exchange) Peers() []PeerStatus {
+	current, now := e.cfg.Ring(), time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.plan.follow(current, e.cfg.Node, now)
+	return e.plan.peers()
+}
+
 // Begin begins a round, in which all pairs are compared anew, and returns its number. It
 // goes on until each of them is settled, whoever waits for it.
 func (e *Exchange) Begin() uint64 {

@@ -2,7 +2,10 @@
 
 package exchange
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+)
 
 // Counters count what exchanges did since the node started.
 type Counters struct {
@@ -32,3 +35,36 @@ func (c *Counters) Moving() uint64 {
 
 // Left is how many times a key was left as it was, for it could not be read or stored.
 func (c *Counters) Left() uint64 { return c.keys[fateLeft].Load() + c.keys[fateStale].Load() }
+
+// PurgeCounts is what this node did as the leader of purge rounds, and as the sweeper of what
+// has expired, since it started.
+type PurgeCounts struct {
+	Done   uint64 // rounds that went to their end
+	HeldUp uint64 // that could not begin or go on: a member was down, or kept hints
+	Failed uint64 // that ended with another error
+	// Expired is how many keys a tombstone was put in the place of.
+	Expired uint64
+}
+
+type purgeCounters struct{ done, heldUp, failed, expired atomic.Uint64 }
+
+// ended counts a round that ended so.
+func (c *purgeCounters) ended(err error) {
+	switch {
+	case err == nil:
+		c.done.Add(1)
+	case errors.Is(err, errNotNow):
+		c.heldUp.Add(1)
+	default:
+		c.failed.Add(1)
+	}
+}
+
+// Counts returns the present numbers.
+func (u *Purger) Counts() PurgeCounts {
+	c := &u.counts
+	return PurgeCounts{
+		Done: c.done.Load(), HeldUp: c.heldUp.Load(), Failed: c.failed.Load(),
+		Expired: c.expired.Load(),
+	}
+}

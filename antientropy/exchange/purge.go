@@ -131,6 +131,8 @@ type Purger struct {
 	sends Sends
 	log   *zap.Logger
 
+	counts purgeCounters
+
 	mu    sync.Mutex // guards marks; never held over a wait
 	marks map[uint16]sendMark
 }
@@ -220,6 +222,7 @@ func (u *Purger) tend(ctx context.Context, p uint16) error {
 		}
 		if len(items) > 0 && failed == nil {
 			failed = u.lead(ctx, p, items[:min(len(items), wire.MaxList)])
+			u.counts.ended(failed)
 		}
 	}
 	return failed
@@ -237,6 +240,7 @@ func (u *Purger) expire(ctx context.Context, expired []replica.Outlived) {
 			u.log.Debug("expired key not deleted", zap.Error(err))
 			return // the others would fail as well
 		}
+		u.counts.expired.Add(1)
 		if rest(ctx, expireRest) != nil {
 			return
 		}

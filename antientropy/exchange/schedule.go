@@ -192,6 +192,31 @@ func (s *schedule) oldest() (at time.Time) {
 	return at
 }
 
+// peers tells of the pairs with each other owner, in order of their numbers.
+func (s *schedule) peers() []PeerStatus {
+	byNode := make(map[kv.NodeID]*PeerStatus)
+	for _, a := range s.pairs {
+		p := byNode[a.node]
+		if p == nil {
+			p = &PeerStatus{Node: a.node, Oldest: a.last}
+			byNode[a.node] = p
+		}
+		p.Pairs++
+		if a.last.After(p.Newest) {
+			p.Newest = a.last
+		}
+		if a.last.Before(p.Oldest) { // one that never was is before all others
+			p.Oldest = a.last
+		}
+	}
+	list := make([]PeerStatus, 0, len(byNode))
+	for _, p := range byNode {
+		list = append(list, *p)
+	}
+	slices.SortFunc(list, func(a, b PeerStatus) int { return cmp.Compare(a.Node, b.Node) })
+	return list
+}
+
 // queue is a heap of appointments by when they are due; of two at once, by what they are
 // of, so that a seed repeats itself.
 type queue []*appointment
