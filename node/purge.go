@@ -29,6 +29,7 @@ func (n *Node) openPurger(m *membership, d *data) error {
 	}
 	cfg := exchange.DefaultPurgeConfig(max(n.cfg.PurgeGrace, 2*n.cfg.Server.MaxTimeout))
 	cfg.Node, cfg.Ring, cfg.Alive = d.member.ID, m.group.Ring, d.alive
+	cfg.Budget = n.background.budget
 	cfg.Expire = func(ctx context.Context, id kv.BucketID, key []byte, expired kv.Object) error {
 		for _, bucket := range m.group.Buckets() {
 			if bucket.ID == id {

@@ -208,6 +208,14 @@ func (n *Node) drainCoordinator(ctx context.Context) error {
 	return d.coordinator.Drain(ctx)
 }
 
+func (n *Node) drainExchange(ctx context.Context) error {
+	d := n.data.Load()
+	if d == nil {
+		return nil
+	}
+	return d.exchange.Drain(ctx)
+}
+
 // drain ends the parts' work from the outside in (I3). Each step has a bound; what
 // is left open by then is cut off, and its clients hear of unknown outcomes.
 func (n *Node) drain() {
@@ -223,6 +231,7 @@ func (n *Node) drain() {
 	}{
 		{"clients", n.server.DrainClients},
 		{"sends", n.drainCoordinator},
+		{"repairs", n.drainExchange},
 		{"peers", n.server.DrainPeers},
 		// Until now peers may have forwarded writes, whose sends are open after the answer.
 		{"forwarded sends", n.drainCoordinator},

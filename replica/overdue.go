@@ -22,6 +22,8 @@ type Overdue struct {
 	Items []antientropy.Item
 	// Expired are objects that a tombstone may take the place of, without their values.
 	Expired []Outlived
+	// Bytes is about how many bytes were looked through, without values.
+	Bytes int
 	// Next is the position after the page, More whether there is anything behind it.
 	Next storage.Position
 	More bool
@@ -47,6 +49,7 @@ func (r *Replica) Overdue(
 	o.Next, o.More = next, more
 	seed, now := r.cfg.Ring().HashSeed(), r.cfg.Now()
 	for i := range page {
+		o.Bytes += len(page[i].Key) + page[i].Object.Size()
 		switch at := &page[i]; {
 		case at.State != storage.StatePresent || r.deleted(at.Bucket):
 		case antientropy.Candidate(&at.Object, now, grace):

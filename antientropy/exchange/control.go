@@ -152,3 +152,31 @@ func (e *Exchange) Resume() {
 	e.paused = time.Time{}
 	e.spread()
 }
+
+// Drain has nothing begun any more, and returns when no key is being repaired or mended, or
+// with ctx's error. The node is about to end: what is left the next exchange finds.
+func (e *Exchange) Drain(ctx context.Context) error {
+	e.mu.Lock()
+	if !e.drained {
+		e.drained = true
+		close(e.ending)
+	}
+	e.mu.Unlock()
+	for {
+		news := e.listen()
+		if e.idle() {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (e *Exchange) idle() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.running == 0 && !e.mending
+}

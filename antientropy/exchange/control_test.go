@@ -144,3 +144,61 @@ func TestFaultsOfAConfigAreTold(t *testing.T) {
 		}
 	}
 }
+
+// A node that is told to stop finishes the keys that it is repairing, and begins no others;
+// it does not wait for the pauses of exchanges, nor for longer than it may.
+func TestDrainWaitsForTheKeysThatAreBeingRepaired(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := lacking(t, func(cfg *Config) { cfg.Keys = 1 })
+		begun, hold := make(chan struct{}, 1000), make(chan struct{})
+		s.a.before = func(method string) {
+			if method == wire.MethodStore {
+				begun <- struct{}{}
+				<-hold
+			}
+		}
+		s.run()
+		s.Begin()
+		<-begun
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Drain(short); err == nil {
+			t.Error("it did not wait for a store")
+		}
+		time.AfterFunc(time.Second, func() { close(hold) })
+		began := time.Now()
+		if err := s.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < time.Second || took > 1200*time.Millisecond {
+			t.Errorf("after %v", took)
+		}
+		held, moved := len(s.a.holds()), s.Counters().Repaired()
+		if held == 0 || held > 2*s.cfg.AtOnce {
+			t.Errorf("%d keys were repaired", held)
+		}
+		time.Sleep(time.Hour)
+		if n := len(s.a.holds()); n != held || s.Counters().Repaired() != moved {
+			t.Errorf("%d keys were repaired after the drain", n-held)
+		}
+	})
+}
+
+// TestDrainWaitsForARecordThatIsBeingMended: the other owners are asked, and the answer is
+// stored.
+func TestDrainWaitsForARecordThatIsBeingMended(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t, nil)
+		if err := s.beginMending(); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, s.endMending)
+		began := time.Now()
+		if err := s.Drain(t.Context()); err != nil || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if err := s.beginMending(); err == nil {
+			t.Error("another one was begun after the drain")
+		}
+	})
+}

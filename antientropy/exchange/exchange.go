@@ -31,13 +31,17 @@ type Exchange struct {
 	// wake is poked when the schedule changed from outside. Size 1: a token that is there
 	// says the same.
 	wake chan struct{}
+	// ending is closed when nothing is to be begun any more.
+	ending chan struct{}
 
 	counts Counters
 
 	mu      sync.Mutex // guards what follows; never held over a wait
 	plan    *schedule
-	running int
+	running int       // exchanges under way
+	mending bool      // a damaged record is being mended
 	paused  time.Time // until then nothing is compared
+	drained bool      // ending is closed
 	// silent says of whom the last exchange has failed.
 	silent map[kv.NodeID]bool
 	// news is closed when a pair was compared, or the repairs were paused or resumed; nil
@@ -54,7 +58,8 @@ func New(cfg Config, local Local, peers Peers, keeper Keeper, log *zap.Logger) (
 	source := rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64()))
 	e := &Exchange{
 		cfg: cfg, local: local, peers: peers, log: log, wake: make(chan struct{}, 1),
-		plan: newSchedule(cfg.Period, cfg.Retry, cfg.Rand), silent: make(map[kv.NodeID]bool),
+		ending: make(chan struct{}),
+		plan:   newSchedule(cfg.Period, cfg.Retry, cfg.Rand), silent: make(map[kv.NodeID]bool),
 	}
 	e.mends = newMends(&e.cfg, keeper, peers, source, log)
 	return e, nil
@@ -65,7 +70,7 @@ func New(cfg Config, local Local, peers Peers, keeper Keeper, log *zap.Logger) (
 func (e *Exchange) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { e.mends.run(ctx, e.going) })
+	running.Go(func() { e.mends.run(ctx, e) })
 	places := make(chan struct{}, e.cfg.AtOnce)
 	for {
 		select {
@@ -109,6 +114,9 @@ func (e *Exchange) next(now time.Time) (*appointment, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.plan.follow(current, e.cfg.Node, now)
+	if e.drained {
+		return nil, lookEvery
+	}
 	if wait := e.paused.Sub(now); wait > 0 {
 		return nil, wait
 	}
@@ -187,7 +195,7 @@ func (e *Exchange) session(current *ring.Ring, at pair) *session {
 			current.HashSeed(), current.Partitions(), at.partition),
 		near: sideOf(current, at.partition, e.cfg.Node, own{e.local}),
 		far:  sideOf(current, at.partition, at.node, other{e.peers, at.node}),
-		from: from, going: e.going, damaged: e.mends.add,
+		from: from, going: e.going, ending: e.ending, damaged: e.mends.add,
 	}
 }
 
@@ -207,14 +215,37 @@ func nameOf(current *ring.Ring, node kv.NodeID) string {
 	return "a node that is no member"
 }
 
-// going returns errStopped while the repairs are paused.
+// going returns errStopped while the repairs are paused, and once the node drains.
 func (e *Exchange) going() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if time.Now().Before(e.paused) {
+	return e.mayGo()
+}
+
+// mayGo is going where mu is held.
+func (e *Exchange) mayGo() error {
+	if e.drained || time.Now().Before(e.paused) {
 		return errStopped
 	}
 	return nil
+}
+
+// beginMending is going, and has Drain wait for endMending.
+func (e *Exchange) beginMending() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.mayGo(); err != nil {
+		return err
+	}
+	e.mending = true
+	return nil
+}
+
+func (e *Exchange) endMending() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mending = false
+	e.spread()
 }
 
 // Damaged tells of a key whose record this node can not read: it is mended from the other

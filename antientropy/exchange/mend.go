@@ -107,10 +107,10 @@ func (m *mends) add(partition uint16, at wire.TreePlace) {
 }
 
 // run mends and scrubs until ctx ends.
-func (m *mends) run(ctx context.Context, going func() error) {
+func (m *mends) run(ctx context.Context, e *Exchange) {
 	var scrubbing sync.WaitGroup
 	defer scrubbing.Wait()
-	scrubbing.Go(func() { m.scrub(ctx, going) })
+	scrubbing.Go(func() { m.scrub(ctx, e.going) })
 	every := time.NewTicker(m.cfg.Retry)
 	defer every.Stop()
 	for {
@@ -119,8 +119,9 @@ func (m *mends) run(ctx context.Context, going func() error) {
 		case <-ctx.Done():
 			return
 		}
-		for d := m.take(); d != nil && going() == nil && ctx.Err() == nil; d = m.take() {
+		for d := m.take(); d != nil && ctx.Err() == nil && e.beginMending() == nil; d = m.take() {
 			m.done(d, m.mend(ctx, d))
+			e.endMending()
 		}
 	}
 }

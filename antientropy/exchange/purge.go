@@ -64,6 +64,9 @@ type PurgeConfig struct {
 	// Alive is an opinion: while a member seems down no round is begun, for all members have
 	// to take part.
 	Alive func(kv.NodeID) bool
+	// Budget is shared with all background work of the node: what is looked through takes from
+	// it, and what is written in the place of what has expired.
+	Budget Budget
 	// Grace is how old a tombstone must be.
 	Grace time.Duration
 	// Margin is how long ago a version must have expired before a tombstone takes its place.
@@ -107,9 +110,9 @@ func DefaultPurgeConfig(grace time.Duration) PurgeConfig {
 // Validate returns every fault of c, joined.
 func (c PurgeConfig) Validate() error {
 	var faults []error
-	if c.Node == 0 || c.Ring == nil || c.Alive == nil || c.Expire == nil {
+	if c.Node == 0 || c.Ring == nil || c.Alive == nil || c.Expire == nil || c.Budget == nil {
 		faults = append(faults,
-			errors.New("purge: node, ring, liveness and coordinator are needed"))
+			errors.New("purge: node, ring, liveness, budget and coordinator are needed"))
 	}
 	if c.Grace < 0 || c.Margin < 0 || c.Every <= 0 || c.Rest <= 0 || c.CallTimeout <= 0 ||
 		c.Longest <= 0 {
@@ -215,6 +218,9 @@ func (u *Purger) tend(ctx context.Context, p uint16) error {
 				return err
 			}
 			items, from, more = append(items, found.Items...), found.Next, found.More
+			if err := u.cfg.Budget.Take(ctx, found.Bytes); err != nil {
+				return err
+			}
 			u.expire(ctx, found.Expired)
 			if more && rest(ctx, u.cfg.Rest) != nil {
 				return ctx.Err()
@@ -233,6 +239,9 @@ func (u *Purger) tend(ctx context.Context, p uint16) error {
 func (u *Purger) expire(ctx context.Context, expired []replica.Outlived) {
 	for i := range expired {
 		at := &expired[i]
+		if u.cfg.Budget.Take(ctx, len(at.Key)+at.Object.Size()) != nil {
+			return
+		}
 		bound, cancel := context.WithTimeout(ctx, u.cfg.CallTimeout)
 		err := u.cfg.Expire(bound, at.Bucket, at.Key, at.Object)
 		cancel()

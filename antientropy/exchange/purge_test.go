@@ -34,6 +34,7 @@ type purgeWorld struct {
 	mark, ended      uint64
 	down             kv.NodeID
 	expired          []string
+	budget           plenty
 }
 
 func (w *purgeWorld) step(node kv.NodeID, method string, q *wire.PurgeRequest) wire.PurgeReply {
@@ -73,6 +74,7 @@ func (w *purgeWorld) Overdue(uint16, storage.Position, time.Duration, time.Durat
 ) {
 	return replica.Overdue{
 		Items: oneItem, Expired: []replica.Outlived{{Key: []byte("old")}, {Key: []byte("older")}},
+		Bytes: 1000,
 	}, nil
 }
 
@@ -115,6 +117,7 @@ func purgerOf(t *testing.T) (*Purger, *purgeWorld) {
 	}
 	cfg := DefaultPurgeConfig(time.Hour)
 	cfg.Node, cfg.Ring = 1, func() *ring.Ring { return w.ring }
+	cfg.Budget = &w.budget
 	cfg.Expire = func(_ context.Context, _ kv.BucketID, key []byte, _ kv.Object) error {
 		w.expired = append(w.expired, string(key))
 		return nil
@@ -236,6 +239,30 @@ func TestOnlyTheFirstOwnerLeads(t *testing.T) {
 		}
 		if len(w.expired) != 2*mine || w.expired[0] != "old" {
 			t.Errorf("expired %q", w.expired)
+		}
+	})
+}
+
+// What is looked through, and what is written in the place of what has expired, comes out of
+// what all background work shares: where nothing is left nothing is written.
+func TestTheSweepTakesFromTheSharedBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, w := purgerOf(t)
+		var p uint16
+		for w.ring.Placement(p).Slots[0].Owner != 1 {
+			p++
+		}
+		if err := u.tend(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		want := 1000 + len("old") + len("older") + 2*kv.Object{}.Size()
+		if w.budget.bytes != want || len(w.expired) != 2 {
+			t.Errorf("%d bytes were taken for %q, want %d", w.budget.bytes, w.expired, want)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // a budget that grants nothing until the node ends
+		if err := u.tend(ctx, p); !errors.Is(err, context.Canceled) || len(w.expired) != 2 {
+			t.Errorf("%v, expired %q", err, w.expired)
 		}
 	})
 }

@@ -22,8 +22,9 @@ type session struct {
 	shape     antientropy.Shape
 	near, far *side  // this node, and the other
 	from      uint16 // the leaf to begin with where there are too many
-	// going returns errStopped where the exchange is to end.
-	going func() error
+	// going returns errStopped where the exchange is to end; ending is closed when all are to.
+	going  func() error
+	ending <-chan struct{}
 	// damaged hears of keys that this node can not read.
 	damaged func(partition uint16, at wire.TreePlace)
 }
@@ -158,8 +159,13 @@ func (s *session) sums(
 
 // rest waits until what was on its way has arrived.
 func (s *session) rest(ctx context.Context) error {
-	if err := sleep(ctx, s.cfg.Pause); err != nil {
-		return err
+	timer := time.NewTimer(s.cfg.Pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ending:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	return s.going()
 }
