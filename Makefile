@@ -73,6 +73,10 @@ sim-mutants: ## after how many seeds each known bug is seen, and each spoiled hi
 lock-faults: build ## locks of three real nodes under faults, for LOCK_SECONDS (60)
 	$(GO) run ./cmd/dyno-jepsen locks --seconds $(or $(LOCK_SECONDS),60)
 
+.PHONY: repair-faults
+repair-faults: build ## keys of four real nodes that lose what they have, for REPAIR_SECONDS (60)
+	$(GO) run ./cmd/dyno-jepsen repair --seconds $(or $(REPAIR_SECONDS),60)
+
 .PHONY: arch
 arch: ## the shape of the tree: imports, pure cores, comments, sizes
 	$(GO) test -count=1 ./internal/arch

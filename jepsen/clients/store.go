@@ -27,7 +27,12 @@ func NewStore(cl *client.Client, opts ...client.Option) workload.Store {
 // NewStoreOf is NewStore for requests that name a node too: the first is nodes[0], by its
 // client address. One that it does not know is invalid, and refused.
 func NewStoreOf(cl *client.Client, nodes []string, opts ...client.Option) workload.Store {
-	return &store{bucket: cl.Bucket("default"), nodes: nodes, with: opts}
+	return &store{bucket: cl.Bucket(client.DefaultBucket), nodes: nodes, with: opts}
+}
+
+// NewStoreIn is NewStore for another bucket.
+func NewStoreIn(cl *client.Client, bucket string, opts ...client.Option) workload.Store {
+	return &store{bucket: cl.Bucket(bucket), with: opts}
 }
 
 // Get implements workload.Store.

@@ -36,6 +36,7 @@ type Cluster struct {
 	admin  *client.Client
 	formed bool // from then on no node founds a cluster
 	port   int  // the next that may be free
+	flags  []string
 
 	mu        sync.Mutex // guards addresses; nothing waits under it
 	addresses []string   // of the nodes, for clients
@@ -43,9 +44,11 @@ type Cluster struct {
 
 // Start starts a new cluster of so many nodes below dir, which must be empty, and waits until
 // there are a leader and as many voters as there will be, and all are ready. binary is the
-// dyno program.
-func Start(ctx context.Context, binary, dir string, nodes int) (*Cluster, error) {
-	c := &Cluster{binary: binary}
+// dyno program, flags are more of those of `dyno serve`.
+func Start(
+	ctx context.Context, binary, dir string, nodes int, flags ...string,
+) (*Cluster, error) {
+	c := &Cluster{binary: binary, flags: flags}
 	base, err := c.freePorts(nodes * portsEach)
 	if err != nil {
 		return nil, err
@@ -157,7 +160,7 @@ func (c *Cluster) start(i int, more ...string) error {
 	case i > 0: // the first one founds the cluster
 		args = append(args, "--join", others[0])
 	}
-	return p.start(c.binary, append(args, more...)...)
+	return p.start(c.binary, slices.Concat(args, c.flags, more)...)
 }
 
 // Move starts node i, which does not run, at an address where it has not been.

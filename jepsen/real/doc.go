@@ -7,8 +7,10 @@
 // [Cluster] is some `dyno serve` processes, each with a directory of its own: they can be
 // stopped, killed, paused, started elsewhere, and their directories saved, put back and
 // wiped. [Locks] has clients fight over locks, and others read and write, while faults come
-// one after the other; [Measure] says what only real time shows. A seed draws the same
-// workload and the same faults each time; what comes of them is another matter.
+// one after the other; [Measure] says what only real time shows. [Repair] has nodes miss
+// writes and lose their stores instead, and [JudgeCopies] compares what they hold in the end.
+// A seed draws the same workload and the same faults each time; what comes of them is
+// another matter.
 //
 // What must hold:
 //

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/dyno-kv/dyno/jepsen/history"
@@ -33,16 +34,21 @@ const longestPause = 5 * time.Second
 
 // deck gives faults one after the other: every kind comes before one comes twice.
 type deck struct {
-	rng  *rand.Rand
-	left []string
+	rng         *rand.Rand
+	kinds, left []string
 }
 
-// newDeck begins with the fault that everybody wants to see.
-func newDeck(rng *rand.Rand) *deck { return &deck{rng: rng, left: []string{killLeader}} }
+// newDeck is of the faults that locks suffer, and begins with the one that everybody wants
+// to see.
+func newDeck(rng *rand.Rand) *deck {
+	return &deck{rng: rng, left: []string{killLeader}, kinds: []string{
+		killLeader, killFollower, pauseLeader, pauseFollower, move, killAll,
+	}}
+}
 
 func (d *deck) draw() string {
 	if len(d.left) == 0 {
-		d.left = []string{killLeader, killFollower, pauseLeader, pauseFollower, move, killAll}
+		d.left = slices.Clone(d.kinds)
 		d.rng.Shuffle(len(d.left), func(i, j int) {
 			d.left[i], d.left[j] = d.left[j], d.left[i]
 		})

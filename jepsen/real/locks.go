@@ -229,7 +229,7 @@ func (r *lockRun) finals(ctx context.Context, load majority) error {
 		store := clients.NewStore(cl, client.WithEndpoint(at), client.WithTimeout(closing))
 		s := workload.NewSession(store, process(dataSessions+i), r.record, r.now)
 		for _, step := range load.Final(1) {
-			if err = errors.Join(r.answered(ctx, store, &step), s.Do(ctx, step)); err != nil {
+			if err = errors.Join(r.cluster.answered(ctx, store, &step), s.Do(ctx, step)); err != nil {
 				break
 			}
 		}
@@ -243,8 +243,8 @@ func (r *lockRun) finals(ctx context.Context, load majority) error {
 
 // answered waits until all replicas of a step's key answer through a node: it may take a while
 // to find one that has moved. What they answer is then read for the history.
-func (r *lockRun) answered(ctx context.Context, s workload.Store, step *workload.Step) error {
-	return r.cluster.await(ctx, func(ctx context.Context) string {
+func (c *Cluster) answered(ctx context.Context, s workload.Store, step *workload.Step) error {
+	return c.await(ctx, func(ctx context.Context) string {
 		return s.Get(ctx, &workload.Request{Key: step.Key, Levels: step.Levels}).Error
 	})
 }
