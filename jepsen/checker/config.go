@@ -54,8 +54,8 @@ func DefaultConfig() Config {
 	return Config{
 		Strict: true, Final: true, MinAvailable: 0.8, MinOps: 50,
 		Grain: time.Millisecond, MaxWrites: 16 << 10, Keep: 20, // 16 Ki writes of a key: 64 MB of bits
-		// Legal histories of this size take milliseconds, and illegal ones still end.
-		MinGrants: 1, MaxLockOps: 300, MaxLockUnsure: 10, LockTimeout: 30 * time.Second,
+		// Legal histories of this size mostly take milliseconds, and illegal ones still end.
+		MinGrants: 1, MaxLockOps: 300, MaxLockUnsure: 16, LockTimeout: 30 * time.Second,
 	}
 }
 

@@ -174,3 +174,22 @@ func TestTinyQueuesExcuseOneInAHundred(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatCountsConfirmedOwnersAsksTheGroup, atomic reads too; where something stands in for
+// the group it is there.
+func TestWhatCountsConfirmedOwnersAsksTheGroup(t *testing.T) {
+	for _, c := range []struct {
+		op   history.Op
+		want bool
+	}{
+		{history.Op{R: 2}, false}, {history.Op{W: 2}, false}, {history.Op{R: 2, PR: 1}, true},
+		{history.Op{W: 2, PW: 2}, true}, {history.Op{R: 2, Atomic: true}, true},
+	} {
+		for _, grouped := range []bool{true, false} {
+			r := &run{plan: &plan.Plan{Grouped: grouped}}
+			if got := r.asksTheGroup(&c.op); got != (c.want && grouped) {
+				t.Errorf("grouped %t, %+v: %t", grouped, c.op, got)
+			}
+		}
+	}
+}

@@ -97,10 +97,10 @@ func (r *run) suffers(op *history.Op) bool {
 	})
 }
 
-// asksTheGroup reports whether an operation counts owners that the group has confirmed: one
-// that was started while the nodes' own group was out of reach is none.
+// asksTheGroup reports whether an operation counts owners that the group has confirmed, as
+// atomic reads do: one that was started while the nodes' own group was out of reach is none.
 func (r *run) asksTheGroup(op *history.Op) bool {
-	return r.plan.Grouped && max(op.PR, op.PW) > 0
+	return r.plan.Grouped && (op.Atomic || max(op.PR, op.PW) > 0)
 }
 
 func touches(op *history.Op, events []history.Event) bool {
