@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dyno-kv/dyno/internal/trace"
@@ -67,7 +68,7 @@ func (r *refilling) Finish(
 		Open: r.m.opening.past.Present(), Fence: fence, Sources: sources,
 	})
 	if err == nil && result.Code != state.CodeOK {
-		err = errors.New(result.Detail)
+		err = errors.New(strings.TrimPrefix(result.Detail, ring.ErrRefill.Error()+": "))
 	}
 	return err
 }

@@ -176,8 +176,8 @@ func (g Refill) Finish(
 		return fmt.Errorf("%w: node %d lacks what nodes %v have", ErrRefill, node, missing)
 	}
 	if n := len(g.Orphaned(placements, node, f.Sources)); n > 0 && !g.Accepted {
-		return fmt.Errorf("%w: of %d partitions of node %d no intact owner is left; accept the "+
-			"loss, or bring one back", ErrRefill, n, node)
+		return fmt.Errorf("%w: of %d partitions no intact owner is left; accept the loss, or bring "+
+			"one back", ErrRefill, n)
 	}
 	return nil
 }

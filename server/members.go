@@ -81,7 +81,8 @@ func (s seats) members(st *state.State, seated bool) []wire.GroupMember {
 		}
 		shown := wire.GroupMember{
 			Member: MemberOf(m.Member), Weight: m.Weight, Instance: m.Instance, Raft: uint64(seat.Raft),
-			Match: seat.Match, Seat: wire.SeatClient, Left: m.Left, Refused: m.Refused,
+			Match: seat.Match, Seat: wire.SeatClient, Left: m.Left,
+			Refused: m.Refused || m.RaftRefused,
 		}
 		switch {
 		case has && seat.Voter:

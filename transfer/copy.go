@@ -58,7 +58,7 @@ func (f *Filler) compare(ctx context.Context, refill ring.Refill) (lacked int, e
 			n, err := f.comparePartition(ctx, refill, source{s.Node, s.Instance}, p)
 			lacked += n
 			if err != nil {
-				return lacked, fmt.Errorf("transfer: node %d: partition %d: %w", s.Node, p, err)
+				return lacked, fmt.Errorf("transfer: %s: partition %d: %w", f.nameOf(s.Node), p, err)
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func (f *Filler) copyMissing(ctx context.Context, refill ring.Refill) error {
 			if errors.Is(err, errLocal) || ctx.Err() != nil {
 				return err
 			}
-			faults = append(faults, fmt.Errorf("transfer: node %d: %w", node, err))
+			faults = append(faults, fmt.Errorf("transfer: %s: %w", f.nameOf(node), err))
 		}
 	}
 	if len(faults) > 0 {

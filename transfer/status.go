@@ -3,6 +3,7 @@
 package transfer
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/dyno-kv/dyno/kv"
@@ -75,4 +76,12 @@ func (f *Filler) tellProgress(missing []kv.NodeID) {
 	f.tell(func(s *Status) {
 		s.Missing, s.Sources, s.Pairs, s.PairsCopied = missing, sources, pairs, copied
 	})
+}
+
+// nameOf is a member's name, for people.
+func (f *Filler) nameOf(node kv.NodeID) string {
+	if m, known := f.cfg.Ring().Member(node); known {
+		return m.Name
+	}
+	return fmt.Sprintf("node %d", node)
 }

@@ -31,7 +31,8 @@ type GroupMember struct {
 	// 0: not known.
 	Match uint64
 	Left  bool // it is a member no longer
-	// Refused: a copy, or an older state, of its directory showed up.
+	// Refused: a copy, or an older state, of its directory showed up, or an empty one; also
+	// where that has been filled again, until the member has got another seat.
 	Refused bool
 }
 

@@ -84,7 +84,7 @@ func (m *groupOutput) state() string {
 	case m.Left:
 		return "left"
 	case m.Refused:
-		return "refused: a copy or an older state of its directory has shown up"
+		return "refused: a copy or an older state of its directory has shown up, or an empty one"
 	default:
 		return ""
 	}

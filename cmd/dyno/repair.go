@@ -51,6 +51,8 @@ type repairNodeOutput struct {
 	TreesKnown     uint64               `json:"trees_known"`
 	TreesOwned     uint64               `json:"trees_owned"`
 	TreeMismatches uint64               `json:"tree_mismatches"`
+	// Refill is there while the node's store, which was lost, is being filled.
+	Refill *refillOutput `json:"refill,omitempty"`
 }
 
 type repairBehindOutput struct {
@@ -71,10 +73,11 @@ const repairStatusLong = `Shows for each node:
   oldest    how long ago the pair was found so that has waited longest for it
   repaired  keys that were brought together since the node started
   damaged   records that it can not read; they are mended from the other owners
-  trees     partitions whose contents it can compare, of those that it owns`
+  trees     partitions whose contents it can compare, of those that it owns
 
-const acceptLossText = "there is nothing to accept: no partition is being filled. An owner that " +
-	"lost its data stays not ready, and is not filled by this release"
+A node that lost its data, and is being filled, is shown once more below: from which owner,
+what is done with that now, how many pairs of a partition and an owner were copied, who is
+still to be copied, and of how many partitions no intact owner is left (accept-loss).`
 
 func (a *app) repairCommand() *cobra.Command {
 	status := &cobra.Command{
@@ -113,15 +116,8 @@ func (a *app) repairCommand() *cobra.Command {
 			})
 		})),
 	}
-	accept := &cobra.Command{
-		Use: "accept-loss", Short: "Serve a partition of which no intact owner is left",
-		Args: takes(0, 0), Example: "  dyno repair accept-loss",
-		RunE: a.does(func(context.Context, []string) error {
-			return failWith(exitError, "%s", acceptLossText)
-		}),
-	}
 	c := a.parent("repair", "Replicas that are compared and repaired", status, run,
-		a.repairWaitCommand(), hold, resume, accept)
+		a.repairWaitCommand(), hold, resume, a.acceptLossCommand())
 	c.Long = repairLong
 	return c
 }
@@ -182,6 +178,7 @@ func newRepairNode(name string, s *client.RepairStatus, err error) repairNodeOut
 		Bytes: s.Bytes, Damaged: s.Scrub.Damaged, Mended: s.Scrub.Mended,
 		ScrubRounds: s.Scrub.Rounds, ScrubDone: s.Scrub.Done, Partitions: s.Scrub.Partitions,
 		TreesKnown: s.Trees.Known, TreesOwned: s.Trees.Owned, TreeMismatches: s.Trees.Mismatches,
+		Refill: newRefillOutput(s.Refill),
 	}
 	if s.Never {
 		out.OldestSeconds = -1
@@ -261,7 +258,7 @@ func (a *app) showRepairs(out *repairOutput) error {
 	if err := t.print(); err != nil {
 		return err
 	}
-	return a.showBehind(out)
+	return errors.Join(a.showRefills(out), a.showBehind(out))
 }
 
 func (n *repairNodeOutput) oldest() string {
@@ -272,6 +269,9 @@ func (n *repairNodeOutput) oldest() string {
 }
 
 func (n *repairNodeOutput) state() string {
+	if n.Refill != nil {
+		return "being filled"
+	}
 	if n.PausedSeconds > 0 {
 		return "paused for " + (time.Duration(n.PausedSeconds) * time.Second).String()
 	}

@@ -20,8 +20,8 @@ const repairPoll = 2 * time.Second
 
 const repairWaitLong = `Begins a round at each node, and waits until each of them holds the same as
 the other owners of its partitions, as of some time after the command began: whatever was
-stored before is then on all of its owners. While a node is down this can not end;
---timeout bounds it, with exit code 6.
+stored before is then on all of its owners, and a node that lost its data is full. While a
+node is down this can not end; --timeout bounds it, with exit code 6.
 
 Interrupting it changes nothing: the rounds go on.`
 
@@ -40,6 +40,7 @@ type roundOf struct {
 	status client.RepairStatus
 	err    error // of the last question
 	done   bool
+	fill   uint64 // pairs that its refill copies, also when it is over
 }
 
 // ask begins the member's round, or waits for its end for a moment.
@@ -57,8 +58,20 @@ func (r *roundOf) ask(ctx context.Context, c *client.Client) {
 	case r.status.Round != r.round:
 		r.round = 0 // it has started again, and knows of no round
 	default:
-		r.done = r.status.Settled == r.status.Pairs
+		r.done = r.status.Settled == r.status.Pairs && r.status.Refill == nil
 	}
+}
+
+// progress is how much there is to do at the member, and how much is done.
+func (r *roundOf) progress() (all, done uint64) {
+	all, done = r.status.Pairs, r.status.Settled
+	if f := r.status.Refill; f != nil {
+		r.fill = max(r.fill, f.Pairs)
+		done += min(f.Copied, r.fill)
+	} else {
+		done += r.fill
+	}
+	return all + r.fill, done
 }
 
 func (a *app) repairWait(ctx context.Context, c *client.Client, _ []string) error {
@@ -140,9 +153,19 @@ func showPairs(bar *progressbar.ProgressBar, rounds []*roundOf) {
 		return
 	}
 	pairs, settled := int64(0), int64(0)
+	var filled []string
 	for _, r := range rounds {
-		pairs, settled = pairs+int64(r.status.Pairs), settled+int64(r.status.Settled)
+		all, done := r.progress()
+		pairs, settled = pairs+int64(all), settled+int64(done)
+		if r.status.Refill != nil {
+			filled = append(filled, r.name)
+		}
 	}
+	what := "settled"
+	if len(filled) > 0 {
+		what = "filling " + strings.Join(filled, ", ")
+	}
+	bar.Describe(what)
 	bar.ChangeMax64(max(1, pairs))
 	_ = bar.Set64(settled) // it fails beyond its end only
 }
