@@ -19,6 +19,8 @@ type (
 	ClusterStatus = wire.ClusterStatusResult
 	// MemberStatus is one of them.
 	MemberStatus = wire.MemberStatus
+	// WorkStatus is what stays behind at a member.
+	WorkStatus = wire.WorkStatus
 	// MemberState is whether a member can be reached.
 	MemberState = wire.MemberState
 	// NodeInfo is what a node tells in hello: name, cluster, version, features, limits.

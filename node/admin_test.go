@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dyno-kv/dyno/wire"
 )
 
 // web asks the admin port of m.
@@ -81,5 +83,36 @@ func TestReadyzSaysWhatTheNodeSaysOfItself(t *testing.T) {
 
 		m.life.node.draining.Store(true) // as drain does first
 		m.agree(false, "draining")
+	})
+}
+
+// A node tells what stays behind at itself, and does not guess at others.
+func TestWorkIsToldByTheNodeThatHasIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		must(t, r.members[2].stop())
+		s := r.members[0].client()
+		eventually(t, time.Minute, "n3 seems down", func() bool {
+			got, err := s.status()
+			return err == nil && got.Members[2].State == wire.StateDown
+		})
+		must(t, s.put(wire.PutRequest{Key: []byte("k"), Value: []byte("v")}))
+		eventually(t, time.Minute, "n1 says that it keeps a marker", func() bool {
+			got, err := s.status()
+			must(t, err)
+			w := got.Members[0].Work
+			return w != nil && w.Counted && w.Markers == 1 && w.Trees.Owned == 16
+		})
+		got, err := s.status()
+		must(t, err)
+		if got.Members[1].Work != nil || got.Members[2].Work != nil {
+			t.Errorf("n1 tells of others: %+v", got.Members)
+		}
+		r.members[2].start()
+		eventually(t, time.Minute, "nothing is kept any more", func() bool {
+			got, err := s.status()
+			return err == nil && got.Members[0].Work.Markers == 0
+		})
 	})
 }

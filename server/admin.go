@@ -114,6 +114,11 @@ func (s *Server) handleClusterStatus(_ context.Context, req *request) (encoder, 
 		return nil, err
 	}
 	result := s.parts.Cluster.Status()
+	for i := range result.Members {
+		if m := &result.Members[i]; m.Name == result.Node {
+			m.Work = s.parts.Cluster.Work()
+		}
+	}
 	return func(dst []byte) []byte { return wire.AppendClusterStatusResult(dst, &result) }, nil
 }
 

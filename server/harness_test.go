@@ -237,6 +237,8 @@ func (w *world) Bucket(name string) (kv.Bucket, bool) {
 	return w.buckets[i], true
 }
 
+func (w *world) Work() *wire.WorkStatus { return &wire.WorkStatus{Hints: 7, Counted: true} }
+
 func (w *world) Status() wire.ClusterStatusResult {
 	return wire.ClusterStatusResult{Node: "n1", Cluster: w.ring.Cluster().String(), RingVersion: 1}
 }

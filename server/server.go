@@ -116,6 +116,9 @@ type Cluster interface {
 	Buckets() []kv.Bucket
 	// Status tells how the members seem from here.
 	Status() wire.ClusterStatusResult
+	// Work tells what stays behind at this node; nil where it serves no keys yet. It does not
+	// wait.
+	Work() *wire.WorkStatus
 	// Identity names this node towards peers; without a number before it is a member.
 	Identity() wire.PeerHello
 }

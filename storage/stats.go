@@ -36,6 +36,9 @@ func (s *Store) Free() (free uint64, known bool) {
 	return free, err == nil
 }
 
+// Full reports whether writes are refused, since the disk is nearly full.
+func (s *Store) Full() bool { return s.disk.full.Load() }
+
 // counters are what only goes up.
 type counters struct {
 	commits   atomic.Uint64

@@ -161,6 +161,31 @@ func drawRefill(t *rapid.T) *RefillStatus {
 	}
 }
 
+func drawWork(t *rapid.T) *WorkStatus {
+	if drawFlag(t, "no work") {
+		return nil
+	}
+	s := &WorkStatus{
+		Hints: drawCount(t, "hints"), Markers: drawCount(t, "markers"), Bytes: drawCount(t, "bytes"),
+		DamagedHints: drawCount(t, "damaged"), Counted: drawFlag(t, "counted"),
+		OldestMS: drawCount(t, "oldest"), PausedMS: drawCount(t, "paused"),
+		Pairs: drawCount(t, "pairs"), Settled: drawCount(t, "settled"),
+		Trees: TreeStatus{
+			Known: drawCount(t, "known"), Owned: drawCount(t, "owned"), Builds: drawCount(t, "builds"),
+			Mismatches: drawCount(t, "mismatches"),
+		},
+		Unreadable: drawCount(t, "unreadable"), Purge: PurgeStatus{
+			Epoch: kv.PurgeEpoch(drawCount(t, "epoch")), Open: drawCount(t, "open"),
+			Missed: drawCount(t, "missed"),
+		},
+		Full: drawFlag(t, "full"),
+	}
+	if drawFlag(t, "refill") {
+		s.Refill = drawRefill(t)
+	}
+	return s
+}
+
 func TestRequestsAboutRepairsAreStrict(t *testing.T) {
 	t.Parallel()
 	var refused *DecodeError

@@ -26,6 +26,9 @@ type MemberStatus struct {
 	Confirmed   bool
 	Reason      string // why it is not up, ready or confirmed; empty where it is
 	RingVersion uint64 // that it has; 0 where it is not known
+	// Work is what stays behind at the answering node; nil of all others, and where it serves
+	// no keys yet.
+	Work *WorkStatus
 }
 
 // ClusterStatusResult answers cluster.status.
@@ -52,6 +55,9 @@ func AppendClusterStatusResult(dst []byte, a *ClusterStatusResult) []byte {
 		m.bool(fieldConfirmed, s.Confirmed)
 		m.strIfSet(fieldReason, s.Reason)
 		m.uint(fieldRingVersion, s.RingVersion)
+		if s.Work != nil {
+			m.work(s.Work)
+		}
 		w.dst = m.end()
 	}
 	return w.end()
@@ -93,6 +99,8 @@ func (r *reader) memberStatus() (s MemberStatus) {
 			s.Reason = r.text(len(r.b))
 		case fieldRingVersion:
 			s.RingVersion = r.uint64()
+		case fieldWork:
+			s.Work = r.work()
 		default:
 			if !s.Member.read(r, f) {
 				r.skip()

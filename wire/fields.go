@@ -154,6 +154,13 @@ const (
 	fieldSends
 	fieldMissing
 	fieldTombstones
+	fieldWork
+	fieldUnreadable
+	fieldPurge
+	fieldEpoch
+	fieldOpen
+	fieldMissed
+	fieldFull
 	fieldCount
 
 	// lastRequestField is the last key of requests: those are told apart by a bit each.
@@ -308,6 +315,13 @@ var fieldNames = [fieldCount]string{
 	fieldSends:          "sends",
 	fieldMissing:        "missing",
 	fieldTombstones:     "tombstones",
+	fieldWork:           "work",
+	fieldUnreadable:     "unreadable",
+	fieldPurge:          "purge",
+	fieldEpoch:          "epoch",
+	fieldOpen:           "open",
+	fieldMissed:         "missed",
+	fieldFull:           "full",
 }
 
 func (f field) String() string { return fieldNames[f] }

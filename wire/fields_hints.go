@@ -30,5 +30,26 @@ func hintField(name []byte) field {
 	case "missing":
 		return fieldMissing
 	}
+	return workField(name)
+}
+
+// workField is fieldOf for the keys about what a node has still to do.
+func workField(name []byte) field {
+	switch string(name) {
+	case "work":
+		return fieldWork
+	case "unreadable":
+		return fieldUnreadable
+	case "purge":
+		return fieldPurge
+	case "epoch":
+		return fieldEpoch
+	case "open":
+		return fieldOpen
+	case "missed":
+		return fieldMissed
+	case "full":
+		return fieldFull
+	}
 	return fieldNone
 }

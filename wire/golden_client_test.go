@@ -129,6 +129,17 @@ func goldenClusterMessages() []golden {
 				{Member: members[1], State: StateStopped, Reason: "stopped by dyno node stop"},
 			},
 		}, AppendClusterStatusResult, DecodeClusterStatusResult),
+		of("cluster.status.work.result", "of a member, by itself", ClusterStatusResult{
+			Cluster: "00112233445566778899aabbccddeeff", Node: "n1", RingVersion: 4,
+			Members: []MemberStatus{{
+				Member: members[0], State: StateUp, Ready: true, Confirmed: true, RingVersion: 4,
+				Work: &WorkStatus{
+					Hints: 12, Markers: 3, Bytes: 40960, Counted: true, OldestMS: 180000, Pairs: 256,
+					Settled: 250, Trees: TreeStatus{Known: 127, Owned: 128, Builds: 128},
+					Purge: PurgeStatus{Epoch: 7},
+				},
+			}},
+		}, AppendClusterStatusResult, DecodeClusterStatusResult),
 		of("bucket.get.request", "also of dev.node_stop and dev.node_start",
 			NameRequest{Common: defaults(), Name: "default"}, AppendNameRequest, DecodeNameRequest),
 		of("bucket.get.result", "", bucket, AppendBucket, DecodeBucket),

@@ -204,7 +204,7 @@ func TestClusterResultsComeBack(t *testing.T) {
 				State:  rapid.SampledFrom([]MemberState{StateUp, StateDown, StateStopped}).Draw(t, "state"),
 				Ready:  drawFlag(t, "ready"), Confirmed: drawFlag(t, "confirmed"),
 				Reason:      drawText(t, "reason"),
-				RingVersion: rapid.Uint64().Draw(t, "ring version"),
+				RingVersion: rapid.Uint64().Draw(t, "ring version"), Work: drawWork(t),
 			}
 		})
 		comesBack(t, func(t *rapid.T) ClusterStatusResult {

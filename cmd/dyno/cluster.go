@@ -15,11 +15,15 @@ import (
 // statusOutput is what `dyno cluster status -o json` prints.
 type statusOutput struct {
 	head
-	Cluster     string         `json:"cluster"`
-	AnsweredBy  string         `json:"answered_by"`
-	RingVersion uint64         `json:"ring_version"`
-	Healthy     bool           `json:"healthy"`
-	Members     []memberOutput `json:"members"`
+	Cluster     string `json:"cluster"`
+	AnsweredBy  string `json:"answered_by"`
+	RingVersion uint64 `json:"ring_version"`
+	// Healthy says that every member is up, ready and confirmed, and that nothing is there that
+	// does not heal by itself; Reasons why not. CaughtUp says besides that nothing stays behind.
+	Healthy  bool           `json:"healthy"`
+	CaughtUp bool           `json:"caught_up"`
+	Reasons  []string       `json:"reasons"`
+	Members  []memberOutput `json:"members"`
 }
 
 type memberOutput struct {
@@ -35,6 +39,8 @@ type memberOutput struct {
 	Peer        string `json:"peer"`
 	Gossip      string `json:"gossip"`
 	Admin       string `json:"admin,omitempty"`
+	// Work is what stays behind at the node; absent where it does not say.
+	Work *workOutput `json:"work,omitempty"`
 }
 
 const statusLong = `Shows the members: how they seem to the node that answers, and what each
@@ -43,7 +49,20 @@ of those that can be reached says of itself.
   state      up, down (can not be reached), or stopped (on purpose)
   ready      its store holds what it should
   confirmed  its start was confirmed, so that it counts for --pr and --pw
-  reason     why it is not one of these`
+  reason     why it is not one of these
+
+and what stays behind at each of them:
+
+  hints      what it keeps for nodes that missed it, and markers without a value
+  oldest     the age of the oldest hint
+  settled    pairs of a partition and another owner that hold the same, of all
+  trees      partitions whose contents it can compare, of those that it owns
+  purged to  the newest purge round that it knows of
+  behind     what of this, and else, is still to be done
+
+The cluster is healthy while every member is up, ready and confirmed, and there is nothing
+that does not heal by itself: hints that can not be read, a store that missed a purge
+round, a disk that is nearly full. It has caught up once nothing stays behind.`
 
 // askTimeout bounds the question to each member; they are asked side by side.
 const askTimeout = 2 * time.Second
@@ -67,13 +86,8 @@ func newMemberOutput(m *client.MemberStatus) memberOutput {
 		Node: m.Name, State: string(m.State), Ready: m.Ready, Confirmed: m.Confirmed,
 		Reason: m.Reason, RingVersion: m.RingVersion, Zone: m.Zone, Client: m.Addresses.Client,
 		Peer: m.Addresses.Peer, Gossip: m.Addresses.Gossip,
-		Admin: m.Addresses.Admin,
+		Admin: m.Addresses.Admin, Work: newWorkOutput(m.Work),
 	}
-}
-
-// well reports whether nothing is wrong with a member.
-func (m *memberOutput) well() bool {
-	return m.State == string(client.StateUp) && m.Ready && m.Confirmed
 }
 
 // askStatus asks a node how the members are.
@@ -114,15 +128,13 @@ func (s *statusOutput) askEach(ctx context.Context, c *client.Client) {
 				if o.Node == m.Node {
 					m.Ready, m.Confirmed, m.Reason, m.RingVersion = o.Ready, o.Confirmed, o.Reason,
 						o.RingVersion
+					m.Work = o.Work
 				}
 			}
 		})
 	}
 	asked.Wait()
-	s.Healthy = true
-	for i := range s.Members {
-		s.Healthy = s.Healthy && s.Members[i].well()
-	}
+	s.judge()
 }
 
 func (a *app) clusterStatus(ctx context.Context, c *client.Client, _ []string) error {
@@ -148,7 +160,10 @@ func (a *app) clusterStatus(ctx context.Context, c *client.Client, _ []string) e
 		t.row(m.Node, a.paint(m.State == string(client.StateUp), m.State), a.yes(m.Ready),
 			a.yes(m.Confirmed), ring, dash(m.Client), dash(m.Reason))
 	}
-	return t.print()
+	if err := t.print(); err != nil {
+		return err
+	}
+	return a.printWork(s)
 }
 
 func (a *app) clusterMembers(ctx context.Context, c *client.Client, _ []string) error {
