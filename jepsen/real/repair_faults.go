@@ -13,7 +13,7 @@ import (
 	"github.com/dyno-kv/dyno/jepsen/history"
 )
 
-// The faults of stores. One node suffers at a time, but for killFallback.
+// The faults of stores. One node suffers at a time, but for killFallback and wipeBeside.
 const (
 	// downNode has a node killed or stopped while others write, and started again.
 	downNode = "down"
@@ -24,6 +24,9 @@ const (
 	wipe = "wipe"
 	// wipeTwice kills it once more while it is filled.
 	wipeTwice = "wipe and kill"
+	// wipeBeside has a node lose its directory while another one is down, and has missed
+	// writes: what both of them have together is not enough for any answer.
+	wipeBeside = "wipe beside down"
 	// restore puts an older copy of the directory in its place. The node is refused, and
 	// begins a new life then.
 	restore = "restore"
@@ -33,7 +36,9 @@ const (
 var errNotRefused = errors.New("real: a store that was put back is taken for ready")
 
 func newStoreDeck(rng *rand.Rand) *deck {
-	return &deck{rng: rng, kinds: []string{downNode, killFallback, wipe, wipeTwice, restore}}
+	return &deck{rng: rng, kinds: []string{
+		downNode, killFallback, wipe, wipeTwice, wipeBeside, restore,
+	}}
 }
 
 // faults come one after the other until the time is over; the last one is healed then.
@@ -58,7 +63,7 @@ func (r *repairRun) fault(ctx context.Context, rng *rand.Rand, name string) erro
 	at := rng.IntN(c.Nodes())
 	other := (at + 1 + rng.IntN(c.Nodes()-1)) % c.Nodes()
 	e := history.Event{From: r.now(), Name: name, Nodes: []string{c.Name(at)}}
-	if name == killFallback {
+	if name == killFallback || name == wipeBeside {
 		e.Nodes, e.Outage = append(e.Nodes, c.Name(other)), true // of what both of them own
 	}
 	r.cfg.tell(fmt.Sprintf("%s (%v)", name, e.Nodes))
@@ -108,6 +113,12 @@ func (r *repairRun) inflict(
 	case wipe:
 		return inTurn(down, func() error { return pause(2 * time.Second) },
 			func() error { return c.Wipe(at) }, func() error { return c.Rejoin(at) })
+	case wipeBeside: // it may need the other one's vote, and its fence, to begin anew
+		return inTurn(func() error { return c.Kill(other) },
+			func() error { return pause(4 * time.Second) }, down,
+			func() error { return c.Wipe(at) }, func() error { return c.Rejoin(at) },
+			func() error { return pause(time.Second) },
+			func() error { return c.Restart(other) })
 	case wipeTwice:
 		return inTurn(down, func() error { return c.Wipe(at) },
 			func() error { return c.Rejoin(at) },

@@ -97,7 +97,7 @@ func TestEachFaultOfStoresComesBeforeOneComesTwice(t *testing.T) {
 			seen = append(seen, d.draw())
 		}
 		slices.Sort(seen)
-		if n := len(slices.Compact(seen)); n != 5 {
+		if n := len(slices.Compact(seen)); n != 6 {
 			t.Errorf("round %d: %s", round, fmt.Sprint(seen))
 		}
 	}
