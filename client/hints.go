@@ -4,6 +4,9 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dyno-kv/dyno/wire"
@@ -19,7 +22,12 @@ type (
 	HintsBacklog = wire.HintsBacklog
 	// HintsProgress is how far a wait for hints is.
 	HintsProgress = wire.HintsWaitResult
+	// HintsStuck is how many hints a node can not deliver.
+	HintsStuck = wire.HintsStuck
 )
+
+// ErrHintsDamaged: all that is left to deliver are hints that can not be read, and are kept.
+var ErrHintsDamaged = errors.New("client: hints that can not be read are left")
 
 // hintsWaitTry is how long one request of a wait for hints lasts, so that its caller hears
 // how far it is.
@@ -41,8 +49,9 @@ func (c *Client) HintsStatus(ctx context.Context, opts ...Option) (HintsStatus, 
 // ends with ctx; WithTimeout bounds each of the questions that it asks meanwhile, and not the
 // whole. progress, where it is not nil, is told of each answer, the last one too.
 //
-// While a node is down, or keeps a hint that it can not read, the wait can not end. What it
-// waits for goes on without it.
+// While a node is down the wait can not end. What it waits for goes on without it. Where
+// nothing is left but hints that can not be read it returns ErrHintsDamaged, with the nodes
+// that keep them: somebody has to look.
 func (c *Client) HintsWait(
 	ctx context.Context, progress func(HintsProgress), opts ...Option,
 ) error {
@@ -62,11 +71,22 @@ func (c *Client) HintsWait(
 		if got.Done {
 			return nil
 		}
+		if len(got.Stuck) > 0 {
+			return stuckError(got.Stuck)
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		point = got.Point
 	}
+}
+
+func stuckError(at []HintsStuck) error {
+	var said []string
+	for _, s := range at {
+		said = append(said, fmt.Sprintf("%d at %s", s.Damaged, s.Node))
+	}
+	return fmt.Errorf("%w: %s", ErrHintsDamaged, strings.Join(said, ", "))
 }
 
 // hintsWait asks once.

@@ -131,7 +131,8 @@ func (s *Syncer) Wait(ctx context.Context, point wire.HintsPoint) (
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		nodes = s.ask(ctx, &point, true)
 		half := point.Hints
-		if point, done = advance(point, nodes); done || ctx.Err() != nil {
+		if point, done = advance(point, nodes); done || ctx.Err() != nil ||
+			len(Stuck(&point, nodes)) > 0 {
 			return point, nodes, done
 		}
 		if point.Hints != half {
@@ -188,6 +189,27 @@ func (s *Syncer) ask(ctx context.Context, point *wire.HintsPoint, mark bool) []N
 		}
 	}
 	return list
+}
+
+// Stuck are the nodes at which a wait stands that can not end by itself: they keep hints
+// that can not be read, and nothing else is left that is older, at any node. It returns nil
+// where something may happen yet.
+func Stuck(point *wire.HintsPoint, nodes []NodeStatus) (at []NodeStatus) {
+	for _, n := range nodes {
+		known := nodeOf(point, n.Node)
+		if known != nil && known.Done && point.Hints {
+			continue
+		}
+		var left, damaged uint64
+		for _, b := range n.Status.Backlog {
+			left, damaged = left+b.Hints+b.Markers, damaged+b.Damaged
+		}
+		if known == nil || !point.Hints || n.Err != nil || !n.Status.Counted || left > 0 || damaged == 0 {
+			return nil
+		}
+		at = append(at, n)
+	}
+	return at
 }
 
 var errSilent = errors.New("handoff: no answer within its time")

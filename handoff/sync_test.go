@@ -223,3 +223,38 @@ func (m muted) HandoffStatus(
 		m.Statuses.HandoffStatus(to, q, d, done)
 	}
 }
+
+// A hint that can not be read is kept for ever: who waits for all hints is told of that as soon
+// as nothing else is left, and not before.
+func TestAWaitTellsWhereOnlyDamagedHintsAreLeft(t *testing.T) {
+	answer := func(node kv.NodeID, ended uint64, b ...wire.HandoffBacklog) NodeStatus {
+		n := NodeStatus{Node: node}
+		n.Status.Counted, n.Status.Hints.Ended, n.Status.Backlog = true, ended, b
+		return n
+	}
+	at := wire.HintsPoint{Hints: true, Nodes: []wire.HintsPointNode{
+		{Node: 1, Mark: 3, Done: true}, {Node: 2, Mark: 3}, {Node: 3, Mark: 3},
+	}}
+	damaged := wire.HandoffBacklog{Node: 4, Damaged: 2}
+	young := answer(1, 3, wire.HandoffBacklog{Node: 4, Hints: 7})
+	all := []NodeStatus{young, answer(2, 2, damaged), answer(3, 2, damaged, damaged)}
+	if got := Stuck(&at, all); len(got) != 2 || got[0].Node != 2 || got[1].Node != 3 {
+		t.Errorf("%+v", got)
+	}
+	for name, c := range map[string]struct {
+		point wire.HintsPoint
+		third NodeStatus
+	}{
+		"a hint is left":       {at, answer(3, 2, damaged, wire.HandoffBacklog{Node: 5, Hints: 1})},
+		"a marker is left":     {at, answer(3, 2, damaged, wire.HandoffBacklog{Node: 5, Markers: 1})},
+		"a clean pass is left": {at, answer(3, 2)},
+		"it does not answer":   {at, NodeStatus{Node: 3, Err: errSilent}},
+		"it was not asked yet": {wire.HintsPoint{Hints: true, Nodes: at.Nodes[:2]}, all[2]},
+		"sends are waited for": {wire.HintsPoint{Nodes: at.Nodes}, all[2]},
+		"it is counting":       {at, func() NodeStatus { n := all[2]; n.Status.Counted = false; return n }()},
+	} {
+		if got := Stuck(&c.point, []NodeStatus{young, all[1], c.third}); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -54,6 +54,9 @@ func TestTrapS6ARestartWhileTheTargetIsUp(t *testing.T) {
 		if d.Ended() >= mark {
 			t.Error("a wait for all hints would have ended, and one was not delivered")
 		}
+		if cells := f.HintStatus().Cells; len(cells) != 1 || cells[0].Hints != 0 || cells[0].Markers != 0 {
+			t.Errorf("what can be read of what is left: %+v", cells)
+		}
 	})
 }
 

@@ -29,9 +29,10 @@ type HintTally struct {
 	Hints   int   // with versions
 	Markers int   // without: what they stand for is this node's own object
 	Bytes   int64 // of both, about
-	Damaged int   // records that can not be read, as far as they were met
-	// Oldest is the minute of the oldest version in a hint, in Unix milliseconds; 0: there is
-	// none. Markers have no version, and no age.
+	Damaged int   // records that can not be read, as far as they were met; neither of both
+	// Oldest is the time of the oldest version in a hint, in Unix milliseconds; 0: there is
+	// none. Where that hint is gone it may be up to a minute before the next one's. Markers
+	// have no version, and no age.
 	Oldest int64
 }
 
@@ -40,7 +41,7 @@ type HintTally struct {
 type hintWeight struct {
 	hints, markers int
 	bytes          int64
-	minute         int64 // of its oldest version; 0: it has none
+	oldest         int64 // version, in Unix milliseconds; 0: it has none
 }
 
 const (
@@ -71,7 +72,7 @@ func weightOf(key []byte, o *kv.Object) hintWeight {
 	for _, v := range o.Versions {
 		oldest = min(oldest, v.Stamp)
 	}
-	w.minute = max(1, oldest.UnixMilli()/minute)
+	w.oldest = max(1, oldest.UnixMilli())
 	return w
 }
 
@@ -79,9 +80,16 @@ func weightOf(key []byte, o *kv.Object) hintWeight {
 type hintTotals struct {
 	hints, markers int
 	bytes          int64
-	// minutes has how many hints there are of each minute.
-	minutes map[int64]int
-	damaged map[string]struct{} // by the key of the record
+	minutes        map[int64]minuteTally
+	// damaged are records by their keys. true: it is among hints or markers, since it could be
+	// read when it was counted.
+	damaged map[string]bool
+}
+
+// minuteTally is how many hints there are whose oldest version is of one minute.
+type minuteTally struct {
+	hints  int
+	oldest int64 // of all that there were, in Unix milliseconds
 }
 
 func (t *hintTotals) empty() bool {
@@ -92,12 +100,18 @@ func (t *hintTotals) add(w hintWeight, sign int) {
 	t.hints += sign * w.hints
 	t.markers += sign * w.markers
 	t.bytes += int64(sign) * w.bytes
-	if w.minute == 0 {
+	if w.oldest == 0 {
 		return
 	}
-	if t.minutes[w.minute] += sign; t.minutes[w.minute] == 0 {
-		delete(t.minutes, w.minute)
+	m := t.minutes[w.oldest/minute]
+	if m.hints += sign; m.hints == 0 {
+		delete(t.minutes, w.oldest/minute)
+		return
 	}
+	if m.oldest == 0 || sign > 0 && w.oldest < m.oldest {
+		m.oldest = w.oldest
+	}
+	t.minutes[w.oldest/minute] = m
 }
 
 // hintBook is what a node knows of the hints that it keeps, without reading them.
@@ -172,7 +186,7 @@ func (b *hintBook) change(at HintCell, less, more hintWeight) {
 func (b *hintBook) totals(at HintCell) *hintTotals {
 	t := b.cells[at]
 	if t == nil {
-		t = &hintTotals{minutes: make(map[int64]int), damaged: make(map[string]struct{})}
+		t = &hintTotals{minutes: make(map[int64]minuteTally), damaged: make(map[string]bool)}
 		b.cells[at] = t
 	}
 	return t
@@ -208,7 +222,7 @@ func (b *hintBook) damage(at HintCell, record string) bool {
 		b.settle(at, t)
 		return false
 	}
-	t.damaged[record] = struct{}{}
+	t.damaged[record] = b.counted.Load() // all that could be read then are in the book
 	b.damaged++
 	return true
 }
@@ -245,17 +259,31 @@ func (b *hintBook) tallies() []HintTally {
 	list := make([]HintTally, 0, len(b.cells))
 	for _, at := range slices.SortedFunc(maps.Keys(b.cells), HintCell.compare) {
 		t := b.cells[at]
-		tally := HintTally{
-			HintCell: at, Hints: t.hints, Markers: t.markers, Bytes: t.bytes, Damaged: len(t.damaged),
-		}
-		for m := range t.minutes { // the least: their order does not matter
-			if tally.Oldest == 0 || m*minute < tally.Oldest {
-				tally.Oldest = m * minute
-			}
-		}
-		list = append(list, tally)
+		list = append(list, t.tally(at))
 	}
 	return list
+}
+
+// tally is what is told of a cell.
+func (t *hintTotals) tally(at HintCell) HintTally {
+	tally := HintTally{
+		HintCell: at, Hints: t.hints, Markers: t.markers, Bytes: t.bytes, Damaged: len(t.damaged),
+	}
+	for _, weighed := range t.damaged { // as many of both as can be read
+		switch {
+		case !weighed:
+		case tally.Hints > 0:
+			tally.Hints--
+		case tally.Markers > 0:
+			tally.Markers--
+		}
+	}
+	for _, m := range t.minutes { // the least: their order does not matter
+		if tally.Oldest == 0 || m.oldest < tally.Oldest {
+			tally.Oldest = m.oldest
+		}
+	}
+	return tally
 }
 
 // hintName is the key of a hint's record: it orders the hints of a partition.

@@ -234,3 +234,52 @@ func damageHint(t testing.TB, m *storage.Memory, at HintCell, key string) {
 		t.Fatalf("no hint of %s", key)
 	}
 }
+
+// A hint that decays is counted as what it is from then on: not as one that can be delivered.
+func TestAHintThatDecaysIsNoHintAnyMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := beginWide(t, setup{})
+		l.counted()
+		bad, good := l.outer(0), l.outer(1)
+		l.hint(bad, 0, written(2, "x"))
+		l.hint(good, 0, written(2, "y"))
+		s := l.stopped()
+		l = beginWide(t, s) // nothing is cached
+		l.counted()
+		damageHint(t, s.engine, l.cell(bad, 0), bad)
+		l.listed(l.cell(bad, 0))
+		hints, damaged := 0, 0
+		for _, c := range l.HintStatus().Cells {
+			hints, damaged = hints+c.Hints+c.Markers, damaged+c.Damaged
+		}
+		if hints != 1 || damaged != 1 {
+			t.Errorf("%d hints, %d damaged ones", hints, damaged)
+		}
+		if !l.hints.keeps(l.cell(bad, 0).Partition) {
+			t.Error("a purge would not wait for the damaged hint")
+		}
+	})
+}
+
+// The age of hints is exact while the oldest is there, and never below the truth.
+func TestTheOldestHintOfACellIsKnown(t *testing.T) {
+	totals := hintBook{cells: make(map[HintCell]*hintTotals)}
+	at := HintCell{Partition: 1}
+	c := totals.totals(at)
+	hint := func(oldest int64) hintWeight { return hintWeight{hints: 1, bytes: 1, oldest: oldest} }
+	for _, step := range []struct {
+		of   int64
+		sign int
+		want int64
+	}{
+		{of: 200_000, sign: +1, want: 200_000}, {of: 119_500, sign: +1, want: 119_500},
+		{of: 61_234, sign: +1, want: 61_234}, {of: 119_000, sign: +1, want: 61_234},
+		{of: 119_000, sign: -1, want: 61_234}, {of: 61_234, sign: -1, want: 61_234}, // the minute's
+		{of: 119_500, sign: -1, want: 200_000}, {of: 200_000, sign: -1, want: 0},
+	} {
+		c.add(hint(step.of), step.sign)
+		if got := c.tally(at).Oldest; got != step.want {
+			t.Errorf("%+d of %d: the oldest is of %d, want %d", step.sign, step.of, got, step.want)
+		}
+	}
+}

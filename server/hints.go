@@ -135,13 +135,20 @@ func (s *Server) handleHintsWait(ctx context.Context, req *request) (encoder, er
 	if !done {
 		result.Point = wire.AppendHintsPoint(nil, &next)
 	}
-	s.sumHints(&result, nodes)
+	s.sumHints(&result, nodes, handoff.Stuck(&next, nodes))
 	return func(dst []byte) []byte { return wire.AppendHintsWaitResult(dst, &result) }, nil
 }
 
 // sumHints adds up what the nodes have left.
-func (s *Server) sumHints(result *wire.HintsWaitResult, nodes []handoff.NodeStatus) {
+func (s *Server) sumHints(result *wire.HintsWaitResult, nodes, stuck []handoff.NodeStatus) {
 	names := s.memberNames()
+	for _, n := range stuck {
+		at := wire.HintsStuck{Node: names[n.Node]}
+		for _, b := range n.Status.Backlog {
+			at.Damaged += b.Damaged
+		}
+		result.Stuck = append(result.Stuck, at)
+	}
 	for _, n := range nodes {
 		if n.Err != nil {
 			result.Missing = append(result.Missing, names[n.Node])

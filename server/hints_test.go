@@ -39,8 +39,13 @@ func (f *fakeHints) Status(context.Context) []handoff.NodeStatus {
 func (f *fakeHints) Wait(ctx context.Context, p wire.HintsPoint) (
 	wire.HintsPoint, []handoff.NodeStatus, bool,
 ) {
-	if len(p.Nodes) == 2 {
+	switch len(p.Nodes) {
+	case 2:
 		return p, nil, true
+	case 3: // what can be read was delivered
+		own := f.Own(&wire.HandoffStatusRequest{})
+		own.Backlog = []wire.HandoffBacklog{{Node: 2, Damaged: 2}}
+		return p, []handoff.NodeStatus{{Node: 1, Status: own}}, false
 	}
 	<-ctx.Done()
 	p.Hints = len(p.Nodes) > 0
@@ -83,6 +88,22 @@ func TestHintsAreToldOfAndWaitedFor(t *testing.T) {
 		q.Point = []byte{0xc0}
 		_, err = asked(c, wire.MethodHintsWait, q, wire.AppendHintsWaitRequest, wire.DecodeHintsWaitResult)
 		wantCode(t, "a point of somebody's own", err, wire.CodeInvalid)
+	})
+}
+
+// Hints that can not be read are named by the nodes that keep them.
+func TestAWaitNamesWhoKeepsWhatCanNotBeRead(t *testing.T) {
+	inBubble(t, shape{members: 2, hints: true}, func(t *testing.T, f *fixture) {
+		point := wire.HintsPoint{Hints: true, Nodes: []wire.HintsPointNode{
+			{Node: 1, Mark: 9}, {Node: 2, Mark: 9, Done: true}, {Node: 77, Done: true},
+		}}
+		q := wire.HintsWaitRequest{Point: wire.AppendHintsPoint(nil, &point)}
+		got, err := asked(f.client(), wire.MethodHintsWait, q, wire.AppendHintsWaitRequest,
+			wire.DecodeHintsWaitResult)
+		want := []wire.HintsStuck{{Node: "n1", Damaged: 2}}
+		if err != nil || got.Done || got.Damaged != 2 || !cmp.Equal(got.Stuck, want) {
+			t.Errorf("%+v, %v", got, err)
+		}
 	})
 }
 

@@ -9,8 +9,8 @@ type HintsBacklog struct {
 	Markers uint64
 	Damaged uint64 // hints that can not be read
 	Bytes   uint64
-	// OldestMS is the age of the oldest version in a hint, in milliseconds, to the minute; 0:
-	// there is none, for markers have no age.
+	// OldestMS is the age of the oldest version in a hint, in milliseconds; 0: there is none,
+	// for markers have no age.
 	OldestMS uint64
 }
 
@@ -54,6 +54,15 @@ type HintsWaitResult struct {
 	// Sends says that sends are waited for, which may leave more hints.
 	Sends   bool
 	Missing []string // the names of nodes that do not answer
+	// Stuck names the nodes that keep hints which can not be read, where nothing else is left:
+	// the wait can not end.
+	Stuck []HintsStuck
+}
+
+// HintsStuck is how many hints a node can not deliver.
+type HintsStuck struct {
+	Node    string
+	Damaged uint64
 }
 
 // AppendHintsStatusResult appends the result of hints.status.
@@ -206,7 +215,31 @@ func AppendHintsWaitResult(dst []byte, a *HintsWaitResult) []byte {
 	if len(a.Missing) > 0 {
 		w.strs(fieldMissing, a.Missing)
 	}
+	if len(a.Stuck) > 0 {
+		w.array(fieldNodes, len(a.Stuck))
+		for _, s := range a.Stuck {
+			m := beginMap(w.dst)
+			m.str(fieldNode, s.Node)
+			m.uint(fieldDamaged, s.Damaged)
+			w.dst = m.end()
+		}
+	}
 	return w.end()
+}
+
+func (r *reader) hintsStuck() (s HintsStuck) {
+	left := r.pairs()
+	for f := r.next(&left); f != fieldNone; f = r.next(&left) {
+		switch f {
+		case fieldNode:
+			s.Node = r.text(MaxName)
+		case fieldDamaged:
+			s.Damaged = r.uint64()
+		default:
+			r.skip()
+		}
+	}
+	return s
 }
 
 // DecodeHintsWaitResult reads the result of hints.wait.
@@ -232,6 +265,8 @@ func DecodeHintsWaitResult(result []byte, into *HintsWaitResult) error {
 			into.Sends = r.bool()
 		case fieldMissing:
 			into.Missing = r.texts()
+		case fieldNodes:
+			into.Stuck = elements(&r, r.array(minHintsNode), (*reader).hintsStuck)
 		default:
 			r.skip()
 		}

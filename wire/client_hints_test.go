@@ -32,6 +32,9 @@ func goldenHints() []golden {
 			Point: point, Hints: 500, Markers: 1, Bytes: 70_000, Damaged: 1, Sends: true,
 			Missing: []string{"n2"},
 		}, AppendHintsWaitResult, DecodeHintsWaitResult),
+		of("hints.wait.result.stuck", "nothing else is left", HintsWaitResult{
+			Point: point, Bytes: 70_000, Damaged: 1, Stuck: []HintsStuck{{Node: "n1", Damaged: 1}},
+		}, AppendHintsWaitResult, DecodeHintsWaitResult),
 		of("hints.wait.result.done", "", HintsWaitResult{Done: true},
 			AppendHintsWaitResult, DecodeHintsWaitResult),
 	}
@@ -64,6 +67,9 @@ func TestClientMessagesAboutHintsComeBack(t *testing.T) {
 			Backlog: rapid.SliceOfN(backlog, 0, 5).Draw(t, "backlog"),
 		}
 	})
+	stuck := rapid.Custom(func(t *rapid.T) HintsStuck {
+		return HintsStuck{Node: drawName(t, "node"), Damaged: number.Draw(t, "damaged")}
+	})
 	t.Run("status", func(t *testing.T) {
 		comesBack(t, func(t *rapid.T) HintsStatusResult {
 			return HintsStatusResult{
@@ -84,6 +90,7 @@ func TestClientMessagesAboutHintsComeBack(t *testing.T) {
 				Bytes: number.Draw(t, "bytes"), Damaged: number.Draw(t, "damaged"),
 				Sends:   drawFlag(t, "sends"),
 				Missing: rapid.SliceOfN(rapid.StringN(0, 20, 60), 0, 5).Draw(t, "missing"),
+				Stuck:   rapid.SliceOfN(stuck, 0, 5).Draw(t, "stuck"),
 			}
 		}, AppendHintsWaitResult, DecodeHintsWaitResult)
 	})

@@ -30,8 +30,8 @@ type HandoffBacklog struct {
 	Markers uint64
 	Damaged uint64 // hints that can not be read
 	Bytes   uint64
-	// Oldest is the time of the oldest version in a hint, in Unix milliseconds, to the
-	// minute; 0: there is none.
+	// Oldest is the time of the oldest version in a hint, in Unix milliseconds; 0: there is
+	// none.
 	Oldest int64
 }
 

@@ -56,6 +56,13 @@ type hintsWaitOutput struct {
 	Damaged uint64   `json:"damaged"`
 	Bytes   uint64   `json:"bytes"`
 	Missing []string `json:"missing"`
+	// Stuck are the nodes that keep hints which can not be read, where nothing else is left.
+	Stuck []hintsStuckOutput `json:"stuck,omitempty"`
+}
+
+type hintsStuckOutput struct {
+	Node    string `json:"node"`
+	Damaged uint64 `json:"damaged"`
 }
 
 const hintsLong = `What an owner misses while it can not be reached is kept for it: by fallbacks as
@@ -74,7 +81,8 @@ const hintsStatusLong = `Shows what each node keeps, and for whom:
 const hintsWaitLong = `Waits until everything that is older than the command is where it
 belongs, on all nodes: hints, markers, and sends that are under way. What was acknowledged
 before is then on every owner. While a node is down this can not end; --timeout bounds it, with exit
-code 6.
+code 6. Where nothing is left but hints that can not be read it ends with exit code 10, and
+says which nodes keep them.
 
 Interrupting it changes nothing: the delivery goes on.`
 
@@ -174,6 +182,10 @@ func (a *app) hintsWait(ctx context.Context, c *client.Client, _ []string) error
 	err := c.HintsWait(ctx, func(p client.HintsProgress) {
 		out.Done, out.Hints, out.Markers, out.Bytes = p.Done, p.Hints, p.Markers, p.Bytes
 		out.Damaged, out.Missing = p.Damaged, append([]string{}, p.Missing...)
+		out.Stuck = nil
+		for _, s := range p.Stuck {
+			out.Stuck = append(out.Stuck, hintsStuckOutput{s.Node, s.Damaged})
+		}
 		left := int64(p.Hints + p.Markers)
 		most = max(most, left)
 		showHints(bar, most, most-left)
@@ -182,7 +194,8 @@ func (a *app) hintsWait(ctx context.Context, c *client.Client, _ []string) error
 		_ = bar.Finish() // only draws
 	}
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
-	if err != nil && !late {
+	stuck := errors.Is(err, client.ErrHintsDamaged)
+	if err != nil && !late && !stuck {
 		return err
 	}
 	if a.form == formJSON {
@@ -195,7 +208,20 @@ func (a *app) hintsWait(ctx context.Context, c *client.Client, _ []string) error
 	if err != nil || out.Done {
 		return err
 	}
+	if stuck {
+		return failWith(exitStorage, "not delivered: %s; they are kept, and all others were delivered: "+
+			"the log of these nodes names the keys", out.damagedAt())
+	}
 	return failWith(exitTimeout, "not delivered in time: %s; the delivery goes on", out.left())
+}
+
+// damagedAt says which nodes keep hints that can not be read.
+func (o *hintsWaitOutput) damagedAt() string {
+	var said []string
+	for _, s := range o.Stuck {
+		said = append(said, fmt.Sprintf("%d hints that can not be read at %s", s.Damaged, s.Node))
+	}
+	return strings.Join(said, ", ")
 }
 
 // left says what a wait that was given up waited for.

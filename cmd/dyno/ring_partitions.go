@@ -24,8 +24,8 @@ type partitionsOutput struct {
 }
 
 type partitionOutput struct {
-	Partition int          `json:"partition"`
-	Owners    []string     `json:"owners"`
+	Partition int           `json:"partition"`
+	Owners    []string      `json:"owners"`
 	Copies    []ownedOutput `json:"copies"` // one for each owner
 }
 

@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return copyReadme(env)
 		},
-		Cmds:               commands,
+		Cmds: commands,
 		Condition: func(name string) (bool, error) {
 			if name == "long" {
 				return os.Getenv("DYNO_LONG") != "", nil

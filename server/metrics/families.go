@@ -132,7 +132,7 @@ func hintFamilies() []Family {
 		{"dyno_hints_pending_bytes", Gauge, []string{"peer"}, "Size of what is kept for a member"},
 		{
 			"dyno_hints_oldest_age_seconds", Gauge, []string{"peer"},
-			"Age of the oldest hint for a member, to the minute",
+			"Age of the oldest hint for a member",
 		},
 		{"dyno_hints_damaged", Gauge, []string{"peer"}, "Hints for a member that can not be read"},
 		{"dyno_hints_limit_bytes", Gauge, nil, "Above this size hints are refused"},
