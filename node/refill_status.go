@@ -36,7 +36,7 @@ func (d *data) refillStatus() *wire.RefillStatus {
 		told.Phase, told.Source = wire.RefillPhase(s.Phase), d.nameOf(s.Source)
 		told.Done, told.Partitions = uint64(s.Copied), uint64(s.Partitions)
 		told.Pairs, told.Copied = uint64(s.Pairs), uint64(s.PairsCopied)
-		told.Keys, told.Reason = s.Keys, strings.TrimPrefix(s.Why, "transfer: ")
+		told.Keys, told.Reason = s.Keys, strings.ReplaceAll(s.Why, "transfer: ", "")
 	}
 	for _, source := range s.Sources {
 		told.Sources = append(told.Sources, d.nameOf(source.Node))

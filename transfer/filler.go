@@ -202,7 +202,7 @@ func (f *Filler) copyOne(ctx context.Context, refill ring.Refill, node kv.NodeID
 		if err != nil {
 			return fmt.Errorf("%w: note what was copied: %w", errLocal, err)
 		}
-		f.tell(func(s *Status) { s.PairsCopied++ })
+		f.tell(func(s *Status) { s.PairsCopied, s.Why = s.PairsCopied+1, "" })
 	}
 	f.tell(func(s *Status) { s.Copied = len(shared) })
 	return nil

@@ -61,7 +61,14 @@ func TestARefillWaitsForAnOwnerThatIsDown(t *testing.T) {
 			s.PairsCopied != partitions || len(s.Sources) != 1 || s.Sources[0].Node != 2 {
 			t.Fatalf("%+v", s)
 		}
-		l.change(func() { l.owners[3].down = false })
+		l.change(func() {
+			l.owners[3].down = false
+			l.meet = func(node kv.NodeID, q *wire.ScanRequest) {
+				if why := f.Status().Why; node == 3 && q.Partition > 0 && why != "" {
+					t.Errorf("it goes on, and still says %q", why)
+				}
+			}
+		})
 		if !<-ended || len(l.finished) != 2 {
 			t.Errorf("sources %v", l.finished)
 		}

@@ -26,7 +26,8 @@ type Status struct {
 	// Sources are the owners that were copied as a whole, Missing those that still are to be.
 	Sources []ring.Source
 	Missing []kv.NodeID
-	// Why is the last failure, which is tried again; "" where there is none.
+	// Why is the last failure, which is tried again; "" where there is none, or where it goes
+	// on since.
 	Why string
 }
 

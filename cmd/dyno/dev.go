@@ -129,7 +129,11 @@ func (a *app) tellReady(ctx context.Context, c *dev.Cluster, dir string, tempora
 		return err
 	}
 	for _, r := range refused {
-		a.say("dyno: %s stays not ready: %s", r.Name, r.Reason)
+		if r.Filling {
+			a.say("dyno: %s is not ready yet: %s", r.Name, r.Reason)
+		} else {
+			a.say("dyno: %s stays not ready: %s", r.Name, r.Reason)
+		}
 		for i := range out.Nodes {
 			if out.Nodes[i].Name == r.Name {
 				out.Nodes[i].Ready, out.Nodes[i].Reason = false, r.Reason

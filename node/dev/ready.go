@@ -12,11 +12,16 @@ import (
 	"github.com/dyno-kv/dyno/kv"
 )
 
-// NotReady is a node whose store is refused.
-type NotReady struct{ Name, Reason string }
+// NotReady is a node whose store is refused, or, Filling, was lost and is being filled: that
+// takes as long as it takes, and may need an operator.
+type NotReady struct {
+	Name, Reason string
+	Filling      bool
+}
 
-// Ready waits until every node that runs serves, or has been refused and will not: those
-// are returned. The others know each other by then. It fails where the cluster ends.
+// Ready waits until every node that runs serves, or has been refused and will not, or is being
+// filled: those are returned. The others know each other by then. It fails where the cluster
+// ends.
 func (c *Cluster) Ready(ctx context.Context) ([]NotReady, error) {
 	const look = 10 * time.Millisecond
 	every := time.NewTicker(look)
@@ -79,8 +84,9 @@ func (c *Cluster) ready() (refused []NotReady, cluster string) {
 			continue
 		}
 		switch status := r.node.Status(); {
-		case status.Refused:
-			refused = append(refused, NotReady{Name: name, Reason: status.Reason})
+		case status.Refused || status.Filling:
+			refused = append(refused,
+				NotReady{Name: name, Reason: status.Reason, Filling: status.Filling})
 		case !status.Ready || !status.Confirmed || !r.node.Connected(serving):
 			return nil, ""
 		}
