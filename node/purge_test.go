@@ -12,6 +12,7 @@ import (
 	"github.com/dyno-kv/dyno/antientropy"
 	"github.com/dyno-kv/dyno/antientropy/exchange"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/wire"
 )
 
@@ -101,9 +102,17 @@ func TestWhatIsDeletedWhileAMemberIsDownIsPurgedWhenItIsBack(t *testing.T) {
 				if held < 2*keys {
 					t.Errorf("%d tombstones are left while a member is down, of %d keys", held, keys)
 				}
+				if p, led := r.purges(); p.Purged != 0 || led.Done != 0 || led.HeldUp == 0 {
+					t.Errorf("while a member is down: %+v, led %+v", p, led)
+				}
 				down.start()
 				r.awaitReady()
 				r.awaitPurged()
+				// Markers and hints bring each owner what it has missed before it can confirm.
+				p, led := r.purges()
+				if p.Purged != 3*keys || p.Missed != 0 || p.Epoch == 0 || led.Done == 0 {
+					t.Errorf("after all is purged: %+v, led %+v", p, led)
+				}
 				for i := range keys {
 					got, err := s.get(wire.GetRequest{Key: key(i)})
 					if err != nil || got.Found {
@@ -123,6 +132,24 @@ func TestWhatIsDeletedWhileAMemberIsDownIsPurgedWhenItIsBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// purges are the counts of all members that run, together.
+func (r *rig) purges() (sum replica.PurgeStats, led exchange.PurgeCounts) {
+	for _, m := range r.members {
+		if m.life == nil {
+			continue
+		}
+		d := m.life.node.data.Load()
+		own, counts := d.replica.PurgeStats(), d.purger.Counts()
+		sum.Purged += own.Purged
+		sum.Missed += own.Missed
+		sum.Epoch = max(sum.Epoch, own.Epoch)
+		led.Done += counts.Done
+		led.HeldUp += counts.HeldUp
+		led.Expired += counts.Expired
+	}
+	return sum, led
 }
 
 // awaitPurged waits until nobody holds anything any more.
@@ -178,5 +205,8 @@ func TestTrapK2WhatHasExpiredGoesByATombstoneOnAllNodes(t *testing.T) {
 		}
 		time.Sleep(4 * time.Hour)
 		r.awaitPurged()
+		if _, led := r.purges(); led.Expired != keys {
+			t.Errorf("%d expired keys are counted, of %d", led.Expired, keys)
+		}
 	})
 }

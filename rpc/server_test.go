@@ -226,6 +226,9 @@ func TestForeignConnectionsAreClosedWithAHint(t *testing.T) {
 		if n := r.logs.Len(); n > noticesBurst {
 			t.Errorf("50 strangers wrote %d log entries", n)
 		}
+		if got := r.srv.Refusals(); got != (Refusals{Foreign: 53}) {
+			t.Errorf("counted as %+v", got)
+		}
 	})
 }
 
@@ -243,6 +246,9 @@ func TestTooManyConnectionsAreRefused(t *testing.T) {
 		third := r.raw()
 		third.request(1, "echo")
 		third.response()
+		if got := r.srv.Refusals(); got != (Refusals{TooMany: 1}) {
+			t.Errorf("counted as %+v", got)
+		}
 	})
 }
 

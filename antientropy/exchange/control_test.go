@@ -26,6 +26,11 @@ func lacking(t *testing.T, change func(*Config)) *stage {
 func TestWaitEndsWhenEveryPairIsSettled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := lacking(t, func(cfg *Config) { cfg.Period = time.Hour })
+		for _, p := range s.Peers() {
+			if p.Pairs != 2 || !p.Newest.IsZero() || !p.Oldest.IsZero() {
+				t.Errorf("before anything was compared: %+v", p)
+			}
+		}
 		s.run()
 		round := s.Begin()
 		began := time.Now()
@@ -40,6 +45,15 @@ func TestWaitEndsWhenEveryPairIsSettled(t *testing.T) {
 		s.equal(s.a, s.c)
 		if got.Oldest < 0 || got.Oldest > time.Minute {
 			t.Errorf("the oldest pair is of %v ago", got.Oldest)
+		}
+		peers := s.Peers()
+		if len(peers) != 2 || peers[0].Node != nodeB || peers[1].Node != nodeC {
+			t.Fatalf("the other owners are %+v", peers)
+		}
+		for _, p := range peers {
+			if p.Pairs != 2 || p.Oldest.Before(began) || p.Newest.Before(p.Oldest) {
+				t.Errorf("after all were settled since %v: %+v", began, p)
+			}
 		}
 	})
 }

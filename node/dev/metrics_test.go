@@ -116,6 +116,7 @@ func TestMetricsMoveWhileANodeIsDownAndBack(t *testing.T) {
 	l.await(1, `dyno_client_requests_total{code="OK",op="kv.put"}`, exactly(keys))
 	l.await(1, `dyno_client_request_duration_seconds_count{code="OK",op="kv.put"}`, exactly(keys))
 	l.await(1, `dyno_storage_commit_duration_seconds_count`, above(0))
+	l.await(1, `dyno_coordinator_replica_duration_seconds_count{kind="store",peer="n2"}`, above(0))
 	l.await(4, `dyno_replica_keys`, above(0))
 	l.await(1, `dyno_gossip_members{state="alive"}`, exactly(4))
 	l.checkAll()
