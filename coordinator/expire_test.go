@@ -59,3 +59,40 @@ func TestTrapK2ExpireDeletesWhatHasExpiredAndNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// TestTrapK5AClockThatStepsBackBringsNothingBack: what has been deleted since it had expired
+// is no older for a clock that steps back an hour behind that, on whichever node; and what is
+// written then wins over what was there.
+func TestTrapK5AClockThatStepsBackBringsNothingBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 7)
+		brief := &PutRequest{
+			Bucket: lwwBucket(), Key: []byte("k"), Kind: kv.KindValue, Value: []byte("brief"),
+			TTL: 1000, W: kv.LevelAll,
+		}
+		if _, err := c.hosts[nodeA].coord.Put(within(t), brief); err != nil {
+			t.Fatal(err)
+		}
+		c.everywhere("brief")
+		time.Sleep(2 * time.Second)
+		c.everywhere("")
+		expired, err := c.hosts[nodeA].coord.Get(within(t), &GetRequest{
+			Bucket: lwwBucket(), Key: []byte("k"), R: kv.LevelAll,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.hosts[nodeB].coord.Expire(within(t), lwwBucket(), []byte("k"), expired); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // the sends beyond the quorum
+		for _, h := range c.hosts {
+			h.skew.Store(-int64(time.Hour))
+		}
+		c.everywhere("")
+		c.put(nodeC, "after the step", 3, nil)
+		if n := c.everywhere("after the step"); n != 1 {
+			t.Errorf("%d versions are kept", n)
+		}
+	})
+}

@@ -27,6 +27,39 @@ func TestL1TheFenceTellsTwoHoldersApart(t *testing.T) {
 	l.wantHolders("a", "2/1")
 }
 
+// A machine that was suspended believes that no time has passed, its lease is valid and the
+// lock its own: the leader's clock went on. Whatever it asks when it wakes it has lost, and
+// its fence is the lower one.
+func TestTrapK4AHolderWhoseClockStoodStillHasLost(t *testing.T) {
+	l := newLog(t)
+	l.open(2)
+	leases := NewLeases()
+	leases.Arm(l.table.Leases(), start)
+	asleep := l.want(CodeOK, take(1, 1, "a"))
+	l.want(CodeQueued, take(2, 1, "a"))
+	if got := leases.Renew(sid(2), after(ttl/2)); got != RenewalTaken {
+		t.Fatalf("the renewal of who is awake: %v", got)
+	}
+	due := leases.Due(after(ttl), 10)
+	if len(due) != 1 || due[0] != sid(1) {
+		t.Fatalf("due: %v", due)
+	}
+	// It wakes between the proposal and the entry.
+	if got := leases.Renew(sid(1), after(ttl)); got == RenewalTaken {
+		t.Error("it was told that its session lives on")
+	}
+	l.want(CodeOK, SessionExpire{IDs: due, Term: l.at.Term})
+	l.wantHolders("a", "2/1")
+	present := l.want(CodeOK, take(2, 1, "a"))
+	if present.Fence <= asleep.Fence {
+		t.Errorf("fence %d after %d", present.Fence, asleep.Fence)
+	}
+	for _, late := range []any{take(1, 1, "a"), take(1, 2, "a"), release(1, 1, "a", asleep.Fence)} {
+		l.want(CodeSessionExpired, late)
+	}
+	l.wantHolders("a", "2/1")
+}
+
 func TestL2NobodyIsGrantedAfterItsSessionDied(t *testing.T) {
 	for _, tc := range []struct {
 		name string

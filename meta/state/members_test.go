@@ -186,6 +186,13 @@ func TestARaftIDReplacesTheOneBefore(t *testing.T) {
 	if third.Raft <= second.Raft {
 		t.Errorf("the third id is %v, after %v", third.Raft, second.Raft)
 	}
+	// A drop that comes late is of a seat which is given up already, not of the present one.
+	for _, gone := range []Command{DropRaft{Raft: first.Raft}, DropRaft{Raft: second.Raft}} {
+		l.unchanged(gone)
+	}
+	if m, _ := l.Member(2); m.Raft != third.Raft || m.RaftOpen != third.RaftOpen {
+		t.Errorf("after late drops the member is %+v", m)
+	}
 }
 
 func TestARefusedStoreGetsItsRaftStateAnewAndItsDataNot(t *testing.T) {
