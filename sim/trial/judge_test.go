@@ -10,6 +10,7 @@ import (
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/jepsen/history"
 	"github.com/dyno-kv/dyno/sim"
+	"github.com/dyno-kv/dyno/rpc/memnet"
 	"github.com/dyno-kv/dyno/sim/plan"
 	"github.com/dyno-kv/dyno/sim/whitebox"
 )
@@ -160,6 +161,27 @@ func TestWhatSuffersFromAnOutage(t *testing.T) {
 			t.Error("two hosts of five are gone, and with them majorities: that is total")
 		}
 	})
+}
+
+// TestResetsAreAnOutageOfWhoNeedsAllReplicas, and of nobody else.
+func TestResetsAreAnOutageOfWhoNeedsAllReplicas(t *testing.T) {
+	for replicas, want := range map[int]bool{2: true, 3: false} {
+		p := small(1)
+		p.Cluster.Replicas, p.Spare, p.Core = replicas, 0, []int{1, 2, 3, 4, 5}
+		booted(t, p, func(r *run) {
+			if r.torn() {
+				t.Errorf("%d replicas: torn in peace", replicas)
+			}
+			r.network.bends[0] = bend{change: func(f *memnet.Faults) { f.Reset = 0.01 }}
+			now := r.now()
+			op := &history.Op{Invoked: now, Completed: now + 1}
+			r.watchOutages()
+			r.endOutages()
+			if got := r.suffers(op); got != want {
+				t.Errorf("%d replicas: suffers %t", replicas, got)
+			}
+		})
+	}
 }
 
 // TestTinyQueuesExcuseOneInAHundred, and nothing else does.

@@ -37,10 +37,17 @@ func (o *outage) watch(out bool, now int64) {
 // large enough to have a majority of every key, and since when a host is in none.
 func (r *run) watchOutages() {
 	in := r.served()
-	r.total.watch(in == 0, r.now())
+	r.total.watch(in == 0 || r.torn(), r.now())
 	for i, h := range r.hosts {
 		h.away.watch(in>>i&1 == 0, r.now())
 	}
+}
+
+// torn reports whether connections are reset at random while a majority is all of a key's
+// replicas, as with two: nobody stands in for the one whose connection is being made again.
+func (r *run) torn() bool {
+	c := r.plan.Cluster
+	return c.Replicas > 1 && c.Majority() == c.Replicas && r.network.of("").Reset > 0
 }
 
 // endOutages ends what is still out.
