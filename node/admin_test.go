@@ -116,3 +116,35 @@ func TestWorkIsToldByTheNodeThatHasIt(t *testing.T) {
 		})
 	})
 }
+
+// The port is served until the drain is over, and given back after it.
+func TestTheDrainCanBeWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, 3)
+		r.startAll()
+		m := r.members[0]
+		s := m.client()
+		r.net.Cut(m.host, r.members[2].host)
+		must(t, s.put(wire.PutRequest{Key: []byte("k"), Value: []byte("v")})) // n3 has not answered
+		life := m.life
+		m.life = nil
+		life.stop()
+		synctest.Wait()
+		if status, body := m.web("/readyz"); status != 503 || !strings.Contains(body, "draining") {
+			t.Errorf("during the drain: %d, %q", status, body)
+		}
+		if status, _ := m.web("/livez"); status != 200 {
+			t.Errorf("during the drain it does not live: %d", status)
+		}
+		select {
+		case err := <-life.ended:
+			t.Fatalf("the drain is over before it was watched: %v", err)
+		default:
+		}
+		must(t, <-life.ended)
+		if c, err := r.net.Dialer("10.9.9.8")(t.Context(), m.Admin); err == nil {
+			_ = c.Close()
+			t.Error("a node that has ended answers")
+		}
+	})
+}
