@@ -8,7 +8,7 @@
 #   bench/run-repair.sh [DIR]     DIR: where the data goes (a disk; default: bin/bench/data)
 #
 # ROUNDS=3 is how often hints and puts are measured, TREE_ROUNDS=10 how often trees are, each
-# round with all that is compared in turn. KEYS=1000000, HINTS=100000, SECONDS_EACH=15 and
+# round with all that is compared in turn. KEYS=1000000, HINTS=100000, SECONDS_EACH=10 and
 # RATE=1000 make it smaller. BEFORE is the commit that puts are compared with, the last one
 # without sloppy writes; it is left out where the history does not have it.
 # Takes about 20 minutes, 4 GiB of memory and 15 GiB of disk.
@@ -18,7 +18,7 @@ out=$PWD/bin/bench
 data=${1:-$out/data}
 mkdir -p "$out" "$data"
 data=$(cd "$data" && pwd)
-each=${SECONDS_EACH:-15}
+each=${SECONDS_EACH:-10}
 rate=${RATE:-1000}
 keys=${KEYS:-1000000}
 hints=${HINTS:-100000}

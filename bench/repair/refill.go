@@ -39,12 +39,7 @@ func (m *measure) refill(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for i := range refillNodes {
-		if err := m.Stop(i); err != nil {
-			return err
-		}
-	}
-	running = false
+	running = false // to leave disk and processors to the copy
 	if err := m.stop(); err != nil {
 		return err
 	}
