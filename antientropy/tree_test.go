@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/dyno-kv/dyno/kv"
 )
 
 // I1: changes one by one, in any order, and a tree from scratch come to the same.
@@ -115,5 +117,40 @@ func TestCloneHasNothingInCommon(t *testing.T) {
 func TestBranchWithoutKeysHasEmptyLeaves(t *testing.T) {
 	if leaves := New(ShapeOf(seed, 4, 1)).Leaves(7); leaves != [Fanout]Sum{} {
 		t.Errorf("the leaves of an empty branch are %+v", leaves)
+	}
+}
+
+// A tombstone is counted once, whatever takes its place, and only where there is nothing else:
+// the number is what people are shown, and not compared with other nodes.
+func TestTombstonesAreCountedOnce(t *testing.T) {
+	of := func(o kv.Object) Entry { return Of(seed, bucket, []byte("k"), &o) }
+	first, second := deleted(dot(1, 1)), deleted(dot(2, 2))
+	beside := kv.Merge(first, written(dot(3, 3), "beside"))
+	if !first.Deleted() || beside.Deleted() || len(beside.Versions) != 2 || (kv.Object{}).Deleted() {
+		t.Fatal("the objects are not what they are to be")
+	}
+	shape := ShapeOf(seed, 4, 1)
+	tree, at := New(shape), Entry{}
+	for i, step := range []struct {
+		to   Entry
+		want uint64
+	}{
+		{of(first), 1}, {of(second), 1}, {of(beside), 0}, {of(first), 1}, {Entry{}, 0},
+		{of(beside), 0}, {Damaged(seed, 1, bucket, []byte("k")), 0}, {of(second), 1},
+	} {
+		tree.Change(7, at, step.to)
+		if at = step.to; tree.Tombstones() != step.want {
+			t.Errorf("step %d: %d tombstones, want %d", i, tree.Tombstones(), step.want)
+		}
+		scratch := New(shape)
+		if scratch.Change(7, Entry{}, at); !tree.Equal(scratch) {
+			t.Errorf("step %d: the tree is not that of its entries", i)
+		}
+	}
+	counted, other := New(shape), New(shape)
+	counted.Change(7, Entry{}, of(first))
+	other.Change(7, Entry{}, of(first).Listed())
+	if counted.Equal(other) || counted.Root() != other.Root() {
+		t.Error("the number is not compared, or others could see it")
 	}
 }
