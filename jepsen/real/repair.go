@@ -181,6 +181,9 @@ func (r *repairRun) run(ctx context.Context) (map[string][]Copy, error) {
 	if err := r.cluster.converge(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.cluster.delivered(ctx); err != nil {
+		return nil, fmt.Errorf("real: hints are left: %w", err)
+	}
 	r.cfg.tell("look at all copies")
 	copies := make(map[string][]Copy)
 	for _, b := range r.buckets {

@@ -47,6 +47,33 @@ func (c *Cluster) converge(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// delivered waits until no node keeps anything for another one. Nobody may write meanwhile.
+func (c *Cluster) delivered(ctx context.Context) error {
+	return c.await(ctx, func(ctx context.Context) string {
+		s, err := c.admin.HintsStatus(ctx, client.WithTimeout(round))
+		if err != nil {
+			return err.Error()
+		}
+		return leftOf(s)
+	})
+}
+
+// leftOf tells what nodes keep for others, or why that is not known; "" where it is nothing.
+func leftOf(s client.HintsStatus) string {
+	var left []string
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		if n.Reason != "" || !n.Counted {
+			left = append(left, fmt.Sprintf("%s is not known: %s", n.Node, n.Reason))
+		}
+		for _, b := range n.Backlog {
+			left = append(left, fmt.Sprintf("%s keeps %d hints and %d markers for %s, %d damaged",
+				n.Node, b.Hints, b.Markers, b.Peer, b.Damaged))
+		}
+	}
+	return strings.Join(left, "; ")
+}
+
 // settled has a node begin a round of comparisons, and waits for its end.
 func (c *Cluster) settled(ctx context.Context, at string) error {
 	opts := []client.Option{client.WithEndpoint(at), client.WithTimeout(round)}

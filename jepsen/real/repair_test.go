@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/dyno-kv/dyno/client"
 	"github.com/dyno-kv/dyno/jepsen/checker"
 	"github.com/dyno-kv/dyno/jepsen/history"
 )
@@ -67,6 +69,23 @@ func TestCopiesThatDifferAreRed(t *testing.T) {
 	}
 	if r := JudgeCopies(nil); r.Verdict != checker.Unknown {
 		t.Errorf("no copy: %+v", r)
+	}
+}
+
+func TestHintsThatAreLeftAreTold(t *testing.T) {
+	none := client.HintsStatus{Nodes: []client.HintsNode{{Node: "n1", Counted: true}}}
+	if why := leftOf(none); why != "" {
+		t.Errorf("nothing is left, and it says %q", why)
+	}
+	marker := []client.HintsBacklog{{Markers: 1}}
+	for want, n := range map[string]client.HintsNode{
+		"n1 is not known":        {Node: "n1", Reason: "down"},
+		"n2 is not known":        {Node: "n2"},
+		"n3 keeps 0 hints and 1": {Node: "n3", Counted: true, Backlog: marker},
+	} {
+		if why := leftOf(client.HintsStatus{Nodes: []client.HintsNode{n}}); !strings.Contains(why, want) {
+			t.Errorf("it says %q, want %q", why, want)
+		}
 	}
 }
 
