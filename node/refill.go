@@ -140,6 +140,8 @@ func (n *Node) awaitLife(ctx context.Context, r *refilling, life kv.Instance) bo
 func (n *Node) full(m *membership) error {
 	m.opening.life.Filling = false
 	life := m.opening.life
+	// Before it is noted: the next process would know, and tell nobody.
+	n.tellPhase(life.Instance, trace.PhaseFull)
 	err := n.cfg.Points.Hit(PointFull)
 	if err == nil {
 		err = n.stores.Control.Apply(
@@ -150,7 +152,6 @@ func (n *Node) full(m *membership) error {
 	if err != nil {
 		return fmt.Errorf("node: note that the store is full: %w", err)
 	}
-	n.tellPhase(life.Instance, trace.PhaseFull)
 	n.data.Load().replica.Filled()
 	n.judge(kv.VerdictConfirmed)
 	return nil

@@ -170,7 +170,7 @@ func (o *opening) begun(m *state.Member) {
 	}
 }
 
-// tellPhase tells checkers which phase of its life the store is in, durably.
+// tellPhase tells checkers which phase of its life the store is in, as the group has committed.
 func (n *Node) tellPhase(life kv.Instance, phase uint64) {
 	n.cfg.Trace.Emit(trace.Event{
 		Kind: trace.PhaseCommitted, Value: uint64(life), Counter: phase,

@@ -135,7 +135,8 @@ func ofARefill() []Info {
 		{CopyBeforeFences, "X19", "other owners are copied without being fenced before",
 			"white box: refill; Schedules: a wipe while an acknowledgement is under way"},
 		{FillingCounts, "X20", "a write counts the acknowledgement of a store that is being filled",
-			"Schedules: two stores that are lost one after the other"},
+			"white box: acknowledged by fewer than w; Schedules: two stores that are lost one " +
+				"after the other"},
 		{FillingServes, "X21", "a store serves before it is proven full",
 			"Schedules: a store that is being filled; causal: lost update in strict reads"},
 	}

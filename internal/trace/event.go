@@ -33,8 +33,8 @@ const (
 	// FenceSet: an owner refuses everything older from now on, durably. Partition, Value is
 	// the placement version.
 	FenceSet
-	// PhaseCommitted: a store entered a phase of its life, as the group has committed and its
-	// directory says. Value is the instance, Counter the phase.
+	// PhaseCommitted: a store entered a phase of its life, as the group has committed. Value is
+	// the instance, Counter the phase.
 	PhaseCommitted
 	// LockGranted: a holder got a lock. Value is the fence, Request the session.
 	LockGranted

@@ -9,8 +9,8 @@ import (
 
 	"github.com/dyno-kv/dyno/internal/trace"
 	"github.com/dyno-kv/dyno/jepsen/history"
-	"github.com/dyno-kv/dyno/sim"
 	"github.com/dyno-kv/dyno/rpc/memnet"
+	"github.com/dyno-kv/dyno/sim"
 	"github.com/dyno-kv/dyno/sim/plan"
 	"github.com/dyno-kv/dyno/sim/whitebox"
 )

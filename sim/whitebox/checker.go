@@ -142,10 +142,13 @@ func (c *Checker) Wiped(node uint16) {
 	delete(c.fills.fences, node)
 	for _, k := range c.keys {
 		if had := k.durable[node]; had != nil {
-			k.former[node] = slices.Concat(k.former[node], had)
+			if !c.fills.filling[node] {
+				k.former[node] = slices.Concat(k.former[node], had)
+			}
 			delete(k.durable, node)
 		}
 	}
+	delete(c.fills.filling, node)
 }
 
 // Verdict returns the violations that were found, the first ones of many, in order.

@@ -14,7 +14,8 @@
 //   - unique-dot: a dot is minted once, in the whole life of the cluster, for one key and
 //     one request. No version has another's dot, nor one that nobody minted.
 //   - acknowledged-by-w: at the moment of an acknowledgement as many distinct nodes as the
-//     write had to reach have a durable object, or a hint, that covers its dot.
+//     write had to reach have a durable object, or a hint, that covers its dot; a store that is
+//     being filled after a loss is none of them.
 //   - grows: what the durable object of a key covers, at one node, never becomes less,
 //     unless the node's disk was wiped or an older copy put in its place: [Checker.Wiped].
 //   - removed: an object that a node removes holds nothing but tombstones. Buckets are not

@@ -9,12 +9,13 @@ type refills struct {
 	fences   map[uint16]map[uint32]uint64 // by node and partition: the placement version
 	copied   map[uint16]map[uint32]bool   // by node: partitions that some owner was copied in
 	reported map[uint16]uint64            // by node: the instance that was reported as full
+	filling  map[uint16]bool              // nodes whose stores are being filled
 }
 
 func newRefills() refills {
 	return refills{
 		fences: make(map[uint16]map[uint32]uint64), copied: make(map[uint16]map[uint32]bool),
-		reported: make(map[uint16]uint64),
+		reported: make(map[uint16]uint64), filling: make(map[uint16]bool),
 	}
 }
 
@@ -63,8 +64,10 @@ func (c *Checker) reported(e *trace.Event) {
 func (c *Checker) phase(e *trace.Event) {
 	if e.Counter == trace.PhaseFilling {
 		delete(c.fills.copied, e.Emitter)
+		c.fills.filling[e.Emitter] = true
 		return
 	}
+	delete(c.fills.filling, e.Emitter)
 	c.counts.Full++
 	if told := c.fills.reported[e.Emitter]; told != e.Value {
 		c.violated(RuleRefill, "node %d takes its instance %d for full, and reported %d", e.Emitter,

@@ -45,6 +45,17 @@ func TestRulesOfRefills(t *testing.T) {
 		{name: "a store that is filled", events: filled},
 		{name: "by a process that dies before it hears of the end", events: except(7, started(2),
 			phased(2, 20, trace.PhaseFull))},
+		{name: "whose word counts when it is full", events: append(filled[:len(filled):len(filled)],
+			minted(1, "k", 1, "r"), covered(2, "k", upTo(1)), acknowledged(1, "k", 1, "r", 1))},
+		{
+			name: "whose word counts before", events: except(7, minted(1, "k", 1, "r"),
+				covered(2, "k", upTo(1)), acknowledged(1, "k", 1, "r", 1)),
+			want: RuleAcknowledged, says: "and these have it durably: []",
+		}, {
+			name: "whose word counts before, and that is lost again", events: except(7,
+				minted(1, "k", 1, "r"), covered(2, "k", upTo(1)), wiped(2), acknowledged(1, "k", 1, "r", 1)),
+			want: RuleAcknowledged, says: "and these have it durably: []",
+		},
 		{name: "from an owner that is fenced for a later one", events: except(3, fenced(1, 7, 12))},
 		{
 			name: "without a fence", events: except(3),

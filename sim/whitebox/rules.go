@@ -113,18 +113,19 @@ func (c *Checker) acknowledged(e *trace.Event, at keyName, d dot) {
 		c.violated(RuleAcknowledged, "node %d acknowledged %s of %s and does not say how many nodes "+
 			"had to have it", e.Emitter, d, at)
 	}
-	if by := c.keyOf(at).holders(d); len(by) < int(e.Need) {
+	if by := c.keyOf(at).holders(d, c.fills.filling); len(by) < int(e.Need) {
 		c.violated(RuleAcknowledged, "node %d acknowledged %s of %s for %d nodes, %d had to have it, "+
 			"and these have it durably: %v", e.Emitter, d, at, e.Value, e.Need, by)
 	}
 }
 
-// holders are the nodes that have, or had, an object or a hint durably that covers d.
-func (k *key) holders(d dot) []uint16 {
+// holders are the nodes that have, or had, an object or a hint durably that covers d. What a
+// store has that is being filled counts for nothing.
+func (k *key) holders(d dot, filling map[uint16]bool) []uint16 {
 	var by []uint16
-	for _, held := range []map[uint16][]trace.Dots{k.durable, k.former, k.hints} {
+	for i, held := range []map[uint16][]trace.Dots{k.durable, k.former, k.hints} {
 		for node, covers := range held {
-			if contains(covers, d) {
+			if contains(covers, d) && (i > 0 || !filling[node]) {
 				by = append(by, node)
 			}
 		}
