@@ -101,7 +101,7 @@ func number(v float64) string {
 // tabulate prints the table of files.
 func tabulate(files []string, out io.Writer) error {
 	if len(files) == 0 {
-		return errors.New("no file is given, usage: repair table FILE...")
+		return errors.New("no file is given, usage: repair table FILE")
 	}
 	r := &results{values: make(map[line][]float64)}
 	for _, name := range files {
