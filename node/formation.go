@@ -17,6 +17,9 @@ var (
 	ErrTwin = errors.New("node: another process runs as this node")
 	// ErrNameTaken refuses an empty directory under a name whose store has held data.
 	ErrNameTaken = errors.New("node: the name belongs to a member that has stored data")
+	// ErrOnlyCopy refuses to remove what a refused directory holds where no other owner is
+	// intact.
+	ErrOnlyCopy = errors.New("node: what this directory holds may be the only copy")
 	// ErrRejoinAlone refuses to found a cluster where an operator says that a store is lost.
 	ErrRejoinAlone = errors.New("node: a lost store is filled from members that are left")
 )

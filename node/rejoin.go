@@ -64,9 +64,13 @@ func (n *Node) rejoin(ctx context.Context, m *membership) error {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.RejoinTimeout)
 	defer cancel()
 	if o.life.Word.For == (kv.Open{}) {
-		previous, err := instanceOf(ctx, m)
+		previous, alone, err := instanceOf(ctx, m)
 		if err != nil {
 			return err
+		}
+		if alone > 0 && n.stores.Data.MaxVersion() != 0 {
+			return fmt.Errorf("%w: of %d partitions no other owner is intact, so that nothing is "+
+				"removed; bring one back, or delete the directory first", ErrOnlyCopy, alone)
 		}
 		n.log.Warn("an operator says that this node's store is lost; what this directory holds of "+
 			"it is removed", zap.Uint64("instance", uint64(previous)))
@@ -112,22 +116,23 @@ func (n *Node) rejoin(ctx context.Context, m *membership) error {
 	return nil
 }
 
-// instanceOf asks the group for the present instance of this node's store.
-func instanceOf(ctx context.Context, m *membership) (instance kv.Instance, err error) {
+// instanceOf asks the group for the present instance of this node's store, and of how many of
+// its partitions no other owner is intact.
+func instanceOf(ctx context.Context, m *membership) (instance kv.Instance, alone int, err error) {
 	if _, err := m.meta.Barrier(ctx); err != nil {
-		return 0, fmt.Errorf("%w: %w", errAskAgain, err)
+		return 0, 0, fmt.Errorf("%w: %w", errAskAgain, err)
 	}
 	m.meta.Read(func(s *state.State) {
 		if s != nil {
 			if member, found := s.Member(m.identity.Node); found {
-				instance = member.Instance
+				instance, alone = member.Instance, len(s.Alone(m.identity.Node))
 			}
 		}
 	})
 	if instance == 0 {
 		err = fmt.Errorf("%w: %w", errAskAgain, errNotRegistered)
 	}
-	return instance, err
+	return instance, alone, err
 }
 
 // wipe removes what the directory holds of the lost store.

@@ -137,6 +137,17 @@ func (s *State) MissingSources(id kv.NodeID, sources []ring.Source) []kv.NodeID 
 	return m.Refill.Missing(s.placements, id, s.whole, sources)
 }
 
+// Alone returns the partitions of a member of which no other owner is whole.
+func (s *State) Alone(id kv.NodeID) []uint16 {
+	var others []ring.Source
+	for _, m := range s.members {
+		if life, whole := s.whole(m.ID); whole && m.ID != id {
+			others = append(others, ring.Source{Node: m.ID, Instance: life})
+		}
+	}
+	return ring.Refill{}.Orphaned(s.placements, id, others)
+}
+
 // Orphaned returns the partitions of a member, whose store is being filled, of which no other
 // owner is among these sources.
 func (s *State) Orphaned(id kv.NodeID, sources []ring.Source) []uint16 {

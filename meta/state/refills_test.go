@@ -116,6 +116,9 @@ func TestALossIsAcceptedByAnOperatorOnly(t *testing.T) {
 		m, _ := l.Member(id)
 		l.ok(NewInstance{Node: id, Previous: m.Instance, For: openingOf(id, 9)})
 	}
+	if n := len(l.Alone(2)); n != len(l.placements) || len(l.Alone(3)) > 0 {
+		t.Errorf("of %d partitions of node 2 no other owner is whole", n)
+	}
 	after, _ := lose(t, l)
 	c := FinishRefill{
 		Node: 2, Instance: after.Instance, Open: after.Open, Fence: after.Refill.Since,

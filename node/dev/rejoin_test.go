@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/dyno-kv/dyno/internal/fail"
 	"github.com/dyno-kv/dyno/kv"
+	"github.com/dyno-kv/dyno/node"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -135,6 +137,44 @@ func TestARefillThatWasBrokenOffGoesOnByItself(t *testing.T) {
 	l = start(t, cfg)
 	l.whole(t, "v")
 	l.at(2).has("meanwhile", kv.LevelOne, "v")
+}
+
+// Goal: an older copy is better than none. Where no other owner is intact the word alone does
+// not remove it: whoever wants that deletes the directory.
+func TestTheOnlyCopyIsNotRemovedByAnOperatorsWord(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Replicas = 1
+	l := start(t, cfg)
+	l.fillKeys("v")
+	l.stop()
+	n2 := filepath.Join(cfg.Dir, "n2")
+	backup := filepath.Join(t.TempDir(), "n2")
+	if err := os.CopyFS(backup, os.DirFS(n2)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, cfg).stop()
+	restore := func() {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(n2), os.CopyFS(n2, os.DirFS(backup))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore()
+	cfg.Node.Rejoin = true
+	l = begin(t, cfg)
+	select {
+	case err := <-l.ended:
+		l.ended = nil
+		if !errors.Is(err, node.ErrOnlyCopy) {
+			t.Fatalf("it ended with %v, want ErrOnlyCopy", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it goes on, and has removed what it had")
+	}
+	cfg.Node.Rejoin = false
+	if l = start(t, cfg); len(l.refused) != 1 || l.refused[0].Filling {
+		t.Errorf("without the word: %+v", l.refused)
+	}
 }
 
 func TestARestoredStoreIsFilledByAnOperatorsWord(t *testing.T) {
