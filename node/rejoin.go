@@ -165,14 +165,14 @@ func (n *Node) wipe(ctx context.Context, o *opening) error {
 	return o.write(false)
 }
 
-// begun notes the new life. Nothing of the one before goes on: no incarnation, no tree.
+// begun notes the new life. Nothing of the one before goes on: no incarnation, no tree. The
+// openings stay, which others read meanwhile: they tell who this process is.
 func (o *opening) begun(m *state.Member) {
 	o.life = wire.Life{Instance: m.Instance, Filling: m.Refill.Active()}
 	o.born, o.refused = o.life, false
-	o.past = replica.Past{
-		Stop: replica.StopNone, Opens: o.past.Opens, Filling: o.life.Filling,
-		Fences: o.past.Fences,
-	}
+	past := &o.past
+	past.Stop, past.Filling = replica.StopNone, o.life.Filling
+	past.Marks, past.Stamp, past.Trees, past.Purges = nil, 0, nil, nil
 }
 
 // tellPhase tells checkers which phase of its life the store is in, as the group has committed.

@@ -33,7 +33,7 @@ type Past struct {
 func (p Past) Fresh() bool { return p.Stop == StopNone }
 
 // Present is this opening.
-func (p Past) Present() kv.Open {
+func (p *Past) Present() kv.Open {
 	if len(p.Opens) == 0 {
 		return kv.Open{}
 	}
