@@ -65,6 +65,7 @@ type node struct {
 	points *fail.Set
 	log    *zap.Logger
 	tuned  func(*Config)
+	budget Budget // nil: free
 	sink   trace.Sink
 	stop   func() error
 
@@ -170,7 +171,11 @@ func (m *node) deliver() *Deliverer {
 	if m.tuned != nil {
 		m.tuned(&cfg)
 	}
-	d, err := New(cfg, m, m.net, free{}, m.log)
+	var budget Budget = free{}
+	if m.budget != nil {
+		budget = m.budget
+	}
+	d, err := New(cfg, m, m.net, budget, m.log)
 	if err != nil {
 		m.net.t.Fatal(err)
 	}

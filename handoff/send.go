@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -72,11 +73,7 @@ func (d *Deliverer) sendNext(ctx context.Context, m *member) bool {
 	if len(p.page) == 0 && p.more && !d.read(p, m) {
 		return false
 	}
-	if len(p.page) > 0 {
-		h := p.page[0]
-		p.page = p.page[1:]
-		d.deliver(ctx, m, p, h)
-	}
+	d.deliver(ctx, m, p)
 	if p.listed() && m.pass == p {
 		m.pass = nil
 		d.conclude(p)
@@ -114,35 +111,84 @@ func (d *Deliverer) conclude(p *pass) {
 	}
 }
 
-// deliver sends a hint to all members of its slot, as the newest ring has them.
-func (d *Deliverer) deliver(ctx context.Context, m *member, p *pass, h replica.Hint) {
+const (
+	// batchHints are sent together: their members store them in the same commits, where each
+	// would take a sync of its own at the rates that are left beside clients.
+	batchHints = 8
+	// batchBytes is from how many bytes on nothing is added to a batch.
+	batchBytes = 256 << 10
+)
+
+// outgoing is a hint that is ready to be sent.
+type outgoing struct {
+	hint    replica.Hint
+	object  kv.Object
+	encoded []byte
+	members []kv.NodeID
+	size    int
+}
+
+// deliver sends the next hints of a page to all members of their slots, as the newest ring
+// has them.
+func (d *Deliverer) deliver(ctx context.Context, m *member, p *pass) {
+	current := d.cfg.Ring()
+	var batch []outgoing
+	size, cost := 0, 0
+	for len(p.page) > 0 && len(batch) < batchHints && size < batchBytes &&
+		m.open+len(batch) < d.cfg.Window {
+		out, found := d.prepare(m, p, current)
+		if found {
+			batch, size = append(batch, out), size+out.size
+			cost += out.size + budget.Piece*len(out.members)
+		}
+	}
+	if len(batch) == 0 {
+		return
+	}
+	if err := d.budget.Take(ctx, cost); err != nil {
+		p.dirty = true // this node ends
+		return
+	}
+	d.bytes.Add(uint64(size))
+	deadline := time.Now().Add(d.cfg.SendTimeout)
+	for i := range batch {
+		out := &batch[i]
+		it := &item{
+			member: m, pass: p, hint: out.hint, sent: out.object.Context, awaited: len(out.members),
+		}
+		d.begin(it)
+		d.hints.TraceHintSent(&it.hint, &out.object)
+		for _, node := range out.members {
+			req := d.request(current, &it.hint, node, out.object, out.encoded)
+			d.send(it, node, req, deadline)
+		}
+	}
+}
+
+// prepare takes the next hint from a page. It reports false where nothing is to be sent.
+func (d *Deliverer) prepare(m *member, p *pass, current *ring.Ring) (out outgoing, found bool) {
+	h := p.page[0]
+	p.page = p.page[1:]
 	object, encoded, nothing, err := d.hints.Payload(&h)
 	if err != nil {
 		p.dirty, m.stuck = true, true // it stays, and was alarmed where it was read (I2)
-		return
+		return outgoing{}, false
 	}
-	it := &item{member: m, pass: p, hint: h, sent: object.Context}
 	if nothing {
-		it.sent = h.Object.Context
+		it := &item{member: m, pass: p, hint: h, sent: h.Object.Context}
 		d.begin(it)
 		d.drop(it)
-		return
+		return outgoing{}, false
 	}
-	current := d.cfg.Ring()
 	members := membersOf(current, h.HintCell)
-	size := (object.Size() + len(h.Key)) * len(members)
-	if err := d.budget.Take(ctx, size); err != nil || len(members) == 0 {
-		p.dirty = true // this node ends, or its ring has a hole that the next one has not
-		return
+	if len(members) == 0 {
+		p.dirty = true // the ring has a hole that the next one has not
+		return outgoing{}, false
 	}
-	d.begin(it)
-	d.bytes.Add(uint64(size))
-	d.hints.TraceHintSent(&it.hint, &object)
-	it.awaited = len(members)
-	deadline := time.Now().Add(d.cfg.SendTimeout)
-	for _, node := range members {
-		d.send(it, node, d.request(current, &it.hint, node, object, encoded), deadline)
-	}
+	return outgoing{
+		hint: h, object: object, encoded: encoded, members: members,
+		size: (object.Size() + len(h.Key)) * len(members),
+	}, true
 }
 
 // begin counts a hint that is on its way, end one that is not any more.

@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/wire"
@@ -138,38 +138,54 @@ func TestABudgetIsTakenBeforeAnythingIsSent(t *testing.T) {
 		f := n.nodes[4]
 		key, owners := n.keyOf(4, 0)
 		f.hint(key, 1, written(2, "v"))
-		cfg := DefaultConfig()
-		cfg.Node, cfg.Ring, cfg.Alive = 4, n.ring.Load, n.alive
-		cfg.Rand = rand.New(rand.NewPCG(1, 1))
 		b := &strict{granted: make(chan struct{})}
-		d, err := New(cfg, f, n, b, f.log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- d.Run(ctx) }()
+		f.budget = b
+		f.deliver()
 		time.Sleep(time.Minute)
 		if n.sends(owners[1]) != 0 || b.asked.Load() < int64(len("v")) {
 			t.Errorf("%d sends, %d bytes asked for", n.sends(owners[1]), b.asked.Load())
 		}
 		close(b.granted)
 		eventually(t, time.Minute, "it is delivered", func() bool { return f.kept() == 0 })
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
+	})
+}
+
+// Hints of a slot go together, for which their bytes and what each costs beside them are
+// taken at once: one after the other each would take a sync of its own where it is stored.
+func TestHintsOfASlotAreSentTogether(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNet(t)
+		f := n.nodes[4]
+		const keys = 300
+		cells := make(map[uint16]bool)
+		for i := range keys {
+			key, _ := n.keyOf(4, i)
+			f.hint(key, 1, written(2, key))
+			cells[n.ring.Load().PartitionOf(1, []byte(key))] = true
+		}
+		b := &strict{granted: make(chan struct{})}
+		close(b.granted)
+		f.budget = b
+		f.deliver()
+		eventually(t, time.Minute, "all are gone", func() bool { return f.kept() == 0 })
+		if most := int64(len(cells) + keys/batchHints); b.takes.Load() > 2*most {
+			t.Errorf("%d hints of %d slots were taken in %d parts", keys, len(cells), b.takes.Load())
+		}
+		if b.asked.Load() < keys*budget.Piece {
+			t.Errorf("%d bytes were taken for %d hints", b.asked.Load(), keys)
 		}
 	})
 }
 
 // strict is a budget that grants when it is told.
 type strict struct {
-	granted chan struct{}
-	asked   atomic.Int64
+	granted      chan struct{}
+	asked, takes atomic.Int64
 }
 
 func (s *strict) Take(ctx context.Context, bytes int) error {
 	s.asked.Add(int64(bytes))
+	s.takes.Add(1)
 	select {
 	case <-s.granted:
 		return nil

@@ -53,7 +53,7 @@ func (n *Node) openBackground(m *membership, d *data) error {
 	d.hints = handoff.NewSyncer(d.handoff, m.opening.past.Present(), d.coordinator, d.peers)
 	cfg := n.cfg.Exchange
 	cfg.Node, cfg.Ring, cfg.Alive = d.member.ID, m.group.Ring, d.alive
-	cfg.Budget = n.background.budget
+	cfg.Budget, cfg.Coming = n.background.budget, handoff.NewArrivals(d.hints).Coming
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Rand.Uint64(), n.cfg.Rand.Uint64()))
 	d.exchange, err = exchange.New(cfg, d.replica, d.peers, d.replica, n.log.Named("exchange"))
 	if err != nil {

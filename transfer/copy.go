@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -186,7 +187,7 @@ func (f *Filler) fetchAll(
 		if err := fit(refill, from, reply.Standing, reply.Code, reply.Detail); err != nil {
 			return err
 		}
-		if err := f.parts.Budget.Take(ctx, reply.Object.Size()); err != nil {
+		if err := f.parts.Budget.Take(ctx, budget.Piece+reply.Object.Size()); err != nil {
 			return err
 		}
 		one := wire.ScanReply{Standing: reply.Standing, Entries: []wire.ScanEntry{

@@ -226,7 +226,7 @@ func (x *bench) all() time.Duration {
 		working.Go(func() {
 			for p := range todo {
 				for tries := 0; ; tries++ {
-					outcome, err := x.compare(context.Background(), pair{p, nodeB})
+					outcome, err := x.compare(context.Background(), pair{p, nodeB}, true)
 					if outcome.settled() {
 						break
 					}

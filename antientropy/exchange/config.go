@@ -45,6 +45,10 @@ type Config struct {
 	Ring func() *ring.Ring
 	// Alive is an opinion: who seems down is not asked.
 	Alive func(kv.NodeID) bool
+	// Coming reports whether somebody brings a node, this one included, so many hints that
+	// what it lacks is mostly among them; nil: nobody ever does. It is asked where something
+	// differs, and may wait for other members, not longer than its context.
+	Coming func(context.Context, kv.NodeID) bool
 	// Budget is shared with all background work of the node.
 	Budget Budget
 	// Rand draws jitter, and which leaves come first; owned by the Exchange.

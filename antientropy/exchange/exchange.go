@@ -4,6 +4,8 @@ package exchange
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -129,7 +131,7 @@ func (e *Exchange) next(now time.Time) (*appointment, time.Duration) {
 
 // exchange compares one pair.
 func (e *Exchange) exchange(ctx context.Context, a *appointment) {
-	outcome, err := e.compare(ctx, a.pair)
+	outcome, err := e.compare(ctx, a.pair, e.patient(a))
 	if ctx.Err() != nil {
 		outcome = Stopped
 	}
@@ -142,8 +144,26 @@ func (e *Exchange) exchange(ctx context.Context, a *appointment) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running--
+	switch {
+	case !errors.Is(err, errComing):
+		a.coming = time.Time{}
+	case a.coming.IsZero():
+		a.coming = time.Now()
+	}
 	e.plan.ended(a, outcome, why, time.Now())
 	e.spread()
+}
+
+// longestComing bounds how long a pair is left to hints. Where there are always some on
+// their way it is compared about as often all the same: what no hint tells of must not
+// stay behind.
+const longestComing = 10 * time.Minute
+
+// patient reports whether a pair may be left to hints that are on their way.
+func (e *Exchange) patient(a *appointment) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return a.coming.IsZero() || time.Since(a.coming) < longestComing
 }
 
 // wasSilent reports whether the last exchange with a node has failed, and notes this one.
@@ -175,12 +195,20 @@ func (e *Exchange) tell(a *appointment, o Outcome, why string, silent bool) {
 }
 
 // compare runs one exchange.
-func (e *Exchange) compare(ctx context.Context, at pair) (Outcome, error) {
+func (e *Exchange) compare(ctx context.Context, at pair, patient bool) (Outcome, error) {
 	current := e.cfg.Ring()
 	if !e.cfg.Alive(at.node) {
 		return Failed, notComparable("%s seems down", nameOf(current, at.node))
 	}
 	s := e.session(current, at)
+	s.coming = func(ctx context.Context) error {
+		for _, node := range [2]kv.NodeID{at.node, e.cfg.Node} {
+			if patient && e.cfg.Coming != nil && e.cfg.Coming(ctx, node) {
+				return fmt.Errorf("%w to %s", errComing, nameOf(current, node))
+			}
+		}
+		return nil
+	}
 	return s.run(ctx)
 }
 

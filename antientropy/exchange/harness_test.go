@@ -194,7 +194,7 @@ func (s *stage) run() {
 
 // once compares one pair, as Run does.
 func (s *stage) once(partition uint16, node kv.NodeID) (Outcome, error) {
-	return s.compare(s.t.Context(), pair{partition, node})
+	return s.compare(s.t.Context(), pair{partition, node}, true)
 }
 
 // both compares both partitions with a node, until they are settled.

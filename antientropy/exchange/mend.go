@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -177,7 +178,7 @@ func (m *mends) mend(ctx context.Context, d *damage) error {
 	if err != nil {
 		return err
 	}
-	if err := m.cfg.Budget.Take(ctx, len(d.Key)+merged.Size()); err != nil {
+	if err := m.cfg.Budget.Take(ctx, budget.Piece+len(d.Key)+merged.Size()); err != nil {
 		return err
 	}
 	ctx, cancel = context.WithTimeout(ctx, m.cfg.CallTimeout)

@@ -16,7 +16,7 @@ const (
 	// Repaired: all that differed has been brought together, durably.
 	Repaired
 	// Unfinished: something differs yet: there was too much of it, a key was being written,
-	// or could not be read.
+	// or could not be read, or hints are on their way to one of both.
 	Unfinished
 	// NotComparable: one of both sides has nothing to compare, or must not (M4, M7).
 	NotComparable
@@ -51,6 +51,9 @@ func (o Outcome) settled() bool { return o == InSync || o == Repaired }
 var (
 	// errStopped ends an exchange since the repairs have been paused.
 	errStopped = errors.New("exchange: paused")
+	// errComing ends an exchange that hand-off makes needless: the same keys would be moved
+	// twice, and clients wait for both.
+	errComing = errors.New("exchange: hints are on their way")
 	// errNotComparable is in the chain of why two sides are not compared.
 	errNotComparable = errors.New("not comparable")
 )
@@ -64,6 +67,8 @@ func outcomeOf(err error) Outcome {
 	switch {
 	case errors.Is(err, errStopped):
 		return Stopped
+	case errors.Is(err, errComing):
+		return Unfinished
 	case errors.Is(err, errNotComparable):
 		return NotComparable
 	default:

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/antientropy"
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -239,7 +240,7 @@ func (u *Purger) tend(ctx context.Context, p uint16) error {
 func (u *Purger) expire(ctx context.Context, expired []replica.Outlived) {
 	for i := range expired {
 		at := &expired[i]
-		if u.cfg.Budget.Take(ctx, len(at.Key)+at.Object.Size()) != nil {
+		if u.cfg.Budget.Take(ctx, budget.Piece+len(at.Key)+at.Object.Size()) != nil {
 			return
 		}
 		bound, cancel := context.WithTimeout(ctx, u.cfg.CallTimeout)

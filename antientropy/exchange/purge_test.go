@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dyno-kv/dyno/antientropy"
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/replica"
 	"github.com/dyno-kv/dyno/ring"
@@ -255,7 +256,7 @@ func TestTheSweepTakesFromTheSharedBudget(t *testing.T) {
 		if err := u.tend(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
-		want := 1000 + len("old") + len("older") + 2*kv.Object{}.Size()
+		want := 1000 + len("old") + len("older") + 2*(kv.Object{}.Size()+budget.Piece)
 		if w.budget.bytes != want || len(w.expired) != 2 {
 			t.Errorf("%d bytes were taken for %q, want %d", w.budget.bytes, w.expired, want)
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/dyno-kv/dyno/antientropy"
+	"github.com/dyno-kv/dyno/internal/budget"
 	"github.com/dyno-kv/dyno/kv"
 	"github.com/dyno-kv/dyno/wire"
 )
@@ -165,7 +166,7 @@ func (s *session) copy(
 	ctx context.Context, d *difference, from, to *side, size *kv.Object,
 ) (fate, error) {
 	bytes := len(d.Key) + size.Size()
-	if err := s.cfg.Budget.Take(ctx, bytes); err != nil {
+	if err := s.cfg.Budget.Take(ctx, budget.Piece+bytes); err != nil {
 		return fateLeft, err
 	}
 	whole, known, err := s.read(ctx, from, d, wire.ReadFull)

@@ -31,6 +31,8 @@ type appointment struct {
 	outcome Outcome // of the last exchange; 0: none yet
 	why     string
 	last    time.Time // when it was settled last; zero: never
+	// coming is since when it has been left to hints that are on their way; zero: it is not.
+	coming time.Time
 }
 
 // schedule says which pair is compared next. It has no lock and reads no clock.

@@ -25,6 +25,8 @@ type session struct {
 	// going returns errStopped where the exchange is to end; ending is closed when all are to.
 	going  func() error
 	ending <-chan struct{}
+	// coming returns errComing where what differs is better left to hand-off.
+	coming func(context.Context) error
 	// damaged hears of keys that this node can not read.
 	damaged func(partition uint16, at wire.TreePlace)
 }
@@ -36,6 +38,9 @@ func (s *session) run(ctx context.Context) (Outcome, error) {
 	differing, err := s.look(ctx, wire.TreeRoot, []uint16{0})
 	if err != nil || len(differing) == 0 {
 		return settledOr(err)
+	}
+	if err := s.coming(ctx); err != nil {
+		return outcomeOf(err), err
 	}
 	branches, err := s.lookTwice(ctx, wire.TreeBranches, below([]uint16{0}, antientropy.Branches))
 	if err != nil || len(branches) == 0 {

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// Piece is how many bytes an object costs that is moved by itself, beside its own: a small
+// one keeps two nodes as busy as some KiB do. Who takes adds it.
+const Piece = 3 << 10
+
 // Config says how much background work may move.
 type Config struct {
 	// Rate is how many bytes a second it may move while clients wait no longer than usual.
@@ -24,10 +28,10 @@ type Config struct {
 }
 
 // DefaultConfig moves up to 32 MiB a second, which fills 1 TiB in nine hours and is a third
-// of a gigabit network, and always 1 MiB.
+// of a gigabit network, or 8,000 small objects; and always 1 MiB, or 250 of them.
 func DefaultConfig() Config {
 	return Config{
-		Rate: 32 << 20, Least: 1 << 20, Burst: 4 << 20, Strain: 150, Floor: 10 * time.Millisecond,
+		Rate: 32 << 20, Least: 1 << 20, Burst: 1 << 20, Strain: 150, Floor: 5 * time.Millisecond,
 	}
 }
 
@@ -48,8 +52,9 @@ func (c Config) Validate() error {
 // Bucket is the rule: a token bucket whose rate follows how long clients wait. It has no
 // lock and reads no clock.
 type Bucket struct {
-	cfg  Config
-	rate int64 // Invariant: cfg.Least <= rate <= cfg.Rate (I2)
+	cfg   Config
+	rate  int64 // Invariant: cfg.Least <= rate <= cfg.Rate (I2)
+	moved int64 // granted since the last Look
 	// level is how many bytes may be moved at once. Below 0: so many have been granted
 	// ahead. Invariant: level <= cfg.Burst.
 	level int64
@@ -74,6 +79,7 @@ func (b *Bucket) Take(now time.Time, bytes int) time.Duration {
 		wait = time.Duration(float64(-b.level) / float64(b.rate) * float64(time.Second))
 	}
 	b.level -= int64(max(0, bytes))
+	b.moved += int64(max(0, bytes))
 	return wait
 }
 
@@ -92,26 +98,33 @@ const (
 	// the half of the way is gone. Looks are a second apart, so minutes of background work
 	// do not make its own harm look usual.
 	forget = 512
-	// regain is by which part of the full rate the rate grows at each look.
-	regain = 16
+	// The rate grows by a quarter of itself at each look, and by a part of the full rate at
+	// least: from the least of a default budget to its full rate in 15 looks.
+	growth, leastGrowth = 4, 64
 )
 
-// Look takes note of how long clients waited since the look before: the 99th percentile of
-// their waits, 0 where there were none. It halves the rate where that is long, and lets it
-// grow otherwise.
+// Look takes note of how long clients waited since the look before, a second ago: the 99th
+// percentile of their waits, 0 where there were none. Without clients the rate is the full
+// one. Where they waited long, half of what was moved meanwhile may be moved until the next
+// look. Otherwise it may be somewhat more than was: what has rested begins gently, since
+// only clients can tell how much is too much (I4).
 func (b *Bucket) Look(p99 time.Duration) {
+	moved := max(min(b.rate, b.moved), b.cfg.Least)
+	b.moved = 0
 	switch {
-	case p99 <= 0: // nobody was there to be in the way of
+	case p99 <= 0: // nobody is there to be in the way of
+		b.rate = b.cfg.Rate
+		return
 	case b.usual == 0 || p99 < b.usual:
 		b.usual = p99
 	default:
 		b.usual += (p99-b.usual)/forget + 1
 	}
 	if long := max(b.cfg.Floor, b.usual*time.Duration(b.cfg.Strain)/100); p99 > long {
-		b.rate = max(b.cfg.Least, b.rate/2)
+		b.rate = max(b.cfg.Least, moved/2)
 		return
 	}
-	b.rate = min(b.cfg.Rate, b.rate+max(1, b.cfg.Rate/regain))
+	b.rate = min(b.cfg.Rate, moved+max(1, moved/growth, b.cfg.Rate/leastGrowth))
 }
 
 // Rate is how many bytes a second may be moved at present.

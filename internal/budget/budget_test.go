@@ -37,9 +37,16 @@ func TestWhatIsGrantedIsBounded(t *testing.T) {
 	})
 }
 
+// steadyConfig is of a budget whose rate is always the same.
+func steadyConfig() Config {
+	cfg := testConfig()
+	cfg.Least = cfg.Rate
+	return cfg
+}
+
 func TestAFullBucketGrantsAtOnceAndThenByItsRate(t *testing.T) {
 	t.Parallel()
-	b := NewBucket(testConfig())
+	b := NewBucket(steadyConfig())
 	now := time.Unix(1000, 0)
 	if wait := b.Take(now, 500); wait != 0 {
 		t.Errorf("a full bucket lets wait %v", wait)
@@ -56,43 +63,97 @@ func TestAFullBucketGrantsAtOnceAndThenByItsRate(t *testing.T) {
 	}
 }
 
+// busy moves as much as the bucket lets through in a second, and then has it look.
+func busy(b *Bucket, p99 time.Duration) {
+	b.Take(time.Time{}, int(b.Rate()))
+	b.Look(p99)
+}
+
 func TestTheRateShrinksWhileClientsWaitLongAndComesBack(t *testing.T) {
 	t.Parallel()
 	b := NewBucket(testConfig())
 	const usual = 10 * time.Millisecond
 	for range 100 {
-		b.Look(usual)
+		busy(b, usual)
 	}
 	if b.Rate() != 1000 {
 		t.Fatalf("waits as usual have brought the rate to %d", b.Rate())
 	}
-	b.Look(14 * time.Millisecond)
+	busy(b, 14*time.Millisecond)
 	if b.Rate() != 1000 {
 		t.Errorf("a wait within the strain has brought the rate to %d", b.Rate())
 	}
-	b.Look(2 * usual)
+	busy(b, 2*usual)
 	if b.Rate() != 500 {
 		t.Errorf("a long wait has brought the rate to %d", b.Rate())
 	}
 	for range 60 { // a minute of it does not make it usual
-		b.Look(2 * usual)
+		busy(b, 2*usual)
 	}
 	if b.Rate() != 100 {
 		t.Errorf("a minute of long waits has brought the rate to %d, want the least", b.Rate())
 	}
 	for range 20 {
-		b.Look(0) // nobody there
+		busy(b, usual)
 	}
 	if b.Rate() != 1000 {
-		t.Errorf("without clients the rate comes back to %d only", b.Rate())
+		t.Errorf("after waits as usual the rate comes back to %d only", b.Rate())
+	}
+}
+
+// Clients wait long as soon as work begins that takes all it may: what is halved is what was
+// moved, not a rate that nobody had come near (I4).
+func TestAfterALongWaitHalfOfWhatWasMovedIsLeft(t *testing.T) {
+	t.Parallel()
+	b := NewBucket(testConfig())
+	for range 100 {
+		busy(b, 10*time.Millisecond)
+	}
+	b.Take(time.Time{}, 300)
+	b.Look(30 * time.Millisecond)
+	if b.Rate() != 150 {
+		t.Errorf("the rate is %d after 300 bytes in a second that was too much", b.Rate())
+	}
+}
+
+func TestWhatHasRestedBeginsGently(t *testing.T) {
+	t.Parallel()
+	b := NewBucket(testConfig())
+	for range 100 {
+		busy(b, 10*time.Millisecond)
+	}
+	b.Look(10 * time.Millisecond) // a second in which nothing was moved
+	if b.Rate() != 125 {
+		t.Errorf("it begins with %d after a rest, want little more than the least", b.Rate())
+	}
+	for range 3 { // what goes on at half of the rate goes on so
+		b.Take(time.Time{}, 100)
+		b.Look(10 * time.Millisecond)
+	}
+	if b.Rate() != 125 {
+		t.Errorf("of 100 bytes a second the rate has become %d", b.Rate())
+	}
+}
+
+func TestWithoutClientsTheRateIsTheFullOne(t *testing.T) {
+	t.Parallel()
+	b := NewBucket(testConfig())
+	for range 10 {
+		busy(b, 10*time.Millisecond)
+	}
+	busy(b, time.Second)
+	if b.Look(0); b.Rate() != 1000 {
+		t.Errorf("nobody is there, and the rate is %d", b.Rate())
 	}
 }
 
 func TestShortWaitsAreNeverCalledLong(t *testing.T) {
 	t.Parallel()
 	b := NewBucket(testConfig())
-	b.Look(10 * time.Microsecond)
-	b.Look(900 * time.Microsecond)
+	for range 20 {
+		busy(b, 10*time.Microsecond)
+	}
+	busy(b, 900*time.Microsecond)
 	if b.Rate() != 1000 {
 		t.Errorf("a wait below the floor has brought the rate to %d", b.Rate())
 	}
@@ -124,7 +185,7 @@ func TestAMeterKnowsThe99thPercentileToAnEighth(t *testing.T) {
 // its share spent (I3).
 func TestTakersAreServedInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(testConfig())
+		s, err := New(steadyConfig())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,8 +13,11 @@
 //   - I2 The rate is never below Least, nor above Rate: background work always goes on,
 //     since what it mends may be all that stands between a second failure and a loss.
 //   - I3 Of two who wait the first is served first: none starves.
+//   - I4 While there are clients the rate is at most a quarter above what was moved lately,
+//     or a little above Least: after a rest nothing is moved at a rate that they have not
+//     been asked about.
 //
-// What it does not do: it knows nothing of what is moved, and bounds no memory.
+// What it does not do: it knows nothing of what is moved but its size, and bounds no memory.
 //
 // Goroutines: none; who takes waits in its own.
 package budget
