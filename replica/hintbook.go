@@ -227,19 +227,36 @@ func (b *hintBook) damage(at HintCell, record string) bool {
 	return true
 }
 
-// mended forgets a damaged record that is gone.
-func (b *hintBook) mended(at HintCell, record string) {
+// mended forgets that a record is damaged, if it was called so: it is gone or replaced, or
+// it is readable after all, as where a disk fails for a moment.
+func (b *hintBook) mended(at HintCell, record string, readable bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.cells[at]
 	if t == nil {
 		return
 	}
-	if _, known := t.damaged[record]; known {
-		delete(t.damaged, record)
-		b.damaged--
-		b.settle(at, t)
+	weighed, known := t.damaged[record]
+	if !known {
+		return
 	}
+	delete(t.damaged, record)
+	b.damaged--
+	switch { // what it weighs nobody can tell any more
+	case readable || !weighed:
+	case t.hints > 0:
+		t.hints--
+	case t.markers > 0:
+		t.markers--
+	}
+	b.settle(at, t)
+}
+
+// someDamaged reports whether any record is called damaged.
+func (b *hintBook) someDamaged() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.damaged > 0
 }
 
 // holds reports whether there may be a hint in a cell.

@@ -42,9 +42,7 @@ func (r *Replica) Changed(op *storage.Op, before, after *storage.Current) {
 func (r *Replica) hintChanged(op *storage.Op, slot uint8, before, after *storage.Current) {
 	at := HintCell{op.Partition, slot}
 	name := hintName(at, op.Bucket, op.Key)
-	if before.State == storage.StateUnreadable {
-		r.hints.mended(at, name)
-	}
+	r.hints.mended(at, name, before.State != storage.StateUnreadable)
 	less, more := weightOf(op.Key, &before.Object), weightOf(op.Key, &after.Object)
 	if more != (hintWeight{}) {
 		r.noteStored(at, more)

@@ -75,6 +75,7 @@ func (r *Replica) Hints(at HintCell, from storage.Position, limit, size int) (
 	if err != nil {
 		return nil, from, false, err
 	}
+	damaged := r.hints.someDamaged()
 	for i := range found {
 		f := &found[i]
 		h := Hint{
@@ -85,6 +86,8 @@ func (r *Replica) Hints(at HintCell, from storage.Position, limit, size int) (
 			h.Err = f.Err
 			t := h.target()
 			r.noteDamagedHint(&t, f.Err)
+		} else if damaged {
+			r.hints.mended(at, hintName(at, f.Bucket, f.Key), true)
 		}
 		page = append(page, h)
 	}

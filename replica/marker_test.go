@@ -3,6 +3,7 @@
 package replica
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -259,6 +260,48 @@ func TestAHintThatDecaysIsNoHintAnyMore(t *testing.T) {
 			t.Error("a purge would not wait for the damaged hint")
 		}
 	})
+}
+
+// A disk that fails for a moment leaves no damage behind: what can be read again is a hint
+// like others, and where it goes without having been read it is gone.
+func TestAHintThatCanBeReadAgainIsDamagedNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := beginWide(t, setup{})
+		l.counted()
+		key := l.outer(0)
+		l.hint(key, 0, written(2, "x"))
+		h := l.listed(l.cell(key, 0))[0]
+		target := h.target()
+		l.noteDamagedHint(&target, errors.New("input/output error"))
+		if c := l.HintStatus().Cells[0]; c.Damaged != 1 || c.Hints != 0 {
+			t.Errorf("when it could not be read: %+v", c)
+		}
+		l.listed(l.cell(key, 0))
+		if c := l.HintStatus().Cells[0]; c.Damaged != 0 || c.Hints != 1 {
+			t.Errorf("when it was read: %+v", c)
+		}
+		l.noteDamagedHint(&target, errors.New("input/output error"))
+		if !l.drop(h, h.Object.Context) {
+			t.Fatal("it is not gone")
+		}
+		if s := l.HintStatus(); len(s.Cells) != 0 || s.Bytes != 0 {
+			t.Errorf("when it was delivered: %+v", s)
+		}
+		l.checkBook()
+	})
+}
+
+// A damaged record that goes takes along what it was counted as while it could be read.
+func TestADamagedHintThatGoesLeavesNothingInTheBook(t *testing.T) {
+	b := hintBook{cells: make(map[HintCell]*hintTotals)}
+	b.counted.Store(true)
+	at := HintCell{Partition: 1}
+	b.change(at, hintWeight{}, hintWeight{hints: 1, bytes: 10, oldest: 1})
+	b.damage(at, "record")
+	b.mended(at, "record", false)
+	if len(b.cells) != 0 || b.bytes != 0 || b.damaged != 0 {
+		t.Errorf("%+v is left of %d bytes", b.cells, b.bytes)
+	}
 }
 
 // The age of hints is exact while the oldest is there, and never below the truth.
