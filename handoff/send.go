@@ -59,8 +59,8 @@ func (it *item) add(a answer) (last bool) {
 // sendNext sends the member's next hint. It reports false where there is none, or none can
 // go now.
 func (d *Deliverer) sendNext(ctx context.Context, m *member) bool {
-	if m.open >= d.cfg.Window {
-		return false
+	if m.open > 0 && m.open+batchHints > d.cfg.Window {
+		return false // else each answer would make room for a batch of one
 	}
 	if m.pass == nil {
 		if len(m.queue) == 0 {
