@@ -9,8 +9,8 @@ import (
 )
 
 // Piece is how many bytes an object costs that is moved by itself, beside its own: a small
-// one keeps two nodes as busy as some KiB do. Who takes adds it.
-const Piece = 3 << 10
+// one keeps two nodes as busy as so many do that are moved in pages. Who takes adds it.
+const Piece = 8 << 10
 
 // Config says how much background work may move.
 type Config struct {
@@ -28,10 +28,10 @@ type Config struct {
 }
 
 // DefaultConfig moves up to 32 MiB a second, which fills 1 TiB in nine hours and is a third
-// of a gigabit network, or 8,000 small objects; and always 1 MiB, or 250 of them.
+// of a gigabit network, or 4,000 small objects; and always 1 MiB, or 120 of them.
 func DefaultConfig() Config {
 	return Config{
-		Rate: 32 << 20, Least: 1 << 20, Burst: 1 << 20, Strain: 150, Floor: 5 * time.Millisecond,
+		Rate: 32 << 20, Least: 1 << 20, Burst: 1 << 20, Strain: 150, Floor: 3 * time.Millisecond,
 	}
 }
 
@@ -94,10 +94,12 @@ func (b *Bucket) fill(d time.Duration) {
 }
 
 const (
-	// forget is how slowly a longer wait becomes the usual one: after about that many looks
-	// the half of the way is gone. Looks are a second apart, so minutes of background work
-	// do not make its own harm look usual.
-	forget = 512
+	// Of what a look shows beyond the usual wait such a part is taken over: most of what is
+	// shorter, little of what is longer while next to nothing is moved, so that an hour of many
+	// clients does not leave much to those after it, and hardly anything while something is
+	// moved. Looks are a second apart: minutes of background work do not make its own harm
+	// look usual.
+	shorter, longer, forget = 4, 64, 512
 	// The rate grows by a quarter of itself at each look, and by a part of the full rate at
 	// least: from the least of a default budget to its full rate in 15 looks.
 	growth, leastGrowth = 4, 64
@@ -109,14 +111,18 @@ const (
 // look. Otherwise it may be somewhat more than was: what has rested begins gently, since
 // only clients can tell how much is too much (I4).
 func (b *Bucket) Look(p99 time.Duration) {
-	moved := max(min(b.rate, b.moved), b.cfg.Least)
+	moved, resting := max(min(b.rate, b.moved), b.cfg.Least), b.moved < b.cfg.Least/4
 	b.moved = 0
 	switch {
 	case p99 <= 0: // nobody is there to be in the way of
 		b.rate = b.cfg.Rate
 		return
-	case b.usual == 0 || p99 < b.usual:
+	case b.usual == 0:
 		b.usual = p99
+	case p99 < b.usual:
+		b.usual += (p99 - b.usual) / shorter
+	case resting:
+		b.usual += (p99-b.usual)/longer + 1
 	default:
 		b.usual += (p99-b.usual)/forget + 1
 	}

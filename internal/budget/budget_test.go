@@ -135,6 +135,32 @@ func TestWhatHasRestedBeginsGently(t *testing.T) {
 	}
 }
 
+// What is usual is learnt while nothing is moved, and forgotten soon when it was of an hour
+// of many clients: those after it would be made to wait as long by background work.
+func TestWhatIsUsualIsLearntAtRestAndForgottenSoon(t *testing.T) {
+	t.Parallel()
+	b := NewBucket(testConfig())
+	for range 300 {
+		b.Look(10 * time.Millisecond)
+	}
+	for range 300 {
+		b.Look(40 * time.Millisecond) // many clients, and nothing is moved
+	}
+	if busy(b, 40*time.Millisecond); b.Rate() <= 125 {
+		t.Errorf("what is usual by now brings the rate to %d", b.Rate())
+	}
+	for range 20 {
+		b.Look(10 * time.Millisecond)
+	}
+	for range 10 {
+		busy(b, 10*time.Millisecond)
+	}
+	before := b.Rate()
+	if busy(b, 20*time.Millisecond); b.Rate() != before/2 {
+		t.Errorf("twice what is usual again brings the rate from %d to %d", before, b.Rate())
+	}
+}
+
 func TestWithoutClientsTheRateIsTheFullOne(t *testing.T) {
 	t.Parallel()
 	b := NewBucket(testConfig())
