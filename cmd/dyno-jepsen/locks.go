@@ -35,11 +35,11 @@ func (a *app) locks(ctx context.Context, f *realFlags) error {
 	bar := a.newBar("locks", -1)
 	defer bar.done()
 	f.draw()
-	cfg := real.LocksConfig{
+	cfg := real.Config{
 		Binary: f.binary, Dir: f.dir(), Nodes: f.nodes, Seed: f.seed, Duration: f.duration(),
 		Tell: bar.step,
 	}
-	if err := f.prepare(cfg.Check()); err != nil {
+	if err := f.prepare(cfg.Check(real.LeastLockNodes)); err != nil {
 		return err
 	}
 	h, err := real.Locks(ctx, cfg)

@@ -39,11 +39,11 @@ func (a *app) repair(ctx context.Context, f *realFlags) error {
 	bar := a.newBar("repair", -1)
 	defer bar.done()
 	f.draw()
-	cfg := real.RepairConfig{
+	cfg := real.Config{
 		Binary: f.binary, Dir: f.dir(), Nodes: f.nodes, Seed: f.seed, Duration: f.duration(),
 		Tell: bar.step,
 	}
-	if err := f.prepare(cfg.Check()); err != nil {
+	if err := f.prepare(cfg.Check(real.LeastRepairNodes)); err != nil {
 		return err
 	}
 	run, err := real.Repair(ctx, cfg)

@@ -28,7 +28,7 @@ const (
 )
 
 // header tells checkers what the run promises.
-func header(cfg *LocksConfig) history.Header {
+func header(cfg *Config) history.Header {
 	return history.Header{
 		N: replicas, Mode: "real", Seed: cfg.Seed,
 		Labels: map[string]string{

@@ -39,39 +39,9 @@ const (
 	sourceOfLocks, sourceOfData, sourceOfFaults, sourceOfProbe = 1 << 32, 2 << 32, 3 << 32, 4 << 32
 )
 
-// LocksConfig says how locks are put to the test.
-type LocksConfig struct {
-	// Binary is the dyno program, Dir an empty folder for the nodes.
-	Binary, Dir string
-	// Nodes is how many there are, 3 to 9.
-	Nodes int
-	Seed  uint64
-	// Duration is how long faults come.
-	Duration time.Duration
-	// Tell is told what goes on; nil: nobody is.
-	Tell func(string)
-}
-
-func (c *LocksConfig) tell(s string) {
-	if c.Tell != nil {
-		c.Tell(s)
-	}
-}
-
-// Check says what is wrong with c.
-func (c *LocksConfig) Check() error {
-	switch {
-	case c.Nodes < 3 || c.Nodes > 9:
-		return fmt.Errorf("real: %d nodes, must be 3 to 9", c.Nodes)
-	case c.Duration < time.Second || c.Duration > time.Hour:
-		return fmt.Errorf("real: %v of faults, must be 1s to 1h", c.Duration)
-	}
-	return nil
-}
-
 // lockRun is one run.
 type lockRun struct {
-	cfg     LocksConfig
+	cfg     Config
 	cluster *Cluster
 	record  *history.Recorder
 	began   time.Time
@@ -79,8 +49,8 @@ type lockRun struct {
 
 // Locks has clients fight over locks, and others read and write, while nodes are killed,
 // paused and moved, leaders above all, and returns what the clients saw.
-func Locks(ctx context.Context, cfg LocksConfig) (h *history.History, err error) {
-	if err := cfg.Check(); err != nil {
+func Locks(ctx context.Context, cfg Config) (h *history.History, err error) {
+	if err := cfg.Check(LeastLockNodes); err != nil {
 		return nil, err
 	}
 	record, err := history.NewRecorder(header(&cfg), maxOps)

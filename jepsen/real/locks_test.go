@@ -55,7 +55,7 @@ func build(t *testing.T) string {
 
 // TestLocksOfRealProcessesUnderFaults is a short look; `make lock-faults` is the long one.
 func TestLocksOfRealProcessesUnderFaults(t *testing.T) {
-	h, err := Locks(t.Context(), LocksConfig{
+	h, err := Locks(t.Context(), Config{
 		Binary: build(t), Dir: t.TempDir(), Nodes: 3, Seed: 7, Duration: 6 * time.Second,
 		Tell: func(s string) { t.Log(time.Now().Format("05.000"), s) },
 	})

@@ -27,36 +27,6 @@ const (
 	repairAvailable = 0.6
 )
 
-// RepairConfig says how it is put to the test that nothing stays behind.
-type RepairConfig struct {
-	// Binary is the dyno program, Dir an empty folder for the nodes.
-	Binary, Dir string
-	// Nodes is how many there are, 4 to 9: one more than a key has owners, at least.
-	Nodes int
-	Seed  uint64
-	// Duration is how long faults come.
-	Duration time.Duration
-	// Tell is told what goes on; nil: nobody is.
-	Tell func(string)
-}
-
-func (c *RepairConfig) tell(s string) {
-	if c.Tell != nil {
-		c.Tell(s)
-	}
-}
-
-// Check says what is wrong with c.
-func (c *RepairConfig) Check() error {
-	switch {
-	case c.Nodes <= replicas || c.Nodes > 9:
-		return fmt.Errorf("real: %d nodes, must be %d to 9", c.Nodes, replicas+1)
-	case c.Duration < time.Second || c.Duration > time.Hour:
-		return fmt.Errorf("real: %v of faults, must be 1s to 1h", c.Duration)
-	}
-	return nil
-}
-
 // RepairRun is what came of a run.
 type RepairRun struct {
 	// Histories are what clients saw, by bucket.
@@ -67,7 +37,7 @@ type RepairRun struct {
 
 // repairRun is one run.
 type repairRun struct {
-	cfg     RepairConfig
+	cfg     Config
 	cluster *Cluster
 	buckets []*repairBucket
 	began   time.Time
@@ -83,8 +53,8 @@ type repairBucket struct {
 // Repair has clients read, write and delete, in a bucket with fallbacks and in one without,
 // while nodes are down, lose their directories, or find older copies of them. In the end it
 // waits until nothing is left to be delivered or repaired, and looks at all copies.
-func Repair(ctx context.Context, cfg RepairConfig) (got *RepairRun, err error) {
-	if err := cfg.Check(); err != nil {
+func Repair(ctx context.Context, cfg Config) (got *RepairRun, err error) {
+	if err := cfg.Check(LeastRepairNodes); err != nil {
 		return nil, err
 	}
 	r := &repairRun{cfg: cfg}
@@ -120,7 +90,7 @@ func Repair(ctx context.Context, cfg RepairConfig) (got *RepairRun, err error) {
 	return got, nil
 }
 
-func newRepairBucket(cfg *RepairConfig, name string) (*repairBucket, error) {
+func newRepairBucket(cfg *Config, name string) (*repairBucket, error) {
 	header := history.Header{
 		N: replicas, Mode: "real", Seed: cfg.Seed, Sloppy: name != strictBucket,
 		Labels: map[string]string{

@@ -17,7 +17,7 @@ import (
 
 // TestStoresOfRealProcessesUnderFaults is a short look; `make repair-faults` is the long one.
 func TestStoresOfRealProcessesUnderFaults(t *testing.T) {
-	run, err := Repair(t.Context(), RepairConfig{
+	run, err := Repair(t.Context(), Config{
 		Binary: build(t), Dir: t.TempDir(), Nodes: 4, Seed: 7, Duration: 2 * time.Second,
 		Tell: func(s string) { t.Log(time.Now().Format("05.000"), s) },
 	})
