@@ -7,7 +7,8 @@
 #
 #   bench/run-repair.sh [DIR]     DIR: where the data goes (a disk; default: bin/bench/data)
 #
-# ROUNDS=3 is how often hints and puts are measured, TREE_ROUNDS=10 how often trees are, each
+# ROUNDS=3 is how often puts are measured, HINT_ROUNDS=5 in how many parts hints are delivered,
+# TREE_ROUNDS=10 how often trees are, each
 # round with all that is compared in turn. KEYS=1000000, HINTS=100000, SECONDS_EACH=10 and
 # RATE=1000 make it smaller. BEFORE is the commit that puts are compared with, the last one
 # without sloppy writes; it is left out where the history does not have it.
@@ -83,10 +84,9 @@ for _ in $(seq "${ROUNDS:-3}"); do
 	nodes puts "$out/dyno-now" -label strict -strict -time "${each}s"
 done
 
-say "hints delivered, and the foreground meanwhile"
-for _ in $(seq "${ROUNDS:-3}"); do
-	nodes hints "$out/dyno-now" -hints "$hints" -rate "$rate" -time "${each}s"
-done
+say "hints delivered, and the foreground with and without, in turn"
+nodes hints "$out/dyno-now" -hints "$hints" -rounds "${HINT_ROUNDS:-5}" -rate "$rate" \
+	-time "${each}s"
 
 say "$keys keys: trees after kill -9, and a lost store filled"
 nodes refill "$out/dyno-now" -keys "$keys" -rate "$rate" -time "${each}s"

@@ -20,78 +20,101 @@ const (
 )
 
 // hints has fallbacks keep hints for a node that is away, and deliver them when it is back,
-// under a load that it has before and after as well.
-func (m *measure) hints(ctx context.Context, want uint64) (err error) {
+// several times: a load goes on beside each delivery, and the same load without one before
+// and after it, when the stores hold about as much.
+func (m *measure) hints(ctx context.Context, want uint64, rounds int) (err error) {
 	if err := m.start(ctx, hintNodes); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.stop()) }()
-	say("load before")
+	say("load without hints")
 	cfg := m.loading()
 	cfg.Preload, cfg.Fresh = true, true
-	before, err := load.Run(ctx, cfg, m.through(-1))
+	first, err := load.Run(ctx, cfg, m.through(-1))
 	if err != nil {
 		return err
 	}
-	cfg.Preload, cfg.Fresh = false, false
+	var sum delivered
+	without, with := []*load.Report{first}, []*load.Report(nil)
+	for round := range rounds {
+		d, err := m.delivery(ctx, round, want/uint64(rounds))
+		if err != nil {
+			return err
+		}
+		say("load without hints")
+		cfg := m.loading()
+		rest, err := load.Run(ctx, cfg, m.through(-1))
+		if err != nil {
+			return err
+		}
+		sum.kept, sum.gone, sum.took = sum.kept+d.kept, sum.gone+d.gone, sum.took+d.took
+		without, with = append(without, rest), append(with, d.load)
+		say("p99 %.1f ms, and %.1f beside %.0f hints/s", rest.Total.P99, d.load.Total.P99,
+			float64(d.gone)/d.took.Seconds())
+	}
+	all := []figure{
+		{float64(sum.kept), "hints"}, {float64(sum.gone) / sum.took.Seconds(), "hints/s"},
+		{sum.took.Seconds(), "s"},
+	}
+	all = append(all, latencies("without", without...)...)
+	all = append(all, latencies("with", with...)...)
+	return m.tell("Hints", append(all, ratio(with, without))...)
+}
+
+// delivered is what one return of the node that was away brought.
+type delivered struct {
+	kept, gone uint64 // hints: at first, and those that were delivered beside the load
+	took       time.Duration
+	load       *load.Report
+}
+
+// delivery has hints kept and delivered, under a load.
+func (m *measure) delivery(ctx context.Context, round int, want uint64) (delivered, error) {
 	say("%d hints", want)
-	if err := m.miss(ctx, want); err != nil {
-		return err
-	}
-	kept, _, err := m.backlog(ctx)
+	var d delivered
+	err := m.miss(ctx, round, want)
 	if err != nil {
-		return err
+		return d, err
 	}
-	if err := m.Restart(away); err != nil {
-		return err
+	if d.kept, _, err = m.backlog(ctx); err != nil {
+		return d, err
 	}
-	err = await(ctx, "delivery begins", func(ctx context.Context) (bool, error) {
-		_, delivered, err := m.backlog(ctx)
-		return delivered > 0, err
-	})
-	if err != nil {
-		return err
-	}
-	say("delivery of %d", kept)
-	began := time.Now()
 	_, first, err := m.backlog(ctx)
 	if err != nil {
-		return err
+		return d, err
 	}
-	var took time.Duration
-	var last uint64
-	with, err := during(ctx, cfg, m.through(-1), "delivery",
+	if err := m.Restart(away); err != nil {
+		return d, err
+	}
+	err = await(ctx, "delivery begins", func(ctx context.Context) (bool, error) {
+		_, now, err := m.backlog(ctx)
+		return now > first, err
+	})
+	if err != nil {
+		return d, err
+	}
+	say("delivery of %d", d.kept)
+	began := time.Now()
+	if _, first, err = m.backlog(ctx); err != nil {
+		return d, err
+	}
+	d.load, err = during(ctx, m.loading(), m.through(-1), "delivery",
 		func(ctx context.Context) (bool, error) {
-			left, delivered, err := m.backlog(ctx)
-			took, last = time.Since(began), delivered
+			left, now, err := m.backlog(ctx)
+			d.took, d.gone = time.Since(began), now-first
 			return err == nil && left == 0, err
 		})
 	if err != nil {
-		return err
+		return d, err
 	}
-	if with == nil {
-		return errors.New("all hints were delivered before the load began: ask for more")
+	if d.load == nil {
+		return d, errors.New("all hints were delivered before the load began: ask for more")
 	}
-	if err := m.client.HintsWait(ctx, nil, client.WithTimeout(patience)); err != nil {
-		return err
-	}
-	say("load after")
-	after, err := load.Run(ctx, cfg, m.through(-1))
-	if err != nil {
-		return err
-	}
-	all := []figure{
-		{float64(kept), "hints"}, {float64(last-first) / took.Seconds(), "hints/s"},
-		{took.Seconds(), "s"},
-	}
-	all = append(all, latencies(before, "before")...)
-	all = append(all, latencies(with, "during")...)
-	all = append(all, latencies(after, "after")...)
-	return m.tell("Hints", append(all, ratio(with, before, after)...)...)
+	return d, m.client.HintsWait(ctx, nil, client.WithTimeout(patience))
 }
 
 // miss writes, while a node is away, until there are so many hints for it.
-func (m *measure) miss(ctx context.Context, want uint64) error {
+func (m *measure) miss(ctx context.Context, turn int, want uint64) error {
 	if err := m.Stop(away); err != nil {
 		return err
 	}
@@ -118,7 +141,7 @@ func (m *measure) miss(ctx context.Context, want uint64) error {
 			return err
 		}
 		cfg := m.loading()
-		cfg.Prefix = fmt.Sprintf("missed/%d/", round)
+		cfg.Prefix = fmt.Sprintf("missed/%d/%d/", turn, round)
 		cfg.Preload, cfg.Fresh, cfg.WarmUp = true, true, 0
 		cfg.Keys = (want-kept)*hintNodes/(hintNodes-1) + 1
 		cfg.Ops, cfg.Duration, cfg.PutShare = 1, 0, 0

@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.Float64Var(&m.rate, "rate", defaultRate, "requests a second of the foreground")
 	f.Uint64Var(&m.keys, "keys", defaultKeys, "keys of the foreground; refill: all there are")
 	hints := f.Uint64("hints", 100_000, "hints: how many are delivered")
+	rounds := f.Int("rounds", 5, "hints: how often the node is away")
 	label := f.String("label", "now", "puts: the name of the line")
 	strict := f.Bool("strict", false, "puts: into a bucket that is not sloppy")
 	if err := f.Parse(args); err != nil {
@@ -48,7 +49,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch what {
 	case "hints":
-		return m.hints(ctx, *hints)
+		if *rounds < 1 || *hints < uint64(*rounds) {
+			return errors.New("-rounds must be at least 1, and -hints as many")
+		}
+		return m.hints(ctx, *hints, *rounds)
 	case "refill":
 		return m.refill(ctx)
 	case "puts":

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/dyno-kv/dyno/bench/load"
@@ -158,33 +160,46 @@ func (m *measure) through(node int) store {
 	return s
 }
 
-// latencies are the figures of a load, of which there may be none.
-func latencies(r *load.Report, when string) []figure {
-	if r == nil || r.Total.Count == 0 {
+// latencies are the figures of loads, of which there may be none: sums of what was asked and
+// what failed, medians of the latencies.
+func latencies(which string, all ...*load.Report) []figure {
+	requests, failed := uint64(0), uint64(0)
+	var p50, p99 []float64
+	kinds := make(map[string][]float64)
+	for _, r := range all {
+		if r == nil || r.Total.Count == 0 {
+			continue
+		}
+		requests += r.Total.Count
+		for _, f := range r.Failures {
+			failed += f.Count
+		}
+		p50, p99 = append(p50, r.Total.P50), append(p99, r.Total.P99)
+		for _, row := range r.Requests {
+			kinds[row.Kind] = append(kinds[row.Kind], row.P99)
+		}
+	}
+	if len(p99) == 0 {
 		return nil
 	}
-	failed := uint64(0)
-	for _, f := range r.Failures {
-		failed += f.Count
-	}
 	out := []figure{
-		{float64(r.Total.Count), "requests-" + when}, {float64(failed), "failed-" + when},
-		{r.Total.P50, "p50-ms-" + when}, {r.Total.P99, "p99-ms-" + when},
+		{float64(requests), "requests-" + which}, {float64(failed), "failed-" + which},
+		{median(p50), "p50-ms-" + which}, {median(p99), "p99-ms-" + which},
 	}
-	for _, row := range r.Requests {
-		out = append(out, figure{row.P99, row.Kind + "-p99-ms-" + when})
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		out = append(out, figure{median(kinds[kind]), kind + "-p99-ms-" + which})
 	}
 	return out
 }
 
-// ratio is how many times as long the 99th percentile was as before and after.
-func ratio(during *load.Report, without ...*load.Report) []figure {
-	if during == nil || during.Total.Count == 0 {
-		return nil
+// ratio is how many times as long the median 99th percentile is as without.
+func ratio(with, without []*load.Report) figure {
+	mid := func(all []*load.Report) float64 {
+		p99 := make([]float64, len(all))
+		for i, r := range all {
+			p99[i] = r.Total.P99
+		}
+		return median(p99)
 	}
-	usual := 0.0
-	for _, r := range without {
-		usual += r.Total.P99 / float64(len(without))
-	}
-	return []figure{{during.Total.P99 / usual, "p99-ratio"}}
+	return figure{mid(with) / mid(without), "p99-ratio"}
 }

@@ -109,10 +109,13 @@ func (m *measure) rebuild(ctx context.Context) error {
 	all := []figure{
 		{float64(m.keys), "keys"}, {ready.Seconds(), "s-to-ready"}, {took.Seconds(), "s-to-trees"},
 	}
-	all = append(all, latencies(before, "before")...)
-	all = append(all, latencies(with, "during")...)
-	all = append(all, latencies(after, "after")...)
-	return m.tell("Rebuild", append(all, ratio(with, before, after)...)...)
+	all = append(all, latencies("before", before)...)
+	all = append(all, latencies("during", with)...)
+	all = append(all, latencies("after", after)...)
+	if with != nil {
+		all = append(all, ratio([]*load.Report{with}, []*load.Report{before, after}))
+	}
+	return m.tell("Rebuild", all...)
 }
 
 // fill measures from the start of a node without its directory until it serves again.
