@@ -8,9 +8,8 @@
 #   bench/run-repair.sh [DIR]     DIR: where the data goes (a disk; default: bin/bench/data)
 #
 # ROUNDS=3 is how often puts are measured, HINT_ROUNDS=5 in how many parts hints are delivered,
-# TREE_ROUNDS=10 how often trees are, each
-# round with all that is compared in turn. KEYS=1000000, HINTS=100000, SECONDS_EACH=10 and
-# RATE=1000 make it smaller. BEFORE is the commit that puts are compared with, the last one
+# TREE_ROUNDS=10 how often trees are, each round with all that is compared in turn.
+# KEYS=1000000, HINTS=100000, SECONDS_EACH=10 and RATE=1000 make it smaller. BEFORE is the commit that puts are compared with, the last one
 # without sloppy writes; it is left out where the history does not have it.
 # Takes about 20 minutes, 4 GiB of memory and 15 GiB of disk.
 set -euo pipefail
