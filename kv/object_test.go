@@ -151,3 +151,29 @@ func TestTheLatestStampIsTheHighestWhereverItStands(t *testing.T) {
 		t.Errorf("got %d, want 9", o.LatestStamp())
 	}
 }
+
+// What is deleted may be purged: an object with a value in any place must not be.
+func TestOnlyAnObjectOfNothingButTombstonesIsDeleted(t *testing.T) {
+	base := put(t, Object{}, value(dot(2, 1)), nobody)
+	first := put(t, base, tombstone(dot(1, 1)), nobody)  // before the value
+	second := put(t, base, tombstone(dot(3, 1)), nobody) // behind it
+	gone := put(t, base, tombstone(dot(2, 2)), base.Context)
+	for _, c := range []struct {
+		name string
+		o    Object
+		want bool
+	}{
+		{"nothing", Object{}, false},
+		{"a context alone", Object{Context: base.Context}, false},
+		{"a value", base, false},
+		{"a tombstone and a value", first, false},
+		{"a value and a tombstone", second, false},
+		{"a value between tombstones", put(t, first, tombstone(dot(3, 1)), nobody), false},
+		{"a tombstone", gone, true},
+		{"tombstones", put(t, gone, tombstone(dot(3, 1)), nobody), true},
+	} {
+		if got := c.o.Deleted(); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
