@@ -165,7 +165,7 @@ func testOnly() []string {
 	return []string{
 		"testing", "github.com/google/go-cmp", "go.uber.org/goleak", "pgregory.net/rapid",
 		"github.com/cockroachdb/datadriven", "github.com/rogpeppe/go-internal",
-		"go.uber.org/zap/zaptest", "github.com/ugorji/go",
+		"go.uber.org/zap/zaptest", "github.com/ugorji/go", "github.com/chromedp",
 	}
 }
 
