@@ -140,7 +140,7 @@ func TestACopyIsOfOneMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := DiskOf(t, EngineBadgerTmpfs)
 		last := uint64(0)
-		for life := range uint64(25) {
+		for life := range several(25) {
 			e := openDisk(t, d).Data
 			demandMoment(t, e, last)
 			enough, acked := make(chan struct{}), make(chan uint64)

@@ -104,7 +104,7 @@ func TestDamagedRecordsAreMendedFromTheOthers(t *testing.T) {
 
 // TestHostsThatCrashWhileTheyExchangeBecomeEqual: whatever an exchange has done by then.
 func TestHostsThatCrashWhileTheyExchangeBecomeEqual(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range several(4) {
 		synctest.Test(t, func(t *testing.T) {
 			c := apart(t, seed, func(_ *Host, n *node.Config) { n.Exchange.Period = 10 * time.Second })
 			rng := rand.New(rand.NewPCG(seed, 77))

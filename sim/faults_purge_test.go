@@ -149,7 +149,7 @@ func TestAPutWhoseCoordinatorSleptPastAPurge(t *testing.T) {
 // host, and tombstones go. Whoever wrote over what it had read is right, whatever the
 // stamps say; what lives longer than clocks are apart is there, and what was deleted is not.
 func TestClocksAnHourApart(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range several(2) {
 		synctest.Test(t, func(t *testing.T) {
 			c := startCluster(t, purging(seed, 5, nil))
 			c.Hosts[seed].Clock.Step(time.Hour)

@@ -9,3 +9,11 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// several is how many seeds a test runs: under -short, which the race detector's lane is, half.
+func several(seeds uint64) uint64 {
+	if testing.Short() {
+		return (seeds + 1) / 2
+	}
+	return seeds
+}

@@ -27,7 +27,7 @@ func demandNothing(t *testing.T, c *Cluster) {
 // Nothing goes while the host is down, whatever the time; and hosts that lose their power
 // right after the rounds, or in them, bring nothing back.
 func TestWhatWasDeletedWhileAHostWasDownIsPurgedAndStaysAway(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range several(2) {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := DefaultConfig(seed)
 			cfg.Grouped = true
