@@ -4,11 +4,16 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dyno-kv/dyno/jepsen/checker"
+	"github.com/dyno-kv/dyno/jepsen/report"
 	"github.com/dyno-kv/dyno/sim/fleet"
 )
 
@@ -26,21 +31,24 @@ type checked struct {
 
 func (a *app) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check HISTORY.jsonl...",
+		Use:   "check HISTORY.jsonl|DIR...",
 		Short: "Judge histories that were kept",
-		Long: "check runs all checkers over stored histories. What a history needs to be judged\n" +
-			"stands in its header. One that was cut is unknown, unless what is there breaks a rule.",
-		Args:    takes(1, 1<<10),
-		Example: "  dyno-jepsen check dyno-sim-results/seed-17/history.jsonl",
+		Long: "check runs all checkers over stored histories, or over those of runs' folders; what a\n" +
+			"run itself found, beside its history, counts as it was. What a history needs to be\n" +
+			"judged stands in its header. One that was cut is unknown, unless what is there breaks\n" +
+			"a rule.",
+		Args: takes(1, 1<<10),
+		Example: "  dyno-jepsen check dyno-sim-results/seed-17/history.jsonl\n" +
+			"  dyno-jepsen check dyno-jepsen-results/seed-17",
 		RunE: a.does(func(_ context.Context, args []string) error {
 			out := checkOutput{head: newHead(), Verdict: checker.Valid}
 			for _, path := range args {
-				report, err := fleet.CheckFile(path)
+				found, err := checkPath(path)
 				if err != nil {
 					return err
 				}
-				out.Histories = append(out.Histories, checked{path, report})
-				out.Verdict = worst(out.Verdict, report.Verdict)
+				out.Histories = append(out.Histories, checked{path, found})
+				out.Verdict = worst(out.Verdict, found.Verdict)
 			}
 			if err := a.printChecked(&out); err != nil {
 				return err
@@ -48,6 +56,35 @@ func (a *app) checkCommand() *cobra.Command {
 			return ends(out.Verdict)
 		}),
 	}
+}
+
+// checkPath judges one history, or that of a run's folder together with what the run itself
+// found.
+func checkPath(path string) (*checker.Report, error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return fleet.CheckFile(path)
+	}
+	found, err := fleet.CheckFile(filepath.Join(path, report.HistoryFile))
+	if err != nil {
+		return nil, err
+	}
+	run, err := report.LoadRun(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return withJudged(found, run), nil
+}
+
+// withJudged adds what a run found itself.
+func withJudged(found *checker.Report, run *report.Run) *checker.Report {
+	for _, r := range run.Judged {
+		found.Results = append(found.Results, r)
+		found.Verdict = worst(found.Verdict, r.Verdict)
+	}
+	return found
 }
 
 func (a *app) printChecked(out *checkOutput) error {

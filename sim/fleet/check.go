@@ -30,16 +30,22 @@ func CheckFile(path string) (*checker.Report, error) {
 	if h == nil {
 		return unknown(err), nil
 	}
-	cfg, err2 := ConfigOf(&h.Header)
-	if err2 != nil {
-		return unknown(err2), nil
+	return CheckHistory(h, err)
+}
+
+// CheckHistory judges a history that was read; cut is why its end is missing, nil where it is
+// whole.
+func CheckHistory(h *history.History, cut error) (*checker.Report, error) {
+	cfg, err := ConfigOf(&h.Header)
+	if err != nil {
+		return unknown(err), nil
 	}
-	report, err2 := checker.Check(h, cfg)
-	if err2 != nil {
-		return nil, err2
+	report, err := checker.Check(h, cfg)
+	if err != nil {
+		return nil, err
 	}
-	if cut { // what is there may break a rule; that no rule is broken can not be told
-		add := unknown(err)
+	if cut != nil { // what is there may break a rule; that no rule is broken can not be told
+		add := unknown(cut)
 		report.Results = append(add.Results, report.Results...)
 		if report.Verdict == checker.Valid {
 			report.Verdict = checker.Unknown
