@@ -89,6 +89,8 @@ func sideRooms() []Room {
 		{Path: "jepsen/checker", Row: side, Imports: pure},
 		{Path: "jepsen/clients", Row: side, Imports: append(blackBox, "jepsen/workload")},
 		{Path: "jepsen/nemesis", Row: side, Imports: blackBox},
+		{Path: "jepsen/network", Row: side, Imports: []string{"jepsen/network/link"}},
+		{Path: "jepsen/network/link", Row: side},
 		{Path: "jepsen/real", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/report", Row: side, Imports: append(pure, "jepsen/checker")},
 		{
@@ -152,6 +154,7 @@ func confined() map[string][]string {
 		"github.com/HdrHistogram/":       {"cmd/dyno", "bench"},
 		"github.com/prometheus/":         {"server/metrics"},
 		"github.com/anishathalye/":       {"jepsen/checker"},
+		"github.com/vishvananda/":        {"jepsen/network"},
 		"log":                            {"gossip"},
 		"log/slog":                       nil,
 		"expvar":                         nil,
