@@ -82,6 +82,11 @@ func sideRooms() []Room {
 		},
 		{Path: "storage/enginetest", Row: side, Imports: []string{"storage"}},
 		{Path: "jepsen", Row: side, Imports: append(blackBox, "jepsen/...")},
+		{
+			Path: "jepsen/disk", Row: side, Imports: []string{"jepsen/disk/image"},
+			TestImports: []string{"storage"},
+		},
+		{Path: "jepsen/disk/image", Row: side},
 		{Path: "jepsen/history", Row: side, Imports: []string{"kv", "vclock"}},
 		{
 			Path: "jepsen/workload", Row: side, Imports: pure, TestImports: []string{"jepsen/checker"},
@@ -155,7 +160,8 @@ func confined() map[string][]string {
 		"github.com/prometheus/":         {"server/metrics"},
 		"github.com/anishathalye/":       {"jepsen/checker"},
 		"github.com/vishvananda/":        {"jepsen/network"},
-		"log":                            {"gossip"},
+		"github.com/hanwen/":             {"jepsen/disk"},
+		"log":                            {"gossip", "jepsen/disk"},
 		"log/slog":                       nil,
 		"expvar":                         nil,
 		"math/rand":                      nil,
