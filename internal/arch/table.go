@@ -96,6 +96,7 @@ func sideRooms() []Room {
 		{Path: "jepsen/nemesis", Row: side, Imports: blackBox},
 		{Path: "jepsen/network", Row: side, Imports: []string{"jepsen/network/link"}},
 		{Path: "jepsen/network/link", Row: side},
+		{Path: "jepsen/sandbox", Row: side},
 		{Path: "jepsen/real", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/report", Row: side, Imports: append(pure, "jepsen/checker")},
 		{
