@@ -7,6 +7,7 @@ import (
 	"context"
 	"image/color"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func TestReportInABrowser(t *testing.T) {
 	text := page(t, brokenInput(t))
 	t.Run("is drawn, light and dark", func(t *testing.T) { drawsAReport(t, ctx, text) })
 	t.Run("is zoomed by button, key and pointer", func(t *testing.T) { zooms(t, ctx, text) })
+	t.Run("works without its script", func(t *testing.T) { worksWithoutScript(t, ctx, text) })
 	t.Run("shows the keys that are chosen", func(t *testing.T) { showsKeys(t, ctx, text) })
 	t.Run("shows the order of a lock", func(t *testing.T) { showsOrders(t, ctx, text) })
 	t.Run("takes no text for markup", func(t *testing.T) { takesNoTextForMarkup(t, ctx) })
@@ -35,10 +37,12 @@ func drawsAReport(t *testing.T, ctx context.Context, text string) {
 		}
 	}
 	light := shot(t, tab, "light")
+	contrasts(t, tab)
 	run(t, tab, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
 	}), settled())
 	dark := shot(t, tab, "dark")
+	contrasts(t, tab)
 	if bytes.Equal(light, dark) {
 		t.Error("dark looks like light")
 	}
@@ -46,6 +50,36 @@ func drawsAReport(t *testing.T, ctx context.Context, text string) {
 		getComputedStyle(document.body).backgroundColor)`)
 	if back != "rgb(255, 255, 255)" {
 		t.Errorf("the button leaves the page %s, must make it light again", back)
+	}
+}
+
+// contrasts looks at each text that can be seen: it must stand out from what is behind it by
+// 4.5 to 1.
+func contrasts(t *testing.T, tab context.Context) {
+	t.Helper()
+	weak := value[[]string](t, tab, `(() => {
+		const numbers = (color) => (color.match(/[\d.]+/g) || []).map(Number);
+		const light = (color) => numbers(color).slice(0, 3).map((v) => v / 255)
+			.map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+			.reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+		const behind = (e) => {
+			for (; e; e = e.parentElement) {
+				const c = getComputedStyle(e).backgroundColor;
+				if (numbers(c).length === 3 || numbers(c)[3] > 0.99) return c;
+			}
+			return 'rgb(255, 255, 255)';
+		};
+		const weak = new Set(), texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+		while (texts.nextNode()) {
+			const e = texts.currentNode.parentElement;
+			if (!texts.currentNode.data.trim() || !e.checkVisibility() || e.closest('svg, script')) continue;
+			const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+			if ((a + 0.05) / (b + 0.05) < 4.5) weak.add(e.tagName + '.' + e.className + ': ' + texts.currentNode.data);
+		}
+		return [...weak];
+	})()`)
+	for _, text := range weak {
+		t.Errorf("hard to read: %.100s", text)
 	}
 }
 
@@ -104,6 +138,29 @@ func zooms(t *testing.T, ctx context.Context, text string) {
 		t.Errorf("the next violation shows %g ns, must be two seconds", part)
 	}
 	shot(t, tab, "zoomed")
+}
+
+func worksWithoutScript(t *testing.T, ctx context.Context, text string) {
+	path := filepath.Join(t.TempDir(), PageFile)
+	write(t, path, text)
+	tab, quit := chromedp.NewContext(ctx)
+	t.Cleanup(quit)
+	run(t, tab, command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{
+		Value: true,
+	}), chromedp.Navigate("file://"+path))
+	seen := value[string](t, tab, `document.body.innerText`)
+	for _, want := range []string{"not-monotonic-rate", "dropped packets 1300", "The pictures need JavaScript", "p99.9"} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("without its script the page does not show %q", want)
+		}
+	}
+	if strings.Contains(seen, "Zoom in") || strings.Contains(seen, "Light or dark") {
+		t.Error("without its script the page shows buttons that do nothing")
+	}
+	if n := value[int](t, tab, `[...document.querySelectorAll('.violation svg.figure')]
+		.filter((e) => e.checkVisibility()).length`); n < 10 {
+		t.Errorf("without its script the page shows %d diagrams of violations", n)
+	}
 }
 
 func showsKeys(t *testing.T, ctx context.Context, text string) {

@@ -4,6 +4,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/dyno-kv/dyno/jepsen/checker"
@@ -35,7 +36,7 @@ type keyOp struct {
 	From    int64  `json:"f"` // nanoseconds since the run began
 	Until   int64  `json:"u"`
 	Outcome string `json:"o"`
-	// Value is what was written, Read and Over the siblings that were found and overwritten.
+	// Value is what was written or granted, Read and Over the siblings that were found and overwritten.
 	Value string   `json:"v,omitempty"`
 	Read  []string `json:"r,omitempty"`
 	More  int      `json:"m,omitempty"` // siblings that are not told
@@ -152,8 +153,11 @@ func newKeyOp(op *history.Op, bad []string, from int64) keyOp {
 		Read: texts(op.Read), Over: texts(op.Context),
 		More: max(len(op.Read)-maxShown, 0),
 	}
-	if !op.Value.IsZero() {
+	switch {
+	case !op.Value.IsZero():
 		k.Value = op.Value.String()
+	case op.Granted():
+		k.Value = fmt.Sprintf("fence %d", op.Lock.Fence)
 	}
 	return k
 }
