@@ -159,6 +159,9 @@ func simulated(dir string, in *report.Input) error {
 	in.Report.Results = append(in.Report.Results, in.Run.Judged...)
 	in.Run.Mode = "simulated"
 	in.Run.Command = fmt.Sprintf("dyno-jepsen replay %s", filepath.Join(dir, fleet.PlanFile))
+	if r.Mutant != "" {
+		in.Run.Command += " --mutant " + r.Mutant
+	}
 	in.Run.Faults = nil
 	for i := range r.Plan.Faults {
 		f := &r.Plan.Faults[i]

@@ -56,7 +56,8 @@ type causes struct {
 	at     map[int]int // operation to box
 	graph  *causalGraph
 
-	evidence int // the box of the violation's last operation
+	path     []int // the violation's operations
+	evidence int   // the box of the last of them
 }
 
 // newCausalGraph draws one violation; nil where nothing in it came from anything else.
@@ -67,7 +68,8 @@ func newCausalGraph(
 	if len(path) == 0 {
 		return nil
 	}
-	c := &causes{h: h, key: v.Key, writes: writes, at: make(map[int]int), graph: &causalGraph{}}
+	c := &causes{h: h, key: v.Key, writes: writes, at: make(map[int]int), path: path,
+		graph: &causalGraph{}}
 	for _, i := range path {
 		c.add(i, "path")
 	}
@@ -151,6 +153,13 @@ func (c *causes) arrows(at int) {
 	}
 	draw(op.Context, "over")
 	draw(op.Read, "shows")
+	if op.Kind == history.Delete && op.Blind { // what it found it does not say
+		for _, from := range c.path {
+			if w := &c.h.Ops[from]; w.Kind == history.Put && w.Key == op.Key && w.Completed < op.Invoked {
+				c.graph.arrow(c.at[from], at, "over")
+			}
+		}
+	}
 	if from := c.contextOf(op); from >= 0 && from != at {
 		c.graph.arrow(from, at, "session")
 	}

@@ -36,7 +36,8 @@ type keyOp struct {
 	From    int64  `json:"f"` // nanoseconds since the run began
 	Until   int64  `json:"u"`
 	Outcome string `json:"o"`
-	// Value is what was written or granted, Read and Over the siblings that were found and overwritten.
+	// Value is what was written or granted, Read and Over are siblings that were found and
+	// overwritten.
 	Value string   `json:"v,omitempty"`
 	Read  []string `json:"r,omitempty"`
 	More  int      `json:"m,omitempty"` // siblings that are not told

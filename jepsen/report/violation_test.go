@@ -61,6 +61,18 @@ func TestCausalGraphTellsWhoWroteOverWhatAndWhoReadIt(t *testing.T) {
 	}
 }
 
+func TestCausalGraphOfADeleteWithoutContext(t *testing.T) {
+	h, v := lostHistory()
+	d := &h.Ops[2]
+	d.Kind, d.Context, d.Blind = history.Delete, nil, true
+	g := newCausalGraph(h, writesOf(h), v)
+	if !slices.ContainsFunc(g.Arrows, func(a arrow) bool {
+		return a.Class == "over" && g.Boxes[a.from].op == 0 && g.Boxes[a.to].op == 2
+	}) {
+		t.Errorf("the delete did not meet what was written before it: %+v", g.Arrows)
+	}
+}
+
 func TestCausalGraphOfACircleEnds(t *testing.T) {
 	h, v := lostHistory()
 	h.Ops[0].Context, h.Ops[0].Blind = []history.Value{val(2, 1)}, false // and that over this
