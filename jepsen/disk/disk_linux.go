@@ -21,9 +21,9 @@ import (
 type Disk struct {
 	dir   string
 	coins *rand.Rand
-	life  *life // nil: not mounted
 
 	mu    sync.Mutex // guards what follows; nothing waits under it
+	life  *life      // nil: not mounted
 	image *image.Image
 	slow  time.Duration
 	slept int64
@@ -126,9 +126,10 @@ func (d *Disk) Set(f Faults) {
 	if f.FailReadAfter > 0 {
 		files = d.image.Files()
 	}
+	l := d.life
 	d.mu.Unlock()
-	if d.life != nil {
-		d.life.uncache(files) // or there would be nothing to read for a long time
+	if l != nil {
+		l.uncache(files) // or there would be nothing to read for a long time
 	}
 }
 
@@ -141,7 +142,7 @@ func (d *Disk) Counts() Counts {
 
 // offline changes the disk while it is not mounted, so that no cache has what was before.
 func (d *Disk) offline(change func(*image.Image) error) error {
-	if d.life == nil {
+	if !d.mounted() {
 		return errors.New("disk: it is closed")
 	}
 	// What is in maps of dead processes would have been seen by others too. A write that
@@ -155,6 +156,12 @@ func (d *Disk) offline(change func(*image.Image) error) error {
 	err := change(d.image)
 	d.mu.Unlock()
 	return errors.Join(err, d.mount())
+}
+
+func (d *Disk) mounted() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.life != nil
 }
 
 // writeBack has the kernel write what it holds back, to what is seen; it syncs nothing.

@@ -62,7 +62,9 @@ func (d *Disk) mount() error {
 		l.server.Serve()
 		close(l.served)
 	}()
+	d.mu.Lock()
 	d.life = l
+	d.mu.Unlock()
 	if err := l.server.WaitMount(); err != nil {
 		return errors.Join(fmt.Errorf("disk: mount at %s: %w", d.dir, err), d.unmount())
 	}
@@ -71,14 +73,16 @@ func (d *Disk) mount() error {
 
 // unmount ends the life: from its first step on nothing that is open changes the disk.
 func (d *Disk) unmount() error {
+	d.mu.Lock()
 	l := d.life
+	if l != nil {
+		d.life = nil
+		close(l.over)
+	}
+	d.mu.Unlock()
 	if l == nil {
 		return nil
 	}
-	d.life = nil
-	d.mu.Lock()
-	close(l.over)
-	d.mu.Unlock()
 	// Forced: requests under way end with errors, and what is written to and not yet
 	// written back is thrown away. In a user namespace nobody may force it.
 	err := unix.Unmount(d.dir, unix.MNT_FORCE|unix.MNT_DETACH)
@@ -148,7 +152,8 @@ func (l *life) sleep() {
 	}
 }
 
-// uncache has the kernel forget what it has read of files.
+// uncache has the kernel forget what it has read of files. A life that is over has nothing to
+// forget any more.
 func (l *life) uncache(files []image.ID) {
 	for _, id := range files {
 		// A file that the kernel does not know has nothing cached.
