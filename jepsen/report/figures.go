@@ -87,13 +87,14 @@ func nodeRows(h *history.History) []nodeRow {
 	by := make(map[string]*tallied)
 	for i := range h.Ops {
 		op := &h.Ops[i]
-		if op.Node == "" {
+		name := nodeOf(op)
+		if name == "" {
 			continue
 		}
-		if by[op.Node] == nil {
-			by[op.Node] = &tallied{}
+		if by[name] == nil {
+			by[name] = &tallied{}
 		}
-		by[op.Node].outcomes[op.Outcome]++
+		by[name].outcomes[op.Outcome]++
 	}
 	var rows []nodeRow
 	for _, name := range slices.Sorted(maps.Keys(by)) {

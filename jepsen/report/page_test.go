@@ -160,6 +160,24 @@ func TestFiguresSayWhatWasReached(t *testing.T) {
 	}
 }
 
+func TestNodesCountWhatNobodyAnswered(t *testing.T) {
+	op := func(k history.Kind, node string, o history.Outcome) history.Op {
+		return history.Op{Kind: k, Node: node, Outcome: o, Key: "k", Completed: 1}
+	}
+	h := &history.History{Ops: []history.Op{
+		op(history.Get, "n1", history.OK), op(history.Get, "", history.Info),
+		op(history.Put, "n1", history.Fail), op(history.Acquire, "", history.Info),
+		op(history.Get, "", history.OK),
+	}}
+	rows := nodeRows(h)
+	if len(rows) != 2 || rows[0].Name != nobody || rows[0].All != "1" || rows[1].Share != "50.00 %" {
+		t.Errorf("nodes %+v", rows)
+	}
+	if s := newSeries(h, maxPoints); len(s.Nodes) != 2 || s.Nodes[0] != nobody {
+		t.Errorf("nodes of the picture: %q", s.Nodes)
+	}
+}
+
 func TestNumbersAreForPeople(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0", 999: "999", 1000: "1\u202f000", 1234567: "1\u202f234\u202f567", -1000: "-1\u202f000", -100: "-100",

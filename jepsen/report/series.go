@@ -96,9 +96,10 @@ func (s *series) span(h *history.History, order []int32) {
 func (s *series) nodes(h *history.History) map[string]uint8 {
 	served := make(map[string]int)
 	for i := range h.Ops {
-		served[h.Ops[i].Node]++
+		if name := nodeOf(&h.Ops[i]); name != "" {
+			served[name]++
+		}
 	}
-	delete(served, "")
 	var names []string
 	for name := range served {
 		names = append(names, name)
@@ -113,6 +114,19 @@ func (s *series) nodes(h *history.History) map[string]uint8 {
 		numbers[name] = uint8(i)
 	}
 	return numbers
+}
+
+// nobody stands for the node of operations on keys that no node answered: they count, or a
+// node that is down would look like one that nobody asks.
+const nobody = "(no answer)"
+
+// nodeOf is the node by which an operation is counted, "" of none. Who answers an operation on
+// a lock is not always told.
+func nodeOf(op *history.Op) string {
+	if op.Node == "" && !op.Kind.Locks() && op.Outcome != history.OK {
+		return nobody
+	}
+	return op.Node
 }
 
 // drawPoints packs each operation, column by column: the time since the one before, the
@@ -133,7 +147,7 @@ func (s *series) drawPoints(h *history.History, order []int32, nodes map[string]
 		times = binary.LittleEndian.AppendUint32(times, uint32(at-before))
 		before = at
 		latencies = binary.LittleEndian.AppendUint16(latencies, code(op.Completed-op.Invoked))
-		node, known := nodes[op.Node]
+		node, known := nodes[nodeOf(op)]
 		if !known {
 			node = maxNodes
 		}
@@ -194,7 +208,7 @@ func (s *series) drawNodes(h *history.History, nodes map[string]uint8) {
 	counts := make([]uint32, 2*nodeSlices*len(s.Nodes))
 	for i := range h.Ops {
 		op := &h.Ops[i]
-		node, known := nodes[op.Node]
+		node, known := nodes[nodeOf(op)]
 		if !known {
 			continue
 		}
