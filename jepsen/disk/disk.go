@@ -30,8 +30,11 @@ type Faults struct {
 	// Free is how many bytes more can be stored before the disk is full; 0: as many as the
 	// capacity lets in; below 0: none.
 	Free int64
-	// SlowSync is how long each sync takes longer.
+	// SlowSync is how long each sync takes longer. Stall has syncs wait until faults are set
+	// again. One that waits comes to nothing when its process is killed: stall, kill and
+	// PowerLoss is what a node meets whose power goes in the middle of a sync.
 	SlowSync time.Duration
+	Stall    bool
 }
 
 // Lost is what a loss of power took.
@@ -40,7 +43,8 @@ type Lost = image.Lost
 // Counts is what a disk did, and which of its faults were met.
 type Counts struct {
 	image.Counts
-	SlowSyncs int64
+	// SlowSyncs counts those that had to wait, CutSyncs those of them that came to nothing.
+	SlowSyncs, CutSyncs int64
 	// Stale counts requests that were refused since the power had gone meanwhile.
 	Stale int64
 }

@@ -5,6 +5,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -26,7 +27,9 @@ type Disk struct {
 	life  *life      // nil: not mounted
 	image *image.Image
 	slow  time.Duration
+	set   chan struct{} // closed when faults are set anew
 	slept int64
+	cut   int64
 	stale int64
 }
 
@@ -51,6 +54,7 @@ func Mount(dir string, cfg Config) (*Disk, error) {
 	}
 	d := &Disk{
 		dir:   dir,
+		set:   make(chan struct{}),
 		coins: rand.New(rand.NewPCG(cfg.Seed, 0)),
 		image: image.New(image.Config{Strict: cfg.Strict, Capacity: cfg.Capacity}),
 	}
@@ -117,7 +121,11 @@ func (d *Disk) Copy() (*Backup, error) {
 // Set says what goes wrong from now on, in place of what was said before.
 func (d *Disk) Set(f Faults) {
 	d.mu.Lock()
-	d.slow = f.SlowSync
+	if d.slow = f.SlowSync; f.Stall {
+		d.slow = math.MaxInt64
+	}
+	close(d.set)
+	d.set = make(chan struct{})
 	d.image.Set(image.Faults{
 		FailSyncAfter: f.FailSyncAfter, FailWriteAfter: f.FailWriteAfter,
 		FailReadAfter: f.FailReadAfter, Free: f.Free,
@@ -137,7 +145,7 @@ func (d *Disk) Set(f Faults) {
 func (d *Disk) Counts() Counts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return Counts{Counts: d.image.Counts(), SlowSyncs: d.slept, Stale: d.stale}
+	return Counts{Counts: d.image.Counts(), SlowSyncs: d.slept, CutSyncs: d.cut, Stale: d.stale}
 }
 
 // offline changes the disk while it is not mounted, so that no cache has what was before.

@@ -133,25 +133,6 @@ func status(err error) fuse.Status {
 	return fuse.EIO
 }
 
-// sleep waits as long as a sync is to take longer, or until the power goes.
-func (l *life) sleep() {
-	l.disk.mu.Lock()
-	slow := l.disk.slow
-	if slow > 0 {
-		l.disk.slept++
-	}
-	l.disk.mu.Unlock()
-	if slow <= 0 {
-		return
-	}
-	timer := time.NewTimer(slow)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-l.over:
-	}
-}
-
 // uncache has the kernel forget what it has read of files. A life that is over has nothing to
 // forget any more.
 func (l *life) uncache(files []image.ID) {

@@ -179,8 +179,10 @@ func (l *life) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, 
 // Flush is told of each close; nothing has to be done.
 func (l *life) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 
-func (l *life) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	l.sleep()
+func (l *life) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	if !l.sleep(cancel, in.Pid) {
+		return fuse.EINTR // nobody is there to hear it
+	}
 	return l.with(func(im *image.Image) error { return im.Sync(image.ID(in.NodeId)) })
 }
 
