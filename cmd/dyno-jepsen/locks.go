@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dyno-kv/dyno/jepsen/real"
+	"github.com/dyno-kv/dyno/jepsen/report"
 	"github.com/dyno-kv/dyno/sim/fleet"
 	"github.com/dyno-kv/dyno/sim/trial"
 )
@@ -22,7 +23,8 @@ func (a *app) locksCommand() *cobra.Command {
 		Long: "locks starts `dyno serve` processes on this machine, has clients fight over locks, and\n" +
 			"others read and write keys, while nodes are killed, paused and moved, leaders above\n" +
 			"all, and judges the history. It also tells how soon after a leader's death somebody is\n" +
-			"granted a lock. History and logs stay in the folder of --out where the verdict is red.",
+			"granted a lock. History, logs and a report stay in the folder of --out where the verdict\n" +
+			"is red.",
 		Args:    takes(0, 0),
 		Example: "  dyno-jepsen locks --bin bin/dyno --seconds 60",
 	}
@@ -51,16 +53,23 @@ func (a *app) locks(ctx context.Context, f *realFlags) error {
 		return err
 	}
 	bar.tell("judge")
-	report, err := fleet.CheckFile(path)
+	found, err := fleet.CheckHistory(h, nil)
 	if err != nil {
 		return err
 	}
-	for _, r := range real.Measure(h) {
-		report.Results = append(report.Results, r)
-		report.Verdict = worst(report.Verdict, r.Verdict)
+	run := report.RunOf(h)
+	run.Command = fmt.Sprintf("dyno-jepsen locks --seed %d --nodes %d --seconds %d --bin %s",
+		f.seed, f.nodes, f.seconds, f.binary)
+	run.Workload, run.Nodes, run.Duration = "locks", f.nodes, cfg.Duration
+	run.Commit, run.Toolchain = builtFrom(f.binary)
+	run.Judged = real.Measure(h)
+	found = withJudged(found, run)
+	page, err := leave(cfg.Dir, h, run, found)
+	if err != nil {
+		return err
 	}
 	bar.done()
 	return a.finish(f, &realOutput{
-		Ops: len(h.Ops), Faults: len(h.Events), History: path, Report: report,
+		Ops: len(h.Ops), Faults: len(h.Events), History: path, Page: page, Report: found,
 	})
 }

@@ -69,7 +69,7 @@ func (f *realFlags) prepare(fault error) error {
 func (a *app) finish(f *realFlags, out *realOutput) (err error) {
 	out.head, out.Seed, out.dir = newHead(), f.seed, f.dir()
 	if out.Report.Verdict == checker.Valid && !f.keep {
-		out.History, out.dir = "", ""
+		out.History, out.Page, out.dir = "", "", ""
 		err = os.RemoveAll(f.dir())
 		_ = os.Remove(f.out) // other seeds may be there
 	}
@@ -83,6 +83,7 @@ type realOutput struct {
 	Ops     int    `json:"operations"`
 	Faults  int    `json:"faults"`
 	History string `json:"history"` // one file, or the folder of several; empty: not kept
+	Page    string `json:"page,omitempty"`
 	dir     string // where everything is; empty where it was not kept
 	*checker.Report
 }
@@ -114,6 +115,9 @@ func (a *app) printReal(out *realOutput) error {
 		}
 	}
 	p.violations(out.Report, math.MaxInt, nil)
+	if out.Page != "" {
+		p.printf("the report is %s\n", out.Page)
+	}
 	if out.dir != "" {
 		p.printf("history and logs are in %s\n", out.dir)
 	}

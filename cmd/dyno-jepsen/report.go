@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -138,6 +139,39 @@ func writePage(path string, in *report.Input) (int64, error) {
 		return 0, errors.Join(err, os.Remove(path))
 	}
 	return info.Size(), nil
+}
+
+// builtFrom says which commit and which Go a program was built from, as far as it tells.
+func builtFrom(program string) (commit, toolchain string) {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return "", "" // it may be a script that starts one
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value + commit
+		case s.Key == "vcs.modified" && s.Value == "true":
+			commit += " and changes"
+		}
+	}
+	return commit, info.GoVersion
+}
+
+// leave writes all of a run's folder but its history, which is there: what the run was, what
+// was found, and the page. It returns where the page is.
+func leave(dir string, h *history.History, run *report.Run, found *checker.Report) (string, error) {
+	if err := errors.Join(run.Save(dir), report.SaveResult(dir, found)); err != nil {
+		return "", err
+	}
+	in := &report.Input{History: h, Run: run, Report: found}
+	var err error
+	if in.Orders, err = orders(in); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, report.PageFile)
+	_, err = writePage(path, in)
+	return path, err
 }
 
 // simulated adds what a simulated run left, where the folder is of one.

@@ -15,9 +15,14 @@ function latencyScale(cut, chart) {
   if (low === Infinity) { low = codeOf(1e6); high = codeOf(1e9); }
   const part = shown();
   if (part.all && part.until - part.from <= dots) { // dots of what was not ok are in view too
-    const codes = Uint16Array.from(points.code.subarray(part.from, part.until)).sort();
-    low = Math.min(low, codes[Math.floor(codes.length / 200)] ?? low); // a few stay at the edge
-    high = Math.max(high, codes[codes.length - 1] ?? high);
+    const ok = [];
+    for (let i = part.from; i < part.until; i++) {
+      if (outcomeOf(points.what[i]) === OK) ok.push(points.code[i]);
+      else high = Math.max(high, points.code[i]); // the client may have given up at once
+    }
+    ok.sort((a, b) => a - b);
+    low = Math.min(low, ok[Math.floor(ok.length / 200)] ?? low); // a few stay at the edge
+    high = Math.max(high, ok[ok.length - 1] ?? high);
   }
   low = Math.max(0, low - 40);
   high += 40;
