@@ -93,7 +93,7 @@ func sideRooms() []Room {
 		},
 		{Path: "jepsen/checker", Row: side, Imports: pure},
 		{Path: "jepsen/clients", Row: side, Imports: append(blackBox, "jepsen/workload")},
-		{Path: "jepsen/nemesis", Row: side, Imports: blackBox},
+		{Path: "jepsen/nemesis", Row: side},
 		{Path: "jepsen/network", Row: side, Imports: []string{"jepsen/network/link"}},
 		{Path: "jepsen/network/link", Row: side},
 		{Path: "jepsen/sandbox", Row: side},
