@@ -8,6 +8,7 @@
 //	dyno-jepsen shrink plan.json      and what matters of it
 //	dyno-jepsen locks --seconds 60    real processes, and their locks
 //	dyno-jepsen repair --seconds 60   and their stores, which they lose
+//	dyno-jepsen report DIR            what a run left, as one HTML file
 //
 // It is a binary of its own so that the product stays lean. What it does is in sim/fleet
 // and jepsen/real; here are flags and what people read. Read app.go first, then sim.go.

@@ -27,7 +27,10 @@ function shown() {
 // slicesOf gives the part in view in about n slices.
 function slicesOf(n) {
   const part = shown();
-  if (part.all && part.until - part.from <= few) return count(part, n);
+  const there = part.until - part.from;
+  if (part.all && there <= few) { // a slice of one or two operations has no quantiles
+    return count(part, Math.max(8, Math.min(n, Math.floor(there / 12))));
+  }
   const share = (view.until - view.from) / data.span;
   const level = levels.find((l) => l.n * share >= n) || levels[levels.length - 1];
   const begin = Math.max(0, Math.floor(view.from / level.width));
