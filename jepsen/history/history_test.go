@@ -209,6 +209,38 @@ func TestRecorderTakesFromSeveralGoroutinesUpToItsBound(t *testing.T) {
 	}
 }
 
+func TestARecorderOfAFileKeepsNothingAndWritesAll(t *testing.T) {
+	want := sample()
+	var file bytes.Buffer
+	r, err := NewFileRecorder(&file, want.Header, len(want.Ops))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	for i := range want.Ops {
+		failed = errors.Join(failed, r.Op(&want.Ops[i]))
+	}
+	if err := errors.Join(failed, r.Event(&want.Events[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Op(&want.Ops[0]); !errors.Is(err, ErrTooLong) {
+		t.Errorf("one more than the bound: %v", err)
+	}
+	if kept := r.History(); len(kept.Ops)+len(kept.Events) > 0 {
+		t.Errorf("it kept %d operations, %d events", len(kept.Ops), len(kept.Events))
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadAll(&file, len(want.Ops))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPayloadsNameTheirValueAndShowDamage(t *testing.T) {
 	for _, size := range []int{0, 4, 5, 6, 64} {
 		v := Value{Client: 7, Seq: 42}

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,50 +27,18 @@ const (
 	portsEach = 4
 )
 
-// Cluster is a cluster of processes. It is for one goroutine, but for Client.
+// Cluster is a cluster of processes. Several goroutines may use it, each other nodes; but for
+// Move, which one alone may ask for.
 type Cluster struct {
-	binary string
+	site   Site
 	nodes  []*nodeProcess
 	admin  *client.Client
 	formed bool // from then on no node founds a cluster
 	port   int  // the next that may be free
-	flags  []string
 
-	mu        sync.Mutex // guards addresses; nothing waits under it
+	mu        sync.Mutex // guards what follows; nothing waits under it
 	addresses []string   // of the nodes, for clients
-}
-
-// Start starts a new cluster of so many nodes below dir, which must be empty, and waits until
-// there are a leader and as many voters as there will be, and all are ready. binary is the
-// dyno program, flags are more of those of `dyno serve`.
-func Start(
-	ctx context.Context, binary, dir string, nodes int, flags ...string,
-) (*Cluster, error) {
-	c := &Cluster{binary: binary, flags: flags}
-	base, err := c.freePorts(nodes * portsEach)
-	if err != nil {
-		return nil, err
-	}
-	for i := range nodes {
-		name := fmt.Sprintf("n%d", i+1)
-		c.nodes = append(c.nodes, &nodeProcess{
-			name: name, dir: filepath.Join(dir, name), log: filepath.Join(dir, name+".log"),
-		})
-		c.addresses = append(c.addresses, fmt.Sprintf("127.0.0.1:%d", base+i*portsEach))
-	}
-	if c.admin, err = c.Client(); err != nil {
-		return nil, err
-	}
-	for i := range c.nodes {
-		if err := c.Restart(i); err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
-	}
-	if err := c.settle(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	c.formed = true
-	return c, nil
+	binaries  []string   // what is started next, for each node
 }
 
 const (
@@ -112,11 +78,15 @@ func free(base, n int) bool {
 	return true
 }
 
-// Client returns a client of all nodes, as they are to be found now.
-func (c *Cluster) Client() (*client.Client, error) {
+// Client returns a client of all nodes, as they are to be found now. It asks from where the
+// rig itself asks.
+func (c *Cluster) Client() (*client.Client, error) { return c.ClientFrom(c.site.Dial) }
+
+// ClientFrom is Client with another way to the nodes.
+func (c *Cluster) ClientFrom(dial client.Dialer) (*client.Client, error) {
 	cfg := client.DefaultConfig()
 	cfg.Name = "dyno-jepsen"
-	cfg.Endpoints = c.Addresses()
+	cfg.Endpoints, cfg.Dial = c.Addresses(), dial
 	return client.New(cfg)
 }
 
@@ -137,7 +107,7 @@ func (c *Cluster) Name(i int) string { return c.nodes[i].name }
 func (c *Cluster) Log(i int) string { return c.nodes[i].log }
 
 // PID is the process of node i, which must run.
-func (c *Cluster) PID(i int) int { return c.nodes[i].cmd.Process.Pid }
+func (c *Cluster) PID(i int) int { return c.nodes[i].pid() }
 
 // Ended is an error where the process of node i, which was started, has ended by itself.
 func (c *Cluster) Ended(i int) error { return c.nodes[i].died() }
@@ -147,21 +117,6 @@ func (c *Cluster) Restart(i int) error { return c.start(i) }
 
 // Rejoin is Restart with an operator's word that the store of node i is lost.
 func (c *Cluster) Rejoin(i int) error { return c.start(i, "--rejoin") }
-
-func (c *Cluster) start(i int, more ...string) error {
-	at, p := c.Addresses(), c.nodes[i]
-	args := []string{
-		"serve", "--name", p.name, "--data-dir", p.dir, "--listen", at[i],
-		"--expect", fmt.Sprint(len(at)), "--disk-reserve", "0", "--log-format", "json",
-	}
-	switch others := slices.Delete(at, i, i+1); {
-	case c.formed:
-		args = append(args, "--join", strings.Join(others, ","))
-	case i > 0: // the first one founds the cluster
-		args = append(args, "--join", others[0])
-	}
-	return p.start(c.binary, slices.Concat(args, c.flags, more)...)
-}
 
 // Move starts node i, which does not run, at an address where it has not been.
 func (c *Cluster) Move(i int) error {
@@ -200,7 +155,7 @@ func (c *Cluster) Leader(ctx context.Context) int {
 }
 
 func (c *Cluster) status(ctx context.Context, i int) (client.MetaStatus, error) {
-	if c.nodes[i].ended == nil {
+	if !c.nodes[i].runs() {
 		return client.MetaStatus{}, fmt.Errorf("real: %s does not run", c.nodes[i].name)
 	}
 	return c.admin.MetaStatus(ctx, client.WithEndpoint(c.Addresses()[i]), client.WithTimeout(soon))

@@ -38,7 +38,7 @@ func (c *Cluster) Wipe(i int) error { return c.still(i, os.RemoveAll) }
 
 func (c *Cluster) still(i int, do func(dir string) error) error {
 	p := c.nodes[i]
-	if p.ended != nil {
+	if p.runs() {
 		return fmt.Errorf("%w: %s", errRuns, p.name)
 	}
 	if err := do(p.dir); err != nil {

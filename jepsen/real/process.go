@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,18 +19,33 @@ const (
 	stopTime = 30 * time.Second
 )
 
-// nodeProcess is one node. It is for one goroutine.
+// nodeProcess is one node. Its methods take turns: one that ends the process waits with the
+// others until it is gone.
 type nodeProcess struct {
 	name, dir, log string
-	ended          chan struct{} // closed when the process is gone; nil: it does not run
-	cmd            *exec.Cmd
-	exit           error // how it ended; read after ended
+	// run starts a command, nil: on this machine; environ is added to that of this process.
+	run     func(*exec.Cmd) error
+	environ []string
+
+	mu    sync.Mutex
+	ended chan struct{} // closed when the process is gone; nil: it does not run
+	cmd   *exec.Cmd
+	exit  error // how it ended; read after ended
+}
+
+// runs reports whether it was started, and nobody has ended it.
+func (p *nodeProcess) runs() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended != nil
 }
 
 // start runs a program; what it says is added to the log. Nobody but its cluster ends it:
 // it has a process group of its own, and ends with this process where the system can see
 // to it.
 func (p *nodeProcess) start(binary string, args ...string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.ended != nil {
 		return fmt.Errorf("real: %s runs already", p.name)
 	}
@@ -40,7 +56,12 @@ func (p *nodeProcess) start(binary string, args ...string) error {
 	defer log.Close() // the process has its own
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = log, log, attributes()
-	if err := p.cmd.Start(); err != nil {
+	p.cmd.Env = append(os.Environ(), p.environ...)
+	run := p.run
+	if run == nil {
+		run = (*exec.Cmd).Start
+	}
+	if err := run(p.cmd); err != nil {
 		return fmt.Errorf("real: start %s: %w", p.name, err)
 	}
 	cmd, ended := p.cmd, make(chan struct{})
@@ -52,12 +73,21 @@ func (p *nodeProcess) start(binary string, args ...string) error {
 	return nil
 }
 
+// pid is that of the process, which must have been started.
+func (p *nodeProcess) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
 // end sends a signal that ends the process, and waits until it is gone.
 func (p *nodeProcess) end(s syscall.Signal, within time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.ended == nil {
 		return nil
 	}
-	if err := p.died(); err != nil {
+	if err := p.gone(); err != nil {
 		p.ended = nil
 		return err
 	}
@@ -83,6 +113,12 @@ func (p *nodeProcess) end(s syscall.Signal, within time.Duration) error {
 
 // died is an error where the process is gone although nobody has ended it.
 func (p *nodeProcess) died() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone()
+}
+
+func (p *nodeProcess) gone() error {
 	select {
 	case <-p.ended: // never, where it does not run
 		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, p.exit, p.log)
@@ -93,6 +129,8 @@ func (p *nodeProcess) died() error {
 
 // signal sends one that does not end the process.
 func (p *nodeProcess) signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.ended == nil {
 		return fmt.Errorf("real: %s does not run", p.name)
 	}
@@ -104,6 +142,8 @@ func (p *nodeProcess) signal(s syscall.Signal) error {
 
 // wait waits for a process that ends by itself, and returns its exit code.
 func (p *nodeProcess) wait(within time.Duration) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {
