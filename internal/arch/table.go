@@ -84,7 +84,7 @@ func sideRooms() []Room {
 		{Path: "jepsen", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{
 			Path: "jepsen/disk", Row: side, Imports: []string{"jepsen/disk/image"},
-			TestImports: []string{"storage"},
+			TestImports: []string{"storage", "kv", "vclock"},
 		},
 		{Path: "jepsen/disk/image", Row: side},
 		{Path: "jepsen/history", Row: side, Imports: []string{"kv", "vclock"}},

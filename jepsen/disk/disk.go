@@ -27,6 +27,9 @@ type Faults struct {
 	// the disk for; FailReadAfter with the n-th read and all later ones of the same page,
 	// until it is written anew or Set is called. 0: none.
 	FailSyncAfter, FailWriteAfter, FailReadAfter int
+	// IgnoreSync says of every sync that it was done, and does nothing: a disk that lies. No
+	// store survives a loss of power on it; a rig shows with it that it would see that.
+	IgnoreSync bool
 	// Free is how many bytes more can be stored before the disk is full; 0: as many as the
 	// capacity lets in; below 0: none.
 	Free int64

@@ -5,6 +5,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -128,7 +129,7 @@ func (d *Disk) Set(f Faults) {
 	d.set = make(chan struct{})
 	d.image.Set(image.Faults{
 		FailSyncAfter: f.FailSyncAfter, FailWriteAfter: f.FailWriteAfter,
-		FailReadAfter: f.FailReadAfter, Free: f.Free,
+		FailReadAfter: f.FailReadAfter, IgnoreSync: f.IgnoreSync, Free: f.Free,
 	})
 	var files []image.ID
 	if f.FailReadAfter > 0 {
@@ -172,14 +173,24 @@ func (d *Disk) mounted() bool {
 	return d.life != nil
 }
 
-// writeBack has the kernel write what it holds back, to what is seen; it syncs nothing.
+// writeBack has the kernel write what it holds back, to what is seen; it syncs nothing. Closing
+// a file is what does that: a syncfs of FUSE does not wait for the writes that it begins.
 func (d *Disk) writeBack() error {
-	fd, err := unix.Open(d.dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	err := filepath.WalkDir(d.dir, func(path string, e fs.DirEntry, err error) error {
+		fd := -1
+		if err == nil && e.Type().IsRegular() {
+			fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+			return nil
+		}
+		if err != nil || fd < 0 {
+			return err
+		}
+		_ = unix.Close(fd) // it tells of writes that failed, as they were to
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("disk: open %s: %w", d.dir, err)
-	}
-	defer unix.Close(fd)
-	if err := unix.Syncfs(fd); err != nil {
 		return fmt.Errorf("disk: write back %s: %w", d.dir, err)
 	}
 	return nil

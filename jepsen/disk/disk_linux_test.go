@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package disk
+package disk_test
 
 import (
 	"bytes"
@@ -8,13 +8,17 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/dyno-kv/dyno/jepsen/disk"
 )
 
 func TestMain(m *testing.M) {
@@ -25,10 +29,10 @@ func TestMain(m *testing.M) {
 }
 
 // mount mounts a disk for the length of a test, and skips the test where none can be.
-func mount(t testing.TB, cfg Config) *Disk {
+func mount(t testing.TB, cfg disk.Config) *disk.Disk {
 	t.Helper()
 	dir := t.TempDir()
-	d, err := Mount(dir, cfg)
+	d, err := disk.Mount(dir, cfg)
 	if err != nil {
 		if os.Getenv("DYNO_RIG") == "require" {
 			t.Fatal(err)
@@ -74,7 +78,7 @@ func has(t *testing.T, path string, want []byte) {
 	}
 }
 
-func loss(t *testing.T, d *Disk, torn bool) Lost {
+func loss(t *testing.T, d *disk.Disk, torn bool) disk.Lost {
 	t.Helper()
 	lost, err := d.PowerLoss(torn)
 	if err != nil {
@@ -84,7 +88,7 @@ func loss(t *testing.T, d *Disk, torn bool) Lost {
 }
 
 func TestPowerLossTakesWhatWasNotSyncedFromTheKernelsCachesToo(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	at := func(name string) string { return filepath.Join(d.Dir(), name) }
 	old, young := bytes.Repeat([]byte("old "), 5000), bytes.Repeat([]byte("new "), 6000)
 	put(t, at("both"), old, true)
@@ -104,7 +108,7 @@ func TestPowerLossTakesWhatWasNotSyncedFromTheKernelsCachesToo(t *testing.T) {
 }
 
 func TestWhatWasOpenBeforeAPowerLossChangesNothingAfterIt(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	path := filepath.Join(d.Dir(), "f")
 	put(t, path, []byte("synced"), true)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -126,7 +130,7 @@ func TestWhatWasOpenBeforeAPowerLossChangesNothingAfterIt(t *testing.T) {
 }
 
 func TestTornSectorsAreOldOrNewAndOfBothKinds(t *testing.T) {
-	d := mount(t, Config{Seed: 3})
+	d := mount(t, disk.Config{Seed: 3})
 	path := filepath.Join(d.Dir(), "f")
 	const sectors = 512
 	put(t, path, bytes.Repeat([]byte{'o'}, sectors*512), true)
@@ -163,7 +167,7 @@ func TestTornSectorsAreOldOrNewAndOfBothKinds(t *testing.T) {
 
 func TestNamesNeedASyncOfTheirDirectoryWhereItIsStrict(t *testing.T) {
 	for strict, want := range map[bool][]byte{false: []byte("x"), true: nil} {
-		d := mount(t, Config{Strict: strict})
+		d := mount(t, disk.Config{Strict: strict})
 		put(t, filepath.Join(d.Dir(), "f"), []byte("x"), true)
 		put(t, filepath.Join(d.Dir(), "g"), []byte("y"), true)
 		dir, err := os.Open(d.Dir())
@@ -181,7 +185,7 @@ func TestNamesNeedASyncOfTheirDirectoryWhereItIsStrict(t *testing.T) {
 }
 
 func TestFaultsAreAnsweredAndCounted(t *testing.T) {
-	d := mount(t, Config{Capacity: 1 << 20})
+	d := mount(t, disk.Config{Capacity: 1 << 20})
 	path := filepath.Join(d.Dir(), "f")
 	put(t, path, []byte("first"), true)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -191,7 +195,7 @@ func TestFaultsAreAnsweredAndCounted(t *testing.T) {
 	defer f.Close()
 	write := func(s string, off int64) error { _, err := f.WriteAt([]byte(s), off); return err }
 
-	d.Set(Faults{FailSyncAfter: 2})
+	d.Set(disk.Faults{FailSyncAfter: 2})
 	err1, err2 := f.Sync(), errors.Join(write("SECOND", 0), f.Sync())
 	if err1 != nil || !errors.Is(err2, unix.EIO) {
 		t.Errorf("the second sync should fail: %v, %v", err1, err2)
@@ -199,15 +203,15 @@ func TestFaultsAreAnsweredAndCounted(t *testing.T) {
 	if err := f.Sync(); err != nil {
 		t.Errorf("the sync after the failed one: %v", err)
 	}
-	d.Set(Faults{FailWriteAfter: 1})
+	d.Set(disk.Faults{FailWriteAfter: 1})
 	if err := write("x", 0); !errors.Is(err, unix.EIO) {
 		t.Errorf("write: %v", err)
 	}
-	d.Set(Faults{FailReadAfter: 1})
+	d.Set(disk.Faults{FailReadAfter: 1})
 	if _, err := f.ReadAt(make([]byte, 4), 0); !errors.Is(err, unix.EIO) {
 		t.Errorf("read: %v", err)
 	}
-	d.Set(Faults{Free: 8 << 10})
+	d.Set(disk.Faults{Free: 8 << 10})
 	var s unix.Statfs_t
 	if err := unix.Statfs(d.Dir(), &s); err != nil || s.Bavail*uint64(s.Bsize) != 8<<10 {
 		t.Errorf("%d blocks are free, %v", s.Bavail, err)
@@ -215,18 +219,18 @@ func TestFaultsAreAnsweredAndCounted(t *testing.T) {
 	if err := write(strings.Repeat("z", 16<<10), 4096); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("write over what is free: %v", err)
 	}
-	d.Set(Faults{Free: -1})
+	d.Set(disk.Faults{Free: -1})
 	if err := write("z", 4096); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("write with nothing free: %v", err)
 	}
 	if err := write("fourth", 0); err != nil {
 		t.Errorf("write in place with nothing free: %v", err)
 	}
-	d.Set(Faults{})
+	d.Set(disk.Faults{})
 	if err := write(strings.Repeat("z", 2<<20), 0); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("write over the capacity: %v", err)
 	}
-	d.Set(Faults{SlowSync: 50 * time.Millisecond})
+	d.Set(disk.Faults{SlowSync: 50 * time.Millisecond})
 	if begin := time.Now(); f.Sync() != nil || time.Since(begin) < 50*time.Millisecond {
 		t.Errorf("a slow sync took %v", time.Since(begin))
 	}
@@ -238,7 +242,7 @@ func TestFaultsAreAnsweredAndCounted(t *testing.T) {
 }
 
 func TestAFailedSyncLosesWhatALaterOneSaysIsThere(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	path := filepath.Join(d.Dir(), "f")
 	put(t, path, bytes.Repeat([]byte{'o'}, 8192), true)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -246,7 +250,7 @@ func TestAFailedSyncLosesWhatALaterOneSaysIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	d.Set(Faults{FailSyncAfter: 1})
+	d.Set(disk.Faults{FailSyncAfter: 1})
 	for i, want := range []error{unix.EIO, nil} {
 		if _, err := f.WriteAt(bytes.Repeat([]byte{'n'}, 4096), int64(i)*4096); err != nil {
 			t.Fatal(err)
@@ -261,8 +265,8 @@ func TestAFailedSyncLosesWhatALaterOneSaysIsThere(t *testing.T) {
 }
 
 func TestDisksAreCopiedRestoredClonedAndWiped(t *testing.T) {
-	d, other := mount(t, Config{}), mount(t, Config{})
-	at := func(d *Disk, name string) string { return filepath.Join(d.Dir(), name) }
+	d, other := mount(t, disk.Config{}), mount(t, disk.Config{})
+	at := func(d *disk.Disk, name string) string { return filepath.Join(d.Dir(), name) }
 	if err := os.Mkdir(at(d, "dir"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +280,7 @@ func TestDisksAreCopiedRestoredClonedAndWiped(t *testing.T) {
 	if err := errors.Join(other.Restore(backup), d.Restore(backup)); err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range []*Disk{d, other} {
+	for _, x := range []*disk.Disk{d, other} {
 		loss(t, x, false) // what was restored lasts
 		has(t, at(x, "dir/f"), []byte("then"))
 		has(t, at(x, "g"), nil)
@@ -291,7 +295,7 @@ func TestDisksAreCopiedRestoredClonedAndWiped(t *testing.T) {
 }
 
 func TestFlippedBitsAreReadAndLast(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	was := bytes.Repeat([]byte("quiet"), 4000)
 	for _, name := range []string{"a.sst", "b.log"} {
 		put(t, filepath.Join(d.Dir(), name), was, true)
@@ -322,7 +326,33 @@ func TestFlippedBitsAreReadAndLast(t *testing.T) {
 func TestADirectoryThatIsNotEmptyIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "f"), nil, false)
-	if _, err := Mount(dir, Config{}); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := disk.Mount(dir, disk.Config{}); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("it says %v", err)
 	}
+}
+
+// TestADiskIsMountedInAUserNamespace: whoever is not root has no other way. Nothing that it
+// mounts is seen outside.
+func TestADiskIsMountedInAUserNamespace(t *testing.T) {
+	dir := t.TempDir()
+	cmd := another(t, "mount", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig:   syscall.SIGKILL,
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case !errors.As(err, &exit) || strings.Contains(string(out), "this needs /dev/fuse"):
+		if os.Getenv("DYNO_RIG") == "require" {
+			t.Fatalf("%v: %s", err, out)
+		}
+		t.Skipf("no disk can be mounted in a user namespace here: %v: %s", err, out)
+	default:
+		t.Errorf("%v: %s", err, out)
+	}
+	has(t, filepath.Join(dir, "f"), nil)
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package disk
+package disk_test
 
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/dyno-kv/dyno/jepsen/disk"
 )
 
 // TestFaultsAreSetWhileThePowerGoes: whoever sets faults does not know of other faults. The
 // race detector looks on.
 func TestFaultsAreSetWhileThePowerGoes(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	put(t, filepath.Join(d.Dir(), "f"), []byte("x"), true)
 	over, done := make(chan struct{}), make(chan int)
 	go func() {
@@ -21,7 +23,7 @@ func TestFaultsAreSetWhileThePowerGoes(t *testing.T) {
 			case <-over:
 				return
 			default:
-				d.Set(Faults{FailReadAfter: 1 << 20})
+				d.Set(disk.Faults{FailReadAfter: 1 << 20})
 				_ = d.Counts()
 			}
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package disk
+package disk_test
 
 import (
 	"os/exec"
@@ -9,10 +9,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dyno-kv/dyno/jepsen/disk"
 )
 
+// looks is longer than a sync that was interrupted waits until it is looked at again.
+const looks = 20 * time.Millisecond
+
 // stalled starts a process that syncs a file, and waits until it does.
-func stalled(t *testing.T, d *Disk, path string) *exec.Cmd {
+func stalled(t *testing.T, d *disk.Disk, path string) *exec.Cmd {
 	t.Helper()
 	before := d.Counts().SlowSyncs
 	cmd := exec.Command("sync", path)
@@ -31,11 +36,11 @@ func stalled(t *testing.T, d *Disk, path string) *exec.Cmd {
 // TestASyncInTheMiddleOfWhichItsProcessIsKilledComesToNothing: what it was to make last is
 // lost with the power.
 func TestASyncInTheMiddleOfWhichItsProcessIsKilledComesToNothing(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	path := filepath.Join(d.Dir(), "f")
 	put(t, path, []byte("old"), true)
 	put(t, path, []byte("new"), false)
-	d.Set(Faults{Stall: true})
+	d.Set(disk.Faults{Stall: true})
 	cmd := stalled(t, d, path)
 	if err := cmd.Process.Signal(unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -53,18 +58,18 @@ func TestASyncInTheMiddleOfWhichItsProcessIsKilledComesToNothing(t *testing.T) {
 // TestASignalThatDoesNotKillDisturbsNoSync: the Go runtime sends some to its own threads, and
 // few programs expect that a sync can be interrupted.
 func TestASignalThatDoesNotKillDisturbsNoSync(t *testing.T) {
-	d := mount(t, Config{})
+	d := mount(t, disk.Config{})
 	path := filepath.Join(d.Dir(), "f")
 	put(t, path, []byte("new"), false)
-	d.Set(Faults{Stall: true})
+	d.Set(disk.Faults{Stall: true})
 	cmd := stalled(t, d, path)
 	for _, s := range []unix.Signal{unix.SIGSTOP, unix.SIGCONT} {
 		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(4 * killLook) // it has been looked at
+		time.Sleep(looks) // it has been looked at
 	}
-	d.Set(Faults{})
+	d.Set(disk.Faults{})
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}

@@ -16,6 +16,8 @@ type Faults struct {
 	// read until it is written anew, or the faults are set again: the kernel reads a second
 	// time where it had read ahead.
 	FailSyncAfter, FailWriteAfter, FailReadAfter int
+	// IgnoreSync says of every sync that it was done, and does nothing.
+	IgnoreSync bool
 	// Free is how many bytes more can be stored; 0: as many as the capacity lets in;
 	// below 0: none.
 	Free int64
@@ -25,7 +27,7 @@ type Faults struct {
 type Counts struct {
 	Reads, Writes, Syncs                   int64
 	FailedReads, FailedWrites, FailedSyncs int64
-	NoSpace                                int64
+	NoSpace, IgnoredSyncs                  int64
 	Flips                                  int64
 	PowerLosses                            int64
 	LostBytes, KeptBytes                   int64

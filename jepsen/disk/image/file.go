@@ -175,6 +175,10 @@ func (im *Image) Sync(id ID) error {
 		clear(n.dirty)
 		return ErrIO
 	}
+	if im.faults.IgnoreSync {
+		im.counts.IgnoredSyncs++
+		return nil
+	}
 	if n.dir {
 		im.syncNames(n)
 	} else {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package disk_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dyno-kv/dyno/jepsen/disk"
+)
+
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: the store has race tests of its own, and the disk has the others here")
+	}
+}
+
+// TestAStoreLosesNoAcknowledgedWriteToALossOfPower kills a process under load, takes the
+// power of its disk away, and looks for every write that was acknowledged.
+func TestAStoreLosesNoAcknowledgedWriteToALossOfPower(t *testing.T) {
+	notShort(t)
+	want := 1500
+	if os.Getenv("DYNO_LONG") != "" {
+		want = 40_000
+	}
+	for _, torn := range []bool{false, true} {
+		for _, strict := range []bool{false, true} {
+			t.Run(fmt.Sprintf("torn=%v,strict=%v", torn, strict), func(t *testing.T) {
+				d := mount(t, disk.Config{Seed: 1, Strict: strict})
+				dir := filepath.Join(d.Dir(), "node")
+				w := startWriting(t, dir)
+				w.watch(t)
+				w.until(want)
+				w.kill()
+				w.end()
+				if len(w.acked) < want {
+					t.Fatalf("%d writes: %s", len(w.acked), &w.errs)
+				}
+				lost := loss(t, d, torn)
+				if n := w.missing(t, dir); n != 0 {
+					t.Errorf("%d of %d acknowledged writes are gone", n, len(w.acked))
+				}
+				t.Logf("%d acknowledged, %+v, %+v", len(w.acked), lost, d.Counts())
+			})
+		}
+	}
+}
+
+// TestADiskThatLiesLosesWritesOfAStore shows that the test above can fail.
+func TestADiskThatLiesLosesWritesOfAStore(t *testing.T) {
+	d := mount(t, disk.Config{})
+	dir := filepath.Join(d.Dir(), "node")
+	w := startWriting(t, dir)
+	w.watch(t)
+	w.until(200)
+	d.Set(disk.Faults{IgnoreSync: true})
+	w.until(1500)
+	w.kill()
+	w.end()
+	lost := loss(t, d, false)
+	if n := w.missing(t, dir); n < 1000 || lost.Bytes < 1000*valueSize {
+		t.Errorf("%d of %d acknowledged writes are gone, with %+v", n, len(w.acked), lost)
+	}
+	if c := d.Counts(); c.IgnoredSyncs == 0 {
+		t.Errorf("counts %+v", c)
+	}
+}
+
+// TestAStoreStopsAtItsFirstFailedSync fails one sync under load: Badger by itself would go
+// on, and lose nearly all that it acknowledges from then on.
+func TestAStoreStopsAtItsFirstFailedSync(t *testing.T) {
+	notShort(t)
+	for _, after := range []int{1, 4, 60} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			d := mount(t, disk.Config{})
+			dir := filepath.Join(d.Dir(), "node")
+			w := startWriting(t, dir)
+			w.watch(t)
+			w.until(200)
+			d.Set(disk.Faults{FailSyncAfter: after})
+			exit := w.end()
+			if c := d.Counts(); exit != 1 || c.FailedSyncs != 1 {
+				w.kill()
+				t.Fatalf("exit %d, %d failed syncs: %s", exit, c.FailedSyncs, &w.errs)
+			}
+			d.Set(disk.Faults{})
+			loss(t, d, false)
+			if n := w.missing(t, dir); n != 0 {
+				t.Errorf("%d of %d acknowledged writes are gone", n, len(w.acked))
+			}
+		})
+	}
+}
+
+// BenchmarkSyncedWrites is how many writes a store acknowledges in a second on such a disk,
+// each of them synced.
+func BenchmarkSyncedWrites(b *testing.B) {
+	d := mount(b, disk.Config{})
+	w := startWriting(b, filepath.Join(d.Dir(), "node"))
+	w.until(2 * writers) // it is open
+	begin, n := time.Now(), len(w.acked)
+	b.ResetTimer()
+	if !w.until(n + b.N) {
+		b.Fatalf("it has ended: %s", &w.errs)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/time.Since(begin).Seconds(), "writes/s")
+	w.kill()
+	w.end()
+}
+
+// BenchmarkSyncs is how many writes of 4 KiB, each with a sync of its own, the disk itself
+// takes from one file and from eight at once.
+func BenchmarkSyncs(b *testing.B) {
+	for _, files := range []int{1, 8} {
+		b.Run(fmt.Sprint(files), func(b *testing.B) {
+			d := mount(b, disk.Config{})
+			var group sync.WaitGroup
+			begin := time.Now()
+			for i := range files {
+				f, err := os.Create(filepath.Join(d.Dir(), fmt.Sprint(i)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer f.Close()
+				group.Go(func() {
+					data := make([]byte, 4<<10)
+					for n := range b.N / files {
+						_, err := f.WriteAt(data, int64(n%1024)<<12)
+						if err := errors.Join(err, f.Sync()); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			group.Wait()
+			b.ReportMetric(float64(b.N/files*files)/time.Since(begin).Seconds(), "syncs/s")
+		})
+	}
+}
