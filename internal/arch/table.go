@@ -93,6 +93,7 @@ func sideRooms() []Room {
 		},
 		{Path: "jepsen/checker", Row: side, Imports: pure},
 		{Path: "jepsen/clients", Row: side, Imports: append(blackBox, "jepsen/workload")},
+		{Path: "jepsen/clock", Row: side, Imports: []string{"sim/overlay"}},
 		{Path: "jepsen/nemesis", Row: side},
 		{Path: "jepsen/network", Row: side, Imports: []string{"jepsen/network/link"}},
 		{Path: "jepsen/network/link", Row: side},

@@ -24,10 +24,21 @@ type Overlay struct {
 // What it writes is named by the toolchain and the edits, and is put in place as a whole,
 // so callers may share a cache and run at once.
 func Generate(t Toolchain, cache string) (Overlay, error) {
-	return generate(t, cache, Edits())
+	return GenerateSet(t, cache, runtimeSet(Edits()))
 }
 
-func generate(t Toolchain, cache string, edits []Edit) (Overlay, error) {
+// Set is what is changed in a toolchain: a file of ours, and edits that call into it.
+type Set struct {
+	// File is where ours is added, relative to src; Text is what stands in it. {{edits}} in
+	// it becomes the hash of all.
+	File, Text string
+	Edits      []Edit
+}
+
+func runtimeSet(edits []Edit) Set { return Set{File: addedFile, Text: added, Edits: edits} }
+
+// GenerateSet is Generate for other edits than those of the simulator.
+func GenerateSet(t Toolchain, cache string, set Set) (Overlay, error) {
 	if err := t.check(); err != nil {
 		return Overlay{}, err
 	}
@@ -35,10 +46,10 @@ func generate(t Toolchain, cache string, edits []Edit) (Overlay, error) {
 	if err != nil {
 		return Overlay{}, fmt.Errorf("place the overlay: %w", err)
 	}
-	hash := hashOf(edits)
-	files, err := t.edited(edits, hash)
+	hash := hashOf(set)
+	files, err := t.edited(set, hash)
 	if err != nil {
-		return Overlay{}, fmt.Errorf("edit the runtime: %w", err)
+		return Overlay{}, fmt.Errorf("edit the toolchain: %w", err)
 	}
 	dir := filepath.Join(cache, keyOf(t, files))
 	made := Overlay{Path: filepath.Join(dir, "overlay.json"), Edits: hash}
@@ -55,14 +66,14 @@ func generate(t Toolchain, cache string, edits []Edit) (Overlay, error) {
 type replaced struct{ name, text string }
 
 // edited returns the new text of every file that an edit names, and the added one.
-func (t Toolchain) edited(edits []Edit, hash string) ([]replaced, error) {
-	if _, err := os.Stat(t.path(addedFile)); err == nil {
-		return nil, fmt.Errorf("%s of toolchain %s: exists already", addedFile, t.Version)
+func (t Toolchain) edited(set Set, hash string) ([]replaced, error) {
+	if _, err := os.Stat(t.path(set.File)); err == nil {
+		return nil, fmt.Errorf("%s of toolchain %s: exists already", set.File, t.Version)
 	}
-	files := []replaced{{name: addedFile, text: strings.ReplaceAll(added, editsMark, hash)}}
+	files := []replaced{{name: set.File, text: strings.ReplaceAll(set.Text, editsMark, hash)}}
 	byFile := make(map[string][]Edit)
 	var order []string
-	for _, e := range edits {
+	for _, e := range set.Edits {
 		if byFile[e.File] == nil {
 			order = append(order, e.File)
 		}
@@ -122,10 +133,10 @@ func write(t Toolchain, cache, dir string, files []replaced) error {
 }
 
 // hashOf is the same for the same edits, whatever the toolchain.
-func hashOf(edits []Edit) string {
+func hashOf(set Set) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q\n", added)
-	for _, e := range edits {
+	fmt.Fprintf(h, "%q\n", set.Text)
+	for _, e := range set.Edits {
 		fmt.Fprintf(h, "%q %q %d %q\n", e.File, e.Anchor, e.Times, e.Replacement)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12]

@@ -48,7 +48,7 @@ func replacements(t *testing.T, o Overlay) map[string]string {
 
 func TestGenerateWritesTheEditedFilesAndLeavesTheToolchainAlone(t *testing.T) {
 	tc, cache := toolchain(t, "-a-"), t.TempDir()
-	o, err := generate(tc, cache, aToB)
+	o, err := GenerateSet(tc, cache, runtimeSet(aToB))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,16 +77,16 @@ func TestGenerateKeepsAFolderForEachToolchainAndEdits(t *testing.T) {
 	newer.Version = release + ".9"
 	seen := make(map[string]string)
 	for name, make := range map[string]func() (Overlay, error){
-		"first":         func() (Overlay, error) { return generate(tc, cache, aToB) },
-		"newer version": func() (Overlay, error) { return generate(newer, cache, aToB) },
+		"first":         func() (Overlay, error) { return GenerateSet(tc, cache, runtimeSet(aToB)) },
+		"newer version": func() (Overlay, error) { return GenerateSet(newer, cache, runtimeSet(aToB)) },
 		"other edits": func() (Overlay, error) {
-			return generate(tc, cache, []Edit{{
+			return GenerateSet(tc, cache, runtimeSet([]Edit{{
 				File: "runtime/rand.go", Anchor: "a", Times: 1, Replacement: "c",
-			}})
+			}}))
 		},
 		"other sources": func() (Overlay, error) {
 			changed := toolchain(t, "+a+")
-			return generate(changed, cache, aToB)
+			return GenerateSet(changed, cache, runtimeSet(aToB))
 		},
 	} {
 		o, err := make()
@@ -109,7 +109,7 @@ func TestGenerateMayRunManyTimesAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			o, err := generate(tc, cache, aToB)
+			o, err := GenerateSet(tc, cache, runtimeSet(aToB))
 			if err != nil {
 				t.Error(err)
 				return
@@ -136,7 +136,7 @@ func TestGenerateRefusesToolchainsThatNobodyRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc := toolchain(t, "-a-")
 			change(&tc)
-			_, err := generate(tc, t.TempDir(), aToB)
+			_, err := GenerateSet(tc, t.TempDir(), runtimeSet(aToB))
 			if err == nil || !strings.Contains(err.Error(), tc.Version) {
 				t.Errorf("got %v, want a refusal that names %s", err, tc.Version)
 			}
@@ -148,7 +148,7 @@ func TestGenerateWritesNothingWhereAnEditDoesNotMatch(t *testing.T) {
 	for name, text := range map[string]string{"missing": "-", "twice": "aa"} {
 		t.Run(name, func(t *testing.T) {
 			cache := t.TempDir()
-			_, err := generate(toolchain(t, text), cache, aToB)
+			_, err := GenerateSet(toolchain(t, text), cache, runtimeSet(aToB))
 			var mismatch *MismatchError
 			if !errors.As(err, &mismatch) {
 				t.Fatalf("got %v, want a MismatchError", err)
@@ -161,9 +161,9 @@ func TestGenerateWritesNothingWhereAnEditDoesNotMatch(t *testing.T) {
 }
 
 func TestGenerateRefusesAFileThatIsNotThere(t *testing.T) {
-	_, err := generate(toolchain(t, "-a-"), t.TempDir(), []Edit{{
+	_, err := GenerateSet(toolchain(t, "-a-"), t.TempDir(), runtimeSet([]Edit{{
 		File: "runtime/gone.go", Anchor: "a", Times: 1, Replacement: "b",
-	}})
+	}}))
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "runtime/gone.go") {
 		t.Errorf("got %v", err)
 	}
@@ -174,7 +174,7 @@ func TestGenerateRefusesAToolchainThatHasTheAddedFileAlready(t *testing.T) {
 	if err := os.WriteFile(tc.path(addedFile), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := generate(tc, t.TempDir(), aToB); err == nil ||
+	if _, err := GenerateSet(tc, t.TempDir(), runtimeSet(aToB)); err == nil ||
 		!strings.Contains(err.Error(), addedFile) {
 		t.Errorf("got %v", err)
 	}
