@@ -4,12 +4,15 @@
 // their own, and stands between them: it loses, delays, doubles, reorders and corrupts what
 // they send each other, cuts them off, in one direction or both, and lets them go again.
 //
-// [New] takes the first mode that the system allows, and says which:
+// [New] takes the first of these that the system allows, and says which:
 //
 //   - [ModeSwitch]: each host is a network namespace with one device, a TUN, whose other end
 //     is here. What a host sends is read, meets the rule of its link (package link), and is
 //     written to the receiver. It needs root, or a user namespace (package sandbox), and
 //     /dev/net/tun.
+//   - [ModeVeth]: the same switch and the same faults without /dev/net/tun, which users other
+//     than root may often not open: the devices are pairs of virtual Ethernet, and their
+//     other ends packet sockets.
 //
 // What must hold:
 //

@@ -25,6 +25,7 @@ type Mode string
 // The modes, best first.
 const (
 	ModeSwitch Mode = "switch"
+	ModeVeth   Mode = "veth"
 )
 
 // Config is what a network is made of.
@@ -88,7 +89,7 @@ func New(ctx context.Context, cfg Config) (Network, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	modes := []Mode{ModeSwitch}
+	modes := []Mode{ModeSwitch, ModeVeth}
 	if cfg.Mode != "" {
 		modes = []Mode{cfg.Mode}
 	}
@@ -105,10 +106,11 @@ func New(ctx context.Context, cfg Config) (Network, error) {
 
 func newMode(ctx context.Context, mode Mode, cfg Config) (Network, error) {
 	switch mode {
-	case ModeSwitch:
+	case ModeSwitch, ModeVeth:
 		return newSpaces(ctx, mode, cfg)
 	}
-	return nil, fmt.Errorf("there is no such mode; there is %s", ModeSwitch)
+	return nil, fmt.Errorf("there is no such mode; there are %s and %s",
+		ModeSwitch, ModeVeth)
 }
 
 // checkPair says whether there is such a link.

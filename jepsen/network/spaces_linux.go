@@ -18,6 +18,7 @@ type spaces struct {
 	cfg    Config
 	addrs  []netip.Addr
 	spaces []*space // one for each host
+	hub    *space   // of the switch's ends of devices; nil where they have none
 	fabric *fabric
 }
 
@@ -36,6 +37,11 @@ func newSpaces(ctx context.Context, mode Mode, cfg Config) (Network, error) {
 
 // open makes the hosts, and returns the ports of as many as it could.
 func (n *spaces) open(ctx context.Context) (ports []io.ReadWriteCloser, err error) {
+	if n.mode == ModeVeth {
+		if n.hub, err = newSpace(); err != nil {
+			return nil, err
+		}
+	}
 	for host := range n.cfg.Hosts + n.cfg.Clients {
 		if err := ctx.Err(); err != nil {
 			return ports, err
@@ -47,24 +53,51 @@ func (n *spaces) open(ctx context.Context) (ports []io.ReadWriteCloser, err erro
 		n.spaces = append(n.spaces, s)
 		addr := address(n.cfg.Hosts, host)
 		n.addrs = append(n.addrs, addr)
-		if err := s.do(func() error {
-			p, err := openTUN(addr)
-			if err == nil {
-				ports = append(ports, p)
-			}
-			return err
-		}); err != nil {
+		port, err := n.openPort(s, host)
+		if port != nil {
+			ports = append(ports, port)
+		}
+		if err == nil {
+			err = s.do(func() error { return configure(addr) })
+		}
+		if err != nil {
 			return ports, err
 		}
 	}
-	return ports, nil
+	return ports, n.awaitUp()
+}
+
+// awaitUp waits until no device loses what it is given.
+func (n *spaces) awaitUp() error {
+	if n.hub == nil {
+		return nil // a TUN sends as soon as it is up
+	}
+	for host, s := range n.spaces {
+		if err := errors.Join(awaitUp(s, deviceName), awaitUp(n.hub, hubDevice(host))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *spaces) openPort(s *space, host int) (port io.ReadWriteCloser, err error) {
+	if n.mode == ModeVeth {
+		return openVeth(n.hub, s, host)
+	}
+	err = s.do(func() error {
+		port, err = openTUN(n.addrs[host])
+		return err
+	})
+	return port, err
 }
 
 // leave closes the namespaces.
 func (n *spaces) leave() error {
 	var errs []error
-	for _, s := range n.spaces {
-		errs = append(errs, s.close())
+	for _, s := range append(n.spaces, n.hub) {
+		if s != nil {
+			errs = append(errs, s.close())
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const testPort = "4610"
 
 // testNetwork is a network in a mode; the test is skipped where the system has no such one.
-func testNetwork(t *testing.T, mode Mode, hosts, clients int) *spaces {
+func testNetwork(t testing.TB, mode Mode, hosts, clients int) *spaces {
 	t.Helper()
 	n, err := New(t.Context(), Config{Hosts: hosts, Clients: clients, Seed: 1, Mode: mode})
 	if err != nil {
@@ -40,13 +40,13 @@ func testNetwork(t *testing.T, mode Mode, hosts, clients int) *spaces {
 
 // eachMode runs a test in each mode that has a switch.
 func eachMode(t *testing.T, f func(t *testing.T, mode Mode)) {
-	for _, mode := range []Mode{ModeSwitch} {
+	for _, mode := range []Mode{ModeSwitch, ModeVeth} {
 		t.Run(string(mode), func(t *testing.T) { f(t, mode) })
 	}
 }
 
 // serve answers what connections at a host send with the same, until the test ends.
-func serve(t *testing.T, n *spaces, host int) (addr string) {
+func serve(t testing.TB, n *spaces, host int) (addr string) {
 	t.Helper()
 	addr = net.JoinHostPort(n.Addr(host).String(), testPort)
 	var l net.Listener
@@ -60,7 +60,7 @@ func serve(t *testing.T, n *spaces, host int) (addr string) {
 	return addr
 }
 
-func echo(t *testing.T, l net.Listener) {
+func echo(t testing.TB, l net.Listener) {
 	ended := make(chan struct{})
 	conns := make(chan net.Conn, 100)
 	go func() {
@@ -90,7 +90,7 @@ func echo(t *testing.T, l net.Listener) {
 	})
 }
 
-func dial(t *testing.T, n Network, k int, addr string) net.Conn {
+func dial(t testing.TB, n Network, k int, addr string) net.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -169,7 +169,7 @@ func TestACutIsOfOneDirectionAndOnePair(t *testing.T) {
 	})
 }
 
-func set(t *testing.T, n Network, from, to int, r Rule) {
+func set(t testing.TB, n Network, from, to int, r Rule) {
 	t.Helper()
 	if err := n.Set(from, to, r); err != nil {
 		t.Fatal(err)

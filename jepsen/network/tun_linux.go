@@ -47,12 +47,7 @@ func openTUN(addr netip.Addr) (io.ReadWriteCloser, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("make a TUN device: %w", err)
 	}
-	f := os.NewFile(uintptr(fd), "tun "+addr.String())
-	if err := configure(addr); err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
+	return os.NewFile(uintptr(fd), "tun "+addr.String()), nil
 }
 
 // configure gives the device of the calling thread's namespace its address, and has it and
