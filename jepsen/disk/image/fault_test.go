@@ -177,18 +177,68 @@ func TestADirectoryLastsInOnePlace(t *testing.T) {
 		im.Sync(d.ID)); err != nil {
 		t.Fatal(err)
 	}
-	b := im.tree(Root, "")
 	im.PowerLoss(nil)
-	if got := im.tree(Root, ""); b != "d/\nd/e/\n" || got != "d/\ne/\n" {
-		t.Errorf("there was %q, and is %q", b, got)
+	if got := im.tree(Root, ""); got != "d/\nd/e/\n" {
+		t.Errorf("there is %q", got)
 	}
-	if err := errors.Join(im.Rename(Root, "e", d.ID, "e", false), im.Sync(d.ID),
-		im.Rename(d.ID, "e", Root, "e", false), im.Rename(Root, "d", e.ID, "d", false),
-		im.Sync(e.ID), im.Sync(Root)); err != nil {
+	if err := errors.Join(im.Rename(d.ID, "e", Root, "e", false),
+		im.Rename(Root, "d", e.ID, "d", false), im.Sync(e.ID)); err != nil {
 		t.Fatal(err)
 	}
 	im.PowerLoss(nil)
 	if got := im.tree(Root, ""); got != "e/\ne/d/\n" {
 		t.Errorf("there is %q", got)
+	}
+}
+
+// TestARenameNeverLosesWhatLasts: one file is renamed, another gets its name, and only that
+// one is synced, or only the directory that the first one left.
+func TestARenameNeverLosesWhatLasts(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		im := New(Config{Strict: strict})
+		d, err := im.Make(Root, "d", true, 0o700)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, g := file(t, im, "f", []byte("f")), file(t, im, "g", []byte("g"))
+		if err := errors.Join(im.Sync(f), im.Sync(g), im.Sync(Root),
+			im.Rename(Root, "f", d.ID, "old", false), im.Rename(Root, "g", Root, "f", false),
+			im.Sync(g), im.Sync(Root)); err != nil {
+			t.Fatal(err)
+		}
+		im.PowerLoss(nil)
+		want := line("d/old", []byte("f"))
+		if got := im.tree(Root, ""); got != "d/\n"+want+line("f", []byte("g")) {
+			t.Errorf("strict %v: there is %q", strict, got)
+		}
+	}
+}
+
+// TestWhatLastsFollowsItsDirectory: a file goes to a directory that is new, or leaves one that
+// is removed, which somebody may have open; and only where it was is synced.
+func TestWhatLastsFollowsItsDirectory(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		im := New(Config{Strict: true})
+		d, err1 := im.Make(Root, "d", true, 0o700) // it stays open
+		f, err2 := im.Make(d.ID, "f", false, 0o600)
+		if err := errors.Join(err1, err2, im.Write(f.ID, 0, []byte("f")), im.Sync(f.ID),
+			im.Sync(d.ID), im.Sync(Root)); err != nil {
+			t.Fatal(err)
+		}
+		e, err := im.Make(Root, "e", true, 0o700)
+		if err := errors.Join(err, im.Rename(d.ID, "f", e.ID, "f", false)); err != nil {
+			t.Fatal(err)
+		}
+		from, want := d.ID, "d/\n"
+		if removed {
+			from, want, err = Root, "", im.Remove(Root, "d", true)
+		}
+		if err := errors.Join(err, im.Sync(from)); err != nil {
+			t.Fatal(err)
+		}
+		im.PowerLoss(nil)
+		if got := im.tree(Root, ""); got != want+"e/\n"+line("e/f", []byte("f")) {
+			t.Errorf("removed %v: there is %q", removed, got)
+		}
 	}
 }

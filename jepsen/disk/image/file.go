@@ -204,7 +204,7 @@ func (im *Image) syncPages(n *node) {
 func (im *Image) syncNames(d *node) {
 	for name, id := range d.safeNames {
 		if d.names[name] != id {
-			im.dropSafe(d, name)
+			im.leave(d, name)
 		}
 	}
 	for name, id := range d.names {

@@ -88,10 +88,9 @@ type node struct {
 	dirty      map[int64]struct{} // pages written to since they were synced
 	low        int64              // the shortest that the file has been since its last sync
 
-	names, safeNames map[string]ID      // of a directory: what is seen, what lasts
-	at               place              // its name as seen; the zero value where it has none
-	safeAt           map[place]struct{} // its names that last
-	refs             uint64             // how often the kernel was told of it
+	names, safeNames map[string]ID // of a directory: what is seen, what lasts
+	at, safeAt       place         // where it is seen, and where it lasts; zero: nowhere
+	refs             uint64        // how often the kernel was told of it
 }
 
 // Image is the memory of one disk. It is for one goroutine.
@@ -247,12 +246,12 @@ func (im *Image) file(id ID) (*node, error) {
 
 // collect removes a node that nobody can reach, and what can be reached through it alone.
 func (im *Image) collect(n *node) {
-	if n.id == Root || n.at.dir != 0 || len(n.safeAt) > 0 || n.refs > 0 || im.nodes[n.id] != n {
+	if n.id == Root || n.at.dir != 0 || n.safeAt.dir != 0 || n.refs > 0 || im.nodes[n.id] != n {
 		return
 	}
 	delete(im.nodes, n.id)
 	im.used -= n.held()
 	for name := range n.safeNames {
-		im.dropSafe(n, name)
+		im.leave(n, name)
 	}
 }

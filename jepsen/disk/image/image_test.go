@@ -206,6 +206,7 @@ func TestAnImageDoesWhatItsModelDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		strict := rapid.Bool().Draw(t, "strict")
 		x := &twins{im: New(Config{Strict: strict}), m: newModel(strict), ids: []ID{Root}}
+		lasted := map[ID]bool{}
 		t.Repeat(map[string]func(*rapid.T){
 			"make": x.create, "remove": x.remove, "rename": x.rename, "write": x.write,
 			"write-more": x.write, "resize": x.resize, "sync": x.sync, "sync-more": x.sync,
@@ -217,6 +218,13 @@ func TestAnImageDoesWhatItsModelDoes(t *testing.T) {
 				if got, want := x.im.tree(Root, ""), x.m.tree(Root, ""); got != want {
 					t.Fatalf("there is\n%s, want\n%s", got, want)
 				}
+				now := x.im.lasting()
+				for id := range lasted {
+					if n := x.im.nodes[id]; n != nil && (id == Root || n.at.dir != 0) && !now[id] {
+						t.Fatalf("node %d has lasted, has a name, and would be gone", id)
+					}
+				}
+				lasted = now
 			},
 		})
 	})

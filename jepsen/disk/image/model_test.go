@@ -4,7 +4,6 @@ package image
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,11 +86,16 @@ func (m *model) resize(id ID, size int) {
 
 func (m *model) sync(id ID) {
 	f := m.files[id]
+	var last []ID // whose names last from now on, or that they have none
 	if f.dir {
-		maps.DeleteFunc(m.safe, func(p place, _ ID) bool { return p.dir == id })
+		for p, x := range m.safe {
+			if p.dir == id && m.live[p] != x {
+				last = append(last, x)
+			}
+		}
 		for p, x := range m.live {
 			if p.dir == id {
-				m.safe[p] = x
+				last = append(last, x)
 			}
 		}
 	} else {
@@ -102,32 +106,71 @@ func (m *model) sync(id ID) {
 		}
 		f.safe, f.low, f.dirty = next, len(next), map[int]bool{}
 	}
-	for up := id; !m.strict && up != Root; {
-		for _, p := range m.where(m.safe, up) {
+	if !m.strict {
+		last = append(last, m.above(id)...)
+	}
+	m.settle(last)
+}
+
+// above lists a node and the directories that it stands in, but for the root.
+func (m *model) above(id ID) (out []ID) {
+	for id != Root {
+		out = append(out, id)
+		at := m.where(m.live, id)
+		if len(at) == 0 {
+			return out
+		}
+		id = at[0].dir
+	}
+	return out
+}
+
+// settle puts nodes where they are seen, or nowhere. Whoever stood there has moved or is gone
+// and is put there as well; whoever came from another directory takes those above it along.
+func (m *model) settle(todo []ID) {
+	was := map[ID]ID{} // the directories of those that had to go
+	for ; len(todo) > 0; todo = todo[1:] {
+		id := todo[0]
+		for _, p := range m.where(m.safe, id) {
+			was[id] = p.dir
 			delete(m.safe, p)
 		}
-		at := m.where(m.live, up)
+		at := m.where(m.live, id)
 		if len(at) == 0 {
-			return
+			for p, x := range m.safe {
+				if p.dir == id {
+					todo = append(todo, x)
+				}
+			}
+			continue
 		}
-		m.safe[at[0]], up = up, at[0].dir
+		if x := m.safe[at[0]]; x != 0 {
+			was[x], todo = at[0].dir, append(todo, x)
+		}
+		if m.safe[at[0]] = id; was[id] != 0 && was[id] != at[0].dir {
+			todo = append(todo, m.above(at[0].dir)...)
+		}
+		delete(was, id)
 	}
 }
 
-func (m *model) powerLoss() {
-	m.live = map[place]ID{}
-	byName := slices.SortedFunc(maps.Keys(m.safe), func(a, b place) int {
-		return cmp.Compare(a.name, b.name)
-	})
+// lasting lists what is found after a loss of power.
+func (m *model) lasting() map[ID]bool {
 	found := map[ID]bool{Root: true}
 	for queue := []ID{Root}; len(queue) > 0; queue = queue[1:] {
-		for _, p := range byName {
-			if id := m.safe[p]; p.dir == queue[0] && !found[id] {
-				found[id], m.live[p], queue = true, id, append(queue, id)
+		for p, id := range m.safe {
+			if p.dir == queue[0] {
+				found[id], queue = true, append(queue, id)
 			}
 		}
 	}
-	m.safe = maps.Clone(m.live)
+	return found
+}
+
+func (m *model) powerLoss() {
+	found := m.lasting()
+	maps.DeleteFunc(m.safe, func(_ place, id ID) bool { return !found[id] })
+	m.live = maps.Clone(m.safe)
 	for id, f := range m.files {
 		if !found[id] {
 			delete(m.files, id)
@@ -210,9 +253,12 @@ func (im *Image) sound() error {
 		if n.at.dir != 0 && im.nodes[n.at.dir].names[n.at.name] != id {
 			return fmt.Errorf("node %d does not stand at %v", id, n.at)
 		}
-		for p := range n.safeAt {
-			if im.nodes[p.dir].safeNames[p.name] != id {
-				return fmt.Errorf("node %d does not last at %v", id, p)
+		if n.safeAt.dir != 0 && im.nodes[n.safeAt.dir].safeNames[n.safeAt.name] != id {
+			return fmt.Errorf("node %d does not last at %v", id, n.safeAt)
+		}
+		for name, x := range n.safeNames {
+			if im.nodes[x] == nil || im.nodes[x].safeAt != (place{id, name}) {
+				return fmt.Errorf("node %d lasts at %s in %d and elsewhere", x, name, id)
 			}
 		}
 	}
@@ -220,4 +266,17 @@ func (im *Image) sound() error {
 		return fmt.Errorf("%d pages are held, %d counted", held, im.used)
 	}
 	return nil
+}
+
+// lasting lists what would be found after a loss of power.
+func (im *Image) lasting() map[ID]bool {
+	found := map[ID]bool{Root: true}
+	for queue := []ID{Root}; len(queue) > 0; queue = queue[1:] {
+		for _, id := range im.nodes[queue[0]].safeNames {
+			if !found[id] {
+				found[id], queue = true, append(queue, id)
+			}
+		}
+	}
+	return found
 }

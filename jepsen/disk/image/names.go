@@ -18,7 +18,7 @@ func (im *Image) Make(dir ID, name string, isDir bool, mode uint32) (Info, error
 	}
 	n := &node{
 		id: im.next, dir: isDir, mode: mode, changed: im.now, refs: 1,
-		at: place{dir, name}, safeAt: make(map[place]struct{}),
+		at: place{dir, name},
 	}
 	if isDir {
 		n.names, n.safeNames = make(map[string]ID), make(map[string]ID)
@@ -112,46 +112,58 @@ func (im *Image) within(d, n *node) bool {
 	return d == n
 }
 
-// setSafe makes a name last.
+// setSafe makes a name last. A node stands in one place, so a rename lasts as a whole: what
+// stood there goes on to where it is now, and its own older name goes.
 func (im *Image) setSafe(d *node, name string, n *node) {
-	if d.safeNames[name] == n.id {
+	if d.safeNames[name] != n.id {
+		im.leave(d, name)
+	}
+	if d.safeNames[name] == n.id { // two that changed places come here again
 		return
 	}
-	im.dropSafe(d, name)
-	d.safeNames[name] = n.id
-	n.safeAt[place{d.id, name}] = struct{}{}
-}
-
-// dropSafe makes it last that there is no such name.
-func (im *Image) dropSafe(d *node, name string) {
-	n := im.nodes[d.safeNames[name]]
-	delete(d.safeNames, name)
-	if n != nil {
-		delete(n.safeAt, place{d.id, name})
-		im.collect(n)
+	from := im.nodes[n.safeAt.dir]
+	if from != nil {
+		delete(from.safeNames, n.safeAt.name)
+	}
+	d.safeNames[name], n.safeAt = n.id, place{d.id, name}
+	if from != nil && from != d {
+		im.settle(d) // or it could be found nowhere
 	}
 }
 
-// settle makes the names of n last that it has, and of the directories above it, and those
-// not that it has no more.
+// leave makes it last that what has a name in d has it no more. It has another one, or none.
+func (im *Image) leave(d *node, name string) {
+	n := im.nodes[d.safeNames[name]]
+	if n == nil {
+		return
+	}
+	delete(d.safeNames, name)
+	n.safeAt = place{}
+	if up := im.nodes[n.at.dir]; up != nil {
+		im.setSafe(up, n.at.name, n)
+		if up != d {
+			im.settle(up)
+		}
+		return
+	}
+	for name := range n.safeNames { // nothing is in it that is seen
+		im.leave(n, name)
+	}
+	im.collect(n)
+}
+
+// settle makes the name of n last that it has, or that it has none, and those of the
+// directories above it.
 func (im *Image) settle(n *node) {
 	for n.id != Root {
-		at := n.at
-		up := im.nodes[at.dir]
-		if up != nil {
-			im.setSafe(up, at.name, n)
-		}
-		for old := range n.safeAt {
-			if old == at {
-				continue
-			}
-			delete(n.safeAt, old)
-			delete(im.nodes[old.dir].safeNames, old.name)
-		}
+		up := im.nodes[n.at.dir]
 		if up == nil {
-			im.collect(n)
+			if d := im.nodes[n.safeAt.dir]; d != nil {
+				im.leave(d, n.safeAt.name)
+			}
 			return
 		}
+		im.setSafe(up, n.at.name, n)
 		n = up
 	}
 }

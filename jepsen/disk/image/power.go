@@ -25,7 +25,7 @@ func (im *Image) PowerLoss(coins *rand.Rand) Lost {
 		if n.dir {
 			continue
 		}
-		if coins != nil && len(n.safeAt) > 0 {
+		if coins != nil && n.safeAt.dir != 0 {
 			lost.Kept += im.tear(n, coins)
 		}
 		bytes, differs := n.unsafeBytes()
@@ -95,8 +95,8 @@ func (im *Image) tear(n *node, coins *rand.Rand) (kept int64) {
 func (n *node) unsafeBytes() (bytes int64, differs bool) {
 	switch {
 	case n.at.dir == 0: // removed: nobody misses it
-		return 0, len(n.safeAt) > 0
-	case len(n.safeAt) == 0:
+		return 0, n.safeAt.dir != 0
+	case n.safeAt.dir == 0:
 		return int64(len(n.live.pages)) * PageSize, true
 	}
 	count := func(i int64) {
@@ -113,8 +113,7 @@ func (n *node) unsafeBytes() (bytes int64, differs bool) {
 	return bytes, bytes > 0 || n.live.size != n.safe.size
 }
 
-// boot begins anew with what lasts. A directory that stands in two places, since one of two
-// directories was synced between renames, is found at the first of them.
+// boot begins anew with what lasts.
 func (im *Image) boot() {
 	old := im.nodes
 	im.nodes, im.used = make(map[ID]*node), 0
@@ -126,12 +125,9 @@ func (im *Image) boot() {
 		d.names, d.safeNames, d.refs = make(map[string]ID), make(map[string]ID), 0
 		for _, name := range slices.Sorted(maps.Keys(safe)) {
 			n := old[safe[name]]
-			if im.nodes[n.id] != nil {
-				continue
-			}
 			im.nodes[n.id] = n
 			n.at, n.refs = place{d.id, name}, 0
-			n.safeAt = map[place]struct{}{n.at: {}}
+			n.safeAt = n.at
 			d.names[name], d.safeNames[name] = n.id, n.id
 			if n.dir {
 				queue = append(queue, n)
