@@ -13,6 +13,9 @@
 //   - [ModeVeth]: the same switch and the same faults without /dev/net/tun, which users other
 //     than root may often not open: the devices are pairs of virtual Ethernet, and their
 //     other ends packet sockets.
+//   - [ModeProxy]: no namespaces. Nodes listen at loopback addresses, and are known to others
+//     at other ones, where connections and datagrams are taken and passed on.
+//     [Network.Lacks] says what that can not do.
 //
 // What must hold:
 //

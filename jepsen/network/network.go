@@ -26,6 +26,7 @@ type Mode string
 const (
 	ModeSwitch Mode = "switch"
 	ModeVeth   Mode = "veth"
+	ModeProxy  Mode = "proxy"
 )
 
 // Config is what a network is made of.
@@ -33,8 +34,11 @@ type Config struct {
 	// Hosts is how many nodes there are, Clients how many addresses of clients.
 	Hosts, Clients int
 	Seed           uint64
-	// Ports are those that nodes listen at.
+	// Ports are those that nodes listen at. ModeProxy serves no other ones.
 	Ports []uint16
+	// Apart says that nodes listen where Network.Listen says, and tell others where Addr does.
+	// Without that ModeProxy is tried only where Mode asks for it.
+	Apart bool
 	// Mode asks for one mode, and no other is tried; "": the best.
 	Mode Mode
 }
@@ -61,8 +65,8 @@ type Network interface {
 	Mode() Mode
 	// Lacks lists what this mode can not do, in words of nemesis kinds.
 	Lacks() []string
-	// Addr is where others find a host; Listen is where its process listens. They may
-	// differ.
+	// Addr is where others find a host; Listen is where its process listens. They differ in
+	// ModeProxy only.
 	Addr(host int) netip.Addr
 	Listen(host int) netip.Addr
 	// Client is the host of the k-th client.
@@ -90,6 +94,9 @@ func New(ctx context.Context, cfg Config) (Network, error) {
 		return nil, err
 	}
 	modes := []Mode{ModeSwitch, ModeVeth}
+	if cfg.Apart {
+		modes = append(modes, ModeProxy)
+	}
 	if cfg.Mode != "" {
 		modes = []Mode{cfg.Mode}
 	}
@@ -108,9 +115,11 @@ func newMode(ctx context.Context, mode Mode, cfg Config) (Network, error) {
 	switch mode {
 	case ModeSwitch, ModeVeth:
 		return newSpaces(ctx, mode, cfg)
+	case ModeProxy:
+		return newProxies(ctx, cfg)
 	}
-	return nil, fmt.Errorf("there is no such mode; there are %s and %s",
-		ModeSwitch, ModeVeth)
+	return nil, fmt.Errorf("there is no such mode; there are %s, %s and %s",
+		ModeSwitch, ModeVeth, ModeProxy)
 }
 
 // checkPair says whether there is such a link.

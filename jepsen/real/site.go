@@ -22,8 +22,9 @@ type Site struct {
 	// Dir is an empty folder for logs, and for directories of nodes that Data has none of.
 	Dir   string
 	Nodes int
-	// Addresses are where nodes listen for clients, and are found.
-	Addresses []string
+	// Addresses are where nodes listen for clients, and are found; Listen is where they listen
+	// where that is elsewhere, on the same ports.
+	Addresses, Listen []string
 	// Data are their directories.
 	Data []string
 	// Environ is what node i finds in its environment beside what this process has.
@@ -108,8 +109,14 @@ func (c *Cluster) binary(i int) string {
 func (c *Cluster) start(i int, more ...string) error {
 	at, p := c.Addresses(), c.nodes[i]
 	args := []string{
-		"serve", "--name", p.name, "--data-dir", p.dir, "--listen", at[i],
+		"serve", "--name", p.name, "--data-dir", p.dir,
 		"--expect", fmt.Sprint(len(at)), "--disk-reserve", "0", "--log-format", "json",
+	}
+	if len(c.site.Listen) == 0 {
+		args = append(args, "--listen", at[i])
+	} else {
+		told, _, _ := strings.Cut(at[i], ":")
+		args = append(args, "--listen", c.site.Listen[i], "--advertise", told)
 	}
 	switch others := slices.Delete(at, i, i+1); {
 	case c.formed:

@@ -107,14 +107,13 @@ func inner(dir string) int {
 
 // program is one that has entered a sandbox.
 type program struct {
-	cmd      *exec.Cmd
-	stdin    io.WriteCloser
-	dir      string // where it mounts; also what its processes are found by
-	told     string
-	pids     []int // of all its processes, the outer one first
-	spaces   []string
-	ended    chan struct{}
-	exitCode int
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	dir    string // where it mounts; also what its processes are found by
+	told   string
+	pids   []int // of all its processes, the outer one first
+	spaces []string
+	ended  chan struct{}
 }
 
 // require skips a test where the rig can not run, or fails it where it must.
