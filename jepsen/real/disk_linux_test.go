@@ -18,7 +18,7 @@ import (
 
 const (
 	// loaders is how many clients write at once.
-	loaders = 8
+	loaders = 32
 	// exitStorage is the exit code of a node whose store has failed.
 	exitStorage = 10
 	// reserve is what a node keeps free of its disk, in bytes.
@@ -162,7 +162,7 @@ func TestANodeOnADisk(t *testing.T) {
 	n := newOnDisk(t)
 	rounds, each := 1, 300
 	if os.Getenv("DYNO_LONG") != "" {
-		rounds, each = 10, 5000
+		rounds, each = 5, 2000
 	}
 	for range rounds {
 		for _, step := range []struct {
