@@ -214,7 +214,7 @@ func (w *writing) kill() { _ = w.cmd.Process.Kill() }
 func (w *writing) missing(t testing.TB, dir string) int {
 	t.Helper()
 	cmd := another(t, "read", dir)
-	cmd.Stdin = strings.NewReader(strings.Join(w.acked, "\n") + "\n")
+	cmd.Stdin = strings.NewReader(strings.Join(w.acked, "\n"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("read: %v: %s", err, out)

@@ -70,7 +70,8 @@ func (d *Disk) Close() error { return d.unmount() }
 
 // PowerLoss takes the power away, and gives it back. The processes that used the disk must
 // be dead. What was not synced is gone; torn leaves a random half of the sectors that were
-// not, as a disk does that was at it.
+// not, as a disk does that was at it, and every second time all names and the lengths that
+// were set, as the journal of a file system does.
 func (d *Disk) PowerLoss(torn bool) (Lost, error) {
 	var lost Lost
 	err := d.offline(func(im *image.Image) error {

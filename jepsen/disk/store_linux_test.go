@@ -5,6 +5,7 @@ package disk_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -48,6 +49,42 @@ func TestAStoreLosesNoAcknowledgedWriteToALossOfPower(t *testing.T) {
 				}
 				t.Logf("%d acknowledged, %+v, %+v", len(w.acked), lost, d.Counts())
 			})
+		}
+	}
+}
+
+// TestAStoreOpensWhereverThePowerGoes takes the power in the first moments of a store, and of
+// its next processes: while directories, logs and tables are made.
+func TestAStoreOpensWhereverThePowerGoes(t *testing.T) {
+	notShort(t)
+	stores := uint64(6)
+	if os.Getenv("DYNO_LONG") != "" {
+		stores = 300
+	}
+	for seed := range stores {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		d := mount(t, disk.Config{Seed: seed, Strict: seed%2 == 0})
+		dir := filepath.Join(d.Dir(), "node")
+		var all writing
+		for life := range 4 {
+			w := startWriting(t, dir)
+			w.watch(t)
+			time.Sleep(time.Duration(rng.IntN(30_000)) * time.Microsecond) // any moment will do
+			if rng.IntN(2) == 0 {
+				d.Set(disk.Faults{Stall: true})
+				time.Sleep(time.Millisecond)
+			}
+			w.kill()
+			w.end()
+			loss(t, d, rng.IntN(3) > 0)
+			d.Set(disk.Faults{})
+			all.acked = append(all.acked, w.acked...)
+			if w.errs.Len() > 0 {
+				t.Fatalf("seed %d, life %d: %s", seed, life, &w.errs)
+			}
+			if n := all.missing(t, dir); n != 0 {
+				t.Fatalf("seed %d, life %d: %d of %d writes are gone", seed, life, n, len(all.acked))
+			}
 		}
 	}
 }

@@ -23,7 +23,9 @@
 //   - I1 What lasts and still has a name is there after any loss of power, whatever was renamed
 //     and synced meanwhile; what was synced in it without an error is in it.
 //   - I2 What was not synced is gone after a plain loss of power. After a torn one each sector
-//     of a dirty page that differs is there or is not, by the toss of a coin.
+//     of a dirty page that differs is there or is not, by the toss of a coin; and by one
+//     more all names are as they were seen, and all lengths as they were set, as after the
+//     commit of a journal.
 //   - I3 Pages are shared between what is seen, what lasts and backups, and copied before they
 //     are written to. Bytes of a page beyond the end of its file are zero.
 //   - I4 The pages of all files together, each counted once for what is seen and what lasts,

@@ -242,3 +242,15 @@ func TestWhatLastsFollowsItsDirectory(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileThatWasSyncedUnderItsNewNameHasNoOtherOne(t *testing.T) {
+	im := New(Config{})
+	id := file(t, im, "a", []byte("x"))
+	if err := errors.Join(im.Sync(id), im.Rename(Root, "a", Root, "b", false), im.Sync(id)); err != nil {
+		t.Fatal(err)
+	}
+	im.PowerLoss(nil)
+	if got, want := im.tree(Root, ""), line("b", []byte("x")); got != want {
+		t.Errorf("there is %q, want %q", got, want)
+	}
+}

@@ -159,7 +159,7 @@ func (im *Image) Resize(id ID, size int64) error {
 			n.dirty[i] = struct{}{}
 		}
 	}
-	n.live.size, n.changed = size, im.now
+	n.live.size, n.set, n.changed = size, size, im.now
 	return nil
 }
 

@@ -87,6 +87,7 @@ type node struct {
 	live, safe content            // of a file: what is seen, what lasts
 	dirty      map[int64]struct{} // pages written to since they were synced
 	low        int64              // the shortest that the file has been since its last sync
+	set        int64              // the length that was last set, rather than written to
 
 	names, safeNames map[string]ID // of a directory: what is seen, what lasts
 	at, safeAt       place         // where it is seen, and where it lasts; zero: nowhere

@@ -137,12 +137,8 @@ func (x *twins) failSync(t *rapid.T) {
 func (x *twins) powerLoss(t *rapid.T) {
 	before, gone := x.im.tree(Root, ""), x.im.PowerLoss(nil)
 	x.m.powerLoss()
-	same := before == x.im.tree(Root, "")
-	if same != (gone.Names == 0 && gone.Files == 0) && x.im.tree(Root, "") != "" {
-		// A name may be lost and another one of the same content be back.
-		if !same {
-			t.Fatalf("%+v was lost of\n%sand there is\n%s", gone, before, x.im.tree(Root, ""))
-		}
+	if after := x.im.tree(Root, ""); after != before && gone.Names == 0 && gone.Files == 0 {
+		t.Fatalf("%+v was lost of\n%sand there is\n%s", gone, before, after)
 	}
 	if len(x.im.nodes) != len(x.m.files) {
 		t.Fatalf("%d nodes, want %d", len(x.im.nodes), len(x.m.files))
@@ -151,11 +147,15 @@ func (x *twins) powerLoss(t *rapid.T) {
 
 // tear looks at each sector after a torn loss, and has the model follow.
 func (x *twins) tear(t *rapid.T) {
+	seed := rapid.Uint64().Draw(t, "seed")
+	if rand.New(rand.NewPCG(seed, 1)).IntN(2) == 0 {
+		x.m.commit()
+	}
 	was := map[ID]modelFile{}
 	for id, f := range x.m.files {
 		was[id] = *f
 	}
-	x.im.PowerLoss(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)))
+	x.im.PowerLoss(rand.New(rand.NewPCG(seed, 1)))
 	x.m.powerLoss()
 	for id, f := range x.m.files {
 		if f.dir {
@@ -203,29 +203,33 @@ func (x *twins) restore(t *rapid.T) {
 }
 
 func TestAnImageDoesWhatItsModelDoes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		strict := rapid.Bool().Draw(t, "strict")
-		x := &twins{im: New(Config{Strict: strict}), m: newModel(strict), ids: []ID{Root}}
-		lasted := map[ID]bool{}
-		t.Repeat(map[string]func(*rapid.T){
-			"make": x.create, "remove": x.remove, "rename": x.rename, "write": x.write,
-			"write-more": x.write, "resize": x.resize, "sync": x.sync, "sync-more": x.sync,
-			"fail-sync": x.failSync, "power-loss": x.powerLoss, "torn": x.tear, "copy": x.restore,
-			"": func(t *rapid.T) {
-				if err := x.im.sound(); err != nil {
-					t.Fatal(err)
+	for range 10 { // of the hundred draws that are usual: some rules are met by few of them
+		rapid.Check(t, compare)
+	}
+}
+
+func compare(t *rapid.T) {
+	strict := rapid.Bool().Draw(t, "strict")
+	x := &twins{im: New(Config{Strict: strict}), m: newModel(strict), ids: []ID{Root}}
+	lasted := map[ID]bool{}
+	t.Repeat(map[string]func(*rapid.T){
+		"make": x.create, "remove": x.remove, "rename": x.rename, "write": x.write,
+		"write-more": x.write, "resize": x.resize, "sync": x.sync, "sync-more": x.sync,
+		"fail-sync": x.failSync, "power-loss": x.powerLoss, "torn": x.tear, "copy": x.restore,
+		"": func(t *rapid.T) {
+			if err := x.im.sound(); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := x.im.tree(Root, ""), x.m.tree(Root, ""); got != want {
+				t.Fatalf("there is\n%s, want\n%s", got, want)
+			}
+			now := x.im.lasting()
+			for id := range lasted {
+				if n := x.im.nodes[id]; n != nil && (id == Root || n.at.dir != 0) && !now[id] {
+					t.Fatalf("node %d has lasted, has a name, and would be gone", id)
 				}
-				if got, want := x.im.tree(Root, ""), x.m.tree(Root, ""); got != want {
-					t.Fatalf("there is\n%s, want\n%s", got, want)
-				}
-				now := x.im.lasting()
-				for id := range lasted {
-					if n := x.im.nodes[id]; n != nil && (id == Root || n.at.dir != 0) && !now[id] {
-						t.Fatalf("node %d has lasted, has a name, and would be gone", id)
-					}
-				}
-				lasted = now
-			},
-		})
+			}
+			lasted = now
+		},
 	})
 }

@@ -22,7 +22,7 @@ type modelFile struct {
 	dir        bool
 	live, safe []byte
 	dirty      map[int]bool // pages
-	low        int
+	low, set   int
 }
 
 func newModel(strict bool) *model {
@@ -68,6 +68,7 @@ func (f *modelFile) grow(size int) {
 func (m *model) resize(id ID, size int) {
 	f := m.files[id]
 	f.grow(size)
+	f.set = size
 	if size == len(f.live) {
 		return
 	}
@@ -151,6 +152,17 @@ func (m *model) settle(todo []ID) {
 			todo = append(todo, m.above(at[0].dir)...)
 		}
 		delete(was, id)
+	}
+}
+
+// commit makes names last, and lengths that were set.
+func (m *model) commit() {
+	m.safe = maps.Clone(m.live)
+	for _, f := range m.files {
+		f.safe = bytes.Clone(f.safe[:min(f.low, len(f.safe))])
+		if more := min(f.set, len(f.live)) - len(f.safe); more > 0 {
+			f.safe = append(f.safe, make([]byte, more)...)
+		}
 	}
 }
 

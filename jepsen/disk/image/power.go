@@ -17,9 +17,12 @@ type Lost struct {
 }
 
 // PowerLoss leaves what lasts. With coins, a random half of the sectors that were not synced
-// lasts too.
+// lasts too, and every second time all names and the lengths that were set.
 func (im *Image) PowerLoss(coins *rand.Rand) Lost {
 	var lost Lost
+	if coins != nil && coins.IntN(2) == 0 {
+		im.commit()
+	}
 	for _, id := range slices.Sorted(maps.Keys(im.nodes)) {
 		n := im.nodes[id]
 		if n.dir {
@@ -53,6 +56,23 @@ func (im *Image) PowerLoss(coins *rand.Rand) Lost {
 	im.counts.LostFiles += lost.Files
 	im.counts.LostNames += lost.Names
 	return lost
+}
+
+// commit makes last what a journal does: names, and lengths that were set rather than written
+// to. It does so every few seconds, whatever anybody syncs.
+func (im *Image) commit() {
+	for _, id := range slices.Sorted(maps.Keys(im.nodes)) {
+		n := im.nodes[id]
+		switch {
+		case n == nil: // it had a name that does not last any more, and nothing else
+		case n.dir:
+			im.syncNames(n)
+		default:
+			im.cut(n, &n.safe, n.low)
+			n.safe.size = max(n.safe.size, min(n.set, n.live.size))
+			n.low = n.live.size
+		}
+	}
 }
 
 // sectors goes through the sectors of page i that differ between what is seen and what lasts.
