@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,9 +83,12 @@ type realOutput struct {
 	Seed    uint64 `json:"seed"`
 	Ops     int    `json:"operations"`
 	Faults  int    `json:"faults"`
-	History string `json:"history"` // one file, or the folder of several; empty: not kept
+	Kinds   int    `json:"kinds,omitempty"` // of faults that met something
+	History string `json:"history"`         // one file, or the folder of several; empty: not kept
 	Page    string `json:"page,omitempty"`
 	dir     string // where everything is; empty where it was not kept
+	mode    string // how nodes were kept apart, and which kinds of faults it lacked
+	lacks   []string
 	*checker.Report
 }
 
@@ -103,6 +107,12 @@ func (a *app) printReal(out *realOutput) error {
 	p := a.newPage()
 	p.printf("seed %d: %s, %d operations, %d faults\n", out.Seed, p.verdict(out.Verdict), out.Ops,
 		out.Faults)
+	if out.mode != "" {
+		p.printf("%d kinds of faults met something; network: %s\n", out.Kinds, out.mode)
+	}
+	if len(out.lacks) > 0 {
+		p.printf("not possible here: %s\n", strings.Join(out.lacks, ", "))
+	}
 	var rows [][]any
 	for i := range out.Results {
 		r := &out.Results[i]

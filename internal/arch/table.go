@@ -99,6 +99,7 @@ func sideRooms() []Room {
 		{Path: "jepsen/network/link", Row: side},
 		{Path: "jepsen/sandbox", Row: side},
 		{Path: "jepsen/real", Row: side, Imports: append(blackBox, "jepsen/...")},
+		{Path: "jepsen/rig", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/report", Row: side, Imports: append(pure, "jepsen/checker")},
 		{
 			// ring, replica and wire are words of node.Group, in whose place sim stands.

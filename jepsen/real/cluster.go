@@ -112,6 +112,10 @@ func (c *Cluster) PID(i int) int { return c.nodes[i].pid() }
 // Ended is an error where the process of node i, which was started, has ended by itself.
 func (c *Cluster) Ended(i int) error { return c.nodes[i].died() }
 
+// Collect forgets the process of node i if it has ended by itself, so that another one can be
+// started, and tells how it did.
+func (c *Cluster) Collect(i int) (exit error, ended bool) { return c.nodes[i].collect() }
+
 // Restart starts node i, which does not run, at its address. It does not wait.
 func (c *Cluster) Restart(i int) error { return c.start(i) }
 
@@ -191,6 +195,16 @@ func (c *Cluster) Ready(ctx context.Context, nodes ...int) error {
 		}
 		return strings.Join(waits, "; ")
 	})
+}
+
+// AreReady asks nodes once whether they are.
+func (c *Cluster) AreReady(ctx context.Context, nodes ...int) bool {
+	for _, i := range nodes {
+		if c.reason(ctx, i) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // settle waits until there are a leader and as many voters as there will be.

@@ -148,6 +148,9 @@ func (c *Cluster) all() []int {
 	return all
 }
 
+// All are the numbers of all nodes.
+func (c *Cluster) All() []int { return c.all() }
+
 // lead waits until somebody leads the metadata group.
 func (c *Cluster) lead(ctx context.Context) (leader int, err error) {
 	err = c.await(ctx, func(ctx context.Context) string {

@@ -140,6 +140,17 @@ func (p *nodeProcess) signal(s syscall.Signal) error {
 	return nil
 }
 
+// collect forgets a process that has ended by itself, and tells how.
+func (p *nodeProcess) collect() (exit error, ended bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone() == nil {
+		return nil, false
+	}
+	p.ended = nil
+	return p.exit, true
+}
+
 // wait waits for a process that ends by itself, and returns its exit code.
 func (p *nodeProcess) wait(within time.Duration) (int, error) {
 	p.mu.Lock()

@@ -23,6 +23,17 @@ const (
 	round = 2 * time.Second
 )
 
+// Converge is converge, and waits until no node keeps a hint, within ctx.
+func (c *Cluster) Converge(ctx context.Context) error {
+	if err := c.converge(ctx); err != nil {
+		return err
+	}
+	if err := c.delivered(ctx); err != nil {
+		return fmt.Errorf("real: hints are left: %w", err)
+	}
+	return nil
+}
+
 // converge waits until hints are delivered, and then until every node has found that it holds
 // the same as the other owners. All nodes must run.
 func (c *Cluster) converge(ctx context.Context) error {
