@@ -32,22 +32,35 @@ func datagrams(t *testing.T, n *spaces, count int) (arrived int) {
 	from, to := open(n.Client(0)), open(0)
 	defer from.Close()
 	defer to.Close()
-	go func() { // ends soon: datagrams are never waited for
+	// By default a burst would not fit while this test does not read.
+	if err := to.SetReadBuffer(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
 		for range count {
 			_, _ = from.WriteTo([]byte("datagram"), to.LocalAddr())
-			time.Sleep(100 * time.Microsecond) // slower than any buffer fills
+			time.Sleep(100 * time.Microsecond)
 		}
 	}()
-	for b := make([]byte, 100); ; arrived++ {
-		if err := to.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+	for b := make([]byte, 100); ; {
+		last := false
+		select {
+		case <-sent:
+			last = true
+		default:
+		}
+		if err := to.SetReadDeadline(time.Now().Add(150 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		got, err := to.Read(b)
-		if err != nil {
-			return arrived
-		}
-		if string(b[:got]) != "datagram" {
+		switch got, err := to.Read(b); {
+		case err == nil && string(b[:got]) == "datagram":
+			arrived++
+		case err == nil:
 			t.Errorf("%q arrived", b[:got])
+		case last:
+			return arrived
 		}
 	}
 }
