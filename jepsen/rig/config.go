@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dyno-kv/dyno/jepsen/nemesis"
+	"github.com/dyno-kv/dyno/jepsen/network"
 	"github.com/dyno-kv/dyno/jepsen/workload"
 )
 
@@ -50,6 +51,8 @@ type Config struct {
 	Plan *nemesis.Plan
 	// Rate is how many operations a second are aimed at.
 	Rate int
+	// Network asks for one mode of a network; "": the best there is.
+	Network network.Mode
 	// Plain has nodes run on this machine's loopback device and disk, whatever it could do.
 	Plain bool
 	// Tell is told what goes on; nil: nobody is.

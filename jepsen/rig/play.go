@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,6 +79,8 @@ func drawPlan(cfg *Config, w *world) (*nemesis.Plan, []nemesis.Kind, error) {
 		Nodes: cfg.Nodes, Duration: cfg.Duration, Have: w.have(), Groups: cfg.Groups,
 		Kinds: cfg.Kinds, Without: cfg.Without,
 	}
+	missing := wanted(o, w.missing())
+	o.Without = slices.Concat(o.Without, missing)
 	if cfg.Peace {
 		return &nemesis.Plan{
 			Version: nemesis.Version, Seed: cfg.Seed, Nodes: cfg.Nodes,
@@ -85,7 +88,14 @@ func drawPlan(cfg *Config, w *world) (*nemesis.Plan, []nemesis.Kind, error) {
 		}, nil, nil
 	}
 	plan, err := nemesis.Draw(cfg.Seed, o)
-	return plan, o.Lacks(), err
+	return plan, append(o.Lacks(), missing...), err
+}
+
+// wanted are those of some kinds that options ask for.
+func wanted(o nemesis.Options, kinds []nemesis.Kind) []nemesis.Kind {
+	o.Have = 0
+	asked := o.Lacks() // of an environment that has nothing
+	return slices.DeleteFunc(kinds, func(k nemesis.Kind) bool { return !slices.Contains(asked, k) })
 }
 
 // header tells checkers what the run promises.

@@ -52,7 +52,8 @@ func openWorld(ctx context.Context, cfg *Config) (*world, error) {
 	}
 	n, err := network.New(ctx, network.Config{
 		Hosts: cfg.Nodes, Clients: clientHosts + 1, Seed: cfg.Seed,
-		Ports: []uint16{nodePort, nodePort + 1, nodePort + 2, nodePort + 3},
+		Ports: []uint16{nodePort, nodePort + 1, nodePort + 2, nodePort + 3}, Apart: true,
+		Mode: cfg.Network,
 	})
 	if err != nil {
 		w.lacks = append(w.lacks, "network: "+err.Error())
@@ -86,10 +87,7 @@ func mountDisk(dir string, seed uint64) (*disk.Disk, error) {
 func (w *world) have() nemesis.Needs {
 	var have nemesis.Needs
 	if w.net != nil {
-		have |= nemesis.Cuts | nemesis.Losses
-		if len(w.net.Lacks()) == 0 {
-			have |= nemesis.Shapes
-		}
+		have |= nemesis.Cuts | nemesis.Losses | nemesis.Shapes // but for missing
 	}
 	if len(w.disks) > 0 {
 		have |= nemesis.Disks
@@ -101,6 +99,16 @@ func (w *world) have() nemesis.Needs {
 		have |= nemesis.OldProgram
 	}
 	return have
+}
+
+// missing are the kinds of what it has that it can not do.
+func (w *world) missing() (kinds []nemesis.Kind) {
+	if w.net != nil {
+		for _, k := range w.net.Lacks() {
+			kinds = append(kinds, nemesis.Kind(k))
+		}
+	}
+	return kinds
 }
 
 // mode is how nodes are kept apart.
@@ -134,6 +142,9 @@ func (w *world) site() real.Site {
 	if w.net != nil {
 		for i := range w.cfg.Nodes {
 			s.Addresses = append(s.Addresses, fmt.Sprintf("%s:%d", w.net.Addr(i), nodePort))
+			if at := w.net.Listen(i); at != w.net.Addr(i) {
+				s.Listen = append(s.Listen, fmt.Sprintf("%s:%d", at, nodePort))
+			}
 		}
 		s.Flags = append(s.Flags, "--insecure")
 		s.Run = func(i int, cmd *exec.Cmd) error { return w.net.Start(i, cmd) }
