@@ -77,6 +77,19 @@ lock-faults: build ## locks of three real nodes under faults, for LOCK_SECONDS (
 repair-faults: build ## keys of four real nodes that lose what they have, for REPAIR_SECONDS (60)
 	$(GO) run ./cmd/dyno-jepsen repair --seconds $(or $(REPAIR_SECONDS),60)
 
+.PHONY: jepsen
+jepsen: ## five real nodes under all faults, for five minutes (JEPSEN="--time 1m --seed 7" for others)
+	$(GO) run ./cmd/dyno-jepsen run $(or $(JEPSEN),--time 5m)
+
+.PHONY: jepsen-smoke
+jepsen-smoke: ## the same, as CI runs it: three nodes, a minute in all
+	$(GO) run ./cmd/dyno-jepsen run --nodes 3 --time 40s --rate 1000 --seed 1
+
+.PHONY: jepsen-nightly
+jepsen-nightly: ## every workload under every group of faults for eight hours, then the known bugs
+	$(GO) run ./cmd/dyno-jepsen matrix --time 2m --minutes 480
+	$(GO) run ./cmd/dyno-jepsen mutate --real
+
 .PHONY: arch
 arch: ## the shape of the tree: imports, pure cores, comments, sizes
 	$(GO) test -count=1 ./internal/arch

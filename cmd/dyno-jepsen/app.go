@@ -68,7 +68,8 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress")
 	root.AddCommand(
 		a.simCommand(), a.replayCommand(), a.shrinkCommand(), a.checkCommand(), a.mutateCommand(),
-		a.runCommand(), a.locksCommand(), a.repairCommand(), a.reportCommand(), a.modelCommand(),
+		a.runCommand(), a.matrixCommand(), a.locksCommand(), a.repairCommand(), a.reportCommand(),
+		a.modelCommand(),
 	)
 	return root
 }

@@ -29,6 +29,8 @@ type mutateFlags struct {
 	corruptors int
 	minutes    float64
 	out        string
+	real       bool
+	each       realMutants
 }
 
 // mutateOutput is what it prints as JSON.
@@ -52,7 +54,8 @@ func (a *app) mutateCommand() *cobra.Command {
 			"half of them within " + fmt.Sprint(fleet.MutantsMedian) + " seeds; with 1 if one had all " +
 			"its seeds and was not caught, or half\nneeded more; with 2 if the time was too short. " +
 			"With --corruptors it spoils histories of\nclean runs instead: each must find a place " +
-			"to spoil, and be caught wherever it did.",
+			"to spoil, and be caught wherever it did. With --real real nodes have the bug, as those\n" +
+			"of `run`: each is given --minutes (10), and two thirds of them must break a rule.",
 		Args: takes(0, 1<<10),
 		Example: "  dyno-jepsen mutate\n  dyno-jepsen mutate --clean 1000\n" +
 			"  dyno-jepsen mutate --corruptors 20",
@@ -67,7 +70,15 @@ func (a *app) mutateCommand() *cobra.Command {
 		"run so many seeds without any mutant before: all must be valid")
 	flags.IntVar(&f.corruptors, "corruptors", 0, "spoil the histories of so many seeds")
 	flags.StringVar(&f.out, "out", "", "folder for the files of the seeds that caught one")
-	c.RunE = a.does(f.run)
+	flags.BoolVar(&f.real, "real", false, "run real nodes")
+	flags.IntVar(&f.each.nodes, "nodes", 4, "how many there are, with --real")
+	flags.DurationVar(&f.each.time, "time", time.Minute, "how long each run takes, with --real")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if f.real {
+			return f.runReal(ctx, args, c.Flags().Changed("minutes"))
+		}
+		return f.run(ctx, args)
+	})
 	return c
 }
 
@@ -100,6 +111,24 @@ func (f *mutateFlags) list(args []string) ([]mutant.Info, error) {
 	}
 	f.mutant = ""
 	return list, nil
+}
+
+// runReal has real nodes have the mutants.
+func (f *mutateFlags) runReal(ctx context.Context, args []string, minutes bool) error {
+	list, err := f.list(args)
+	if err != nil {
+		return err
+	}
+	const usual = 10
+	f.each.minutes, f.each.seed, f.each.rate = f.minutes, f.from, 1500
+	if !minutes {
+		f.each.minutes = usual
+	}
+	if f.each.out = f.out; f.out == "" {
+		f.each.out = "dyno-jepsen-results"
+	}
+	f.each.source = f.build.Source
+	return f.app.mutateReal(ctx, &f.each, list)
 }
 
 func (f *mutateFlags) run(ctx context.Context, args []string) error {

@@ -53,7 +53,7 @@ func (f *runFlags) flags(c *cobra.Command) {
 		"kinds or groups of faults, or none (default all that can be done here)")
 	flags.IntVar(&f.nodes, "nodes", 5, "how many nodes there are")
 	flags.DurationVar(&f.time, "time", 5*time.Minute, "how long faults come")
-	flags.IntVar(&f.rate, "rate", 2400, "operations a second that clients aim at")
+	flags.IntVar(&f.rate, "rate", 3000, "operations a second that clients aim at")
 	flags.Uint64Var(&f.seed, "seed", 0, "draws workload and faults (default: the time does)")
 	flags.StringVar(&f.out, "out", "dyno-jepsen-results", "folder for what runs leave")
 	flags.BoolVar(&f.plain, "plain", false, "loopback and plain directories, whatever could be had")

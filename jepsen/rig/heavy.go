@@ -12,7 +12,7 @@ import (
 
 func loadActions() map[nemesis.Kind]action {
 	return map[nemesis.Kind]action{
-		nemesis.Overload: heavy("register", 10*sharers*shelves*6, 5*time.Millisecond, nil),
+		nemesis.Overload: heavy("register", 1000, 5*time.Millisecond, nil),
 		nemesis.HotKey: heavy("register", 16, 2*time.Millisecond, func(w *workload.Register) {
 			w.Keys = w.Keys[:1]
 			w.MaxSize = min(w.MaxSize, 256)

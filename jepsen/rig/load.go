@@ -20,8 +20,9 @@ import (
 
 const (
 	// shelves is how many sets of keys each workload has at a time, sharers how many
-	// sessions use one of them.
-	shelves, sharers = 2, 4
+	// sessions use one of them. There are many more than are needed when all is well: one that
+	// waits for a node which does not answer does nothing else meanwhile.
+	shelves, sharers = 8, 8
 	// lockClients fight over locks with lockHolders each.
 	lockClients, lockHolders = 3, 2
 	// closing is how long a client may take to close its session at the end.
