@@ -25,6 +25,8 @@ func newSpace() (*space, error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
+		return nil
+	}, func() error {
 		ns, err := os.Open(ownSpace)
 		if err != nil {
 			return err
@@ -42,15 +44,16 @@ func (s *space) do(f func() error) error {
 		if err := unix.Setns(int(s.ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter a network namespace: %w", err)
 		}
-		return f()
-	})
+		return nil
+	}, f)
 }
 
 func (s *space) close() error { return s.ns.Close() }
 
-// onThread calls f, which may change the namespace of its thread, and goes back to the one
-// before. A thread that can not is left locked, so that it ends with its goroutine.
-func onThread(f func() error) error {
+// onThread calls enter, which changes the namespace of its thread or fails, and then f, and
+// goes back to the one before. A thread that can not is left locked, so that it ends with its
+// goroutine.
+func onThread(enter, f func() error) error {
 	result := make(chan error, 1)
 	go func() { // until f has returned, for which onThread waits
 		runtime.LockOSThread()
@@ -61,6 +64,11 @@ func onThread(f func() error) error {
 			return
 		}
 		defer own.Close()
+		if err := enter(); err != nil {
+			runtime.UnlockOSThread()
+			result <- err
+			return
+		}
 		err = f()
 		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
 			result <- errors.Join(err, fmt.Errorf("leave a network namespace: %w", back))
