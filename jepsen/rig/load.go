@@ -71,6 +71,9 @@ func newLoad(
 	kinds := slices.DeleteFunc(slices.Clone(cfg.workloads()), func(k string) bool {
 		return k == LocksWorkload
 	})
+	if len(kinds) == 0 { // with locks alone nobody would see whether keys are served
+		kinds = []string{"register"}
+	}
 	o := workload.Options{
 		N: replicas, Nodes: cfg.Nodes, MinW: minW,
 		Pause: pauseFor(len(kinds)*shelves*sharers, cfg.Rate),

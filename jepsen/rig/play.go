@@ -79,6 +79,9 @@ func drawPlan(cfg *Config, w *world) (*nemesis.Plan, []nemesis.Kind, error) {
 		Nodes: cfg.Nodes, Duration: cfg.Duration, Have: w.have(), Groups: cfg.Groups,
 		Kinds: cfg.Kinds, Without: cfg.Without,
 	}
+	if cfg.Old == "" && !slices.Contains(cfg.Kinds, nemesis.Upgrade) {
+		o.Without = append(slices.Clone(o.Without), nemesis.Upgrade) // nobody asked for it
+	}
 	missing := wanted(o, w.missing())
 	o.Without = slices.Concat(o.Without, missing)
 	if cfg.Peace {
