@@ -20,7 +20,7 @@ import (
 
 const (
 	// holdTime is how long a fault waits for nodes that another one holds, see I4.
-	holdTime = 10 * time.Second
+	holdTime = 15 * time.Second
 	// upTime is how long a node may take to be ready before the next fault may hold it; it
 	// goes on by itself then. fillTime is that of one which has lost its store.
 	upTime, fillTime = 5 * time.Second, 90 * time.Second

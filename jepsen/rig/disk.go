@@ -53,6 +53,10 @@ func power(torn bool) action {
 	}
 }
 
+// stopTime is how long a node may take to end after its disk did something wrong, and longer
+// than it does.
+const stopTime = 12 * time.Second
+
 // bites is how often a disk did wrong.
 func bites(c disk.Counts) int64 {
 	return c.FailedReads + c.FailedWrites + c.FailedSyncs + c.NoSpace + c.SlowSyncs
@@ -80,10 +84,12 @@ func failing(faults func(*nemesis.Fault) disk.Faults) action {
 		}
 		d.Set(disk.Faults{})
 		a.met("requests", bites(d.Counts())-before)
-		if !died {
-			// It may be about to end by what it met.
-			rest(ctx, 2*look)
-			_, died = a.cluster.Collect(i)
+		// What met it may take a while to end: it closes what it can.
+		met := bites(d.Counts()) > before && a.fault.Kind != nemesis.DiskSlow
+		for end := time.Now().Add(stopTime); met && !died && time.Now().Before(end); {
+			if _, died = a.cluster.Collect(i); !died && !rest(ctx, look) {
+				break
+			}
 		}
 		if died {
 			return a.revive(ctx)
@@ -135,31 +141,54 @@ func (a *act) empty(i int) error {
 	return a.cluster.Wipe(i)
 }
 
-// restore puts an older copy in the place of what a node has. It must not serve it.
+// restore puts an older copy in the place of what a node has, of a life before: one of the same
+// life can not be told from what a crash leaves. The node must not serve it.
 func restore(ctx context.Context, a *act) error {
 	i := a.nodes[0]
 	part := time.Duration(a.fault.For) / 3
+	if err := a.cluster.Stop(i); err != nil {
+		return err
+	}
 	put := func() error { return a.cluster.Restore(i) }
-	if len(a.world.disks) > 0 {
+	if len(a.world.disks) == 0 {
+		if err := a.cluster.Save(i); err != nil {
+			return err
+		}
+	} else {
 		backup, err := a.world.disks[i].Copy()
 		if err != nil {
 			return err
 		}
 		put = func() error { return a.world.disks[i].Restore(backup) }
-	} else { // a copy of files that are in use is none
-		if err := a.cluster.Stop(i); err != nil {
-			return err
-		}
-		if err := errors.Join(a.cluster.Save(i), a.cluster.Restart(i)); err != nil {
-			return err
-		}
+	}
+	if err := a.cluster.Restart(i); err != nil {
+		return err
+	}
+	// The group must have heard of the new life.
+	lives, err := a.serves(ctx, i, fillTime)
+	if err != nil || !lives {
+		return errors.Join(err, fmt.Errorf("%s is not ready after a stop", a.cluster.Name(i)))
 	}
 	rest(ctx, part)
 	if err := errors.Join(a.kill(), put()); err != nil {
 		return err
 	}
-	rest(ctx, part)
-	return a.refill(ctx, false)
+	if err := a.cluster.Restart(i); err != nil {
+		return err
+	}
+	switch served, err := a.serves(ctx, i, 2*upTime); {
+	case err != nil:
+		return err
+	case served:
+		return fmt.Errorf("%s serves although its directory is an older copy", a.cluster.Name(i))
+	}
+	a.met("refused", 1)
+	if _, ended := a.cluster.Collect(i); !ended {
+		if err := a.cluster.Kill(i); err != nil {
+			return err
+		}
+	}
+	return a.refill(ctx, true)
 }
 
 // refill starts a node whose store may be worth nothing. lost: it is told so at once; else when

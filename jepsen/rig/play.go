@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	// leastAvailable is the share of operations outside of outages that must be ok.
-	leastAvailable = 0.8
+	// leastAvailable is the share of operations outside of outages that must be ok; where no
+	// node is there to stand in for another one, leastWithoutFallbacks.
+	leastAvailable, leastWithoutFallbacks = 0.8, 0.6
 	// calm is how long all goes on behind the last fault.
 	calm = 2 * time.Second
 )
@@ -109,6 +110,9 @@ func header(cfg *Config, w *world, plan *nemesis.Plan) history.Header {
 			"nodes": strconv.Itoa(cfg.Nodes), "network": w.mode(),
 			"min_available": fmt.Sprint(leastAvailable),
 		},
+	}
+	if !h.Sloppy {
+		h.Labels["min_available"] = fmt.Sprint(leastWithoutFallbacks)
 	}
 	if skew := skewOf(plan); skew > 0 {
 		h.Labels["skew"] = skew.String()

@@ -137,7 +137,7 @@ func play(t *testing.T, cfg Config) (*report.Run, *checker.Report, *history.Hist
 		t.Fatal(err)
 	}
 	judge := checker.DefaultConfig()
-	judge.MinAvailable = leastAvailable
+	judge.MinAvailable = leastWithoutFallbacks
 	found, err := checker.Check(h, judge)
 	if err != nil {
 		t.Fatal(err)
