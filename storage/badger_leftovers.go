@@ -18,7 +18,8 @@ import (
 // ever written into the first, and nothing is missing with the second.
 //
 // It holds Badger's own lock meanwhile, and returns ErrLocked where another process
-// does: a log of length 0 may just be coming into being there.
+// does: a log of length 0 may just be coming into being there. What is left is looked
+// through under the same lock: see checkLogs.
 func dropLeftovers(dir string) error {
 	file, err := os.Open(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -34,7 +35,9 @@ func dropLeftovers(dir string) error {
 	case err != nil:
 		err = fmt.Errorf("storage: lock %s: %w", dir, err)
 	default:
-		err = removeEmptyLogs(dir)
+		if err = removeEmptyLogs(dir); err == nil {
+			err = checkLogs(dir)
+		}
 	}
 	return errors.Join(err, file.Close()) // closing gives the lock back
 }

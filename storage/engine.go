@@ -94,6 +94,8 @@ var (
 	ErrFailed = errors.New("storage: a write to the disk failed; the store has stopped")
 	// ErrLocked refuses a directory that another process has open.
 	ErrLocked = errors.New("storage: another process has this directory open")
+	// ErrDamaged refuses a directory in which acknowledged writes can not be read any more.
+	ErrDamaged = errors.New("storage: the directory is damaged")
 	// ErrTooBig refuses a record that no commit of the engine can hold.
 	ErrTooBig = errors.New("storage: the record is larger than the engine can store")
 	// ErrIncomplete refuses to store an object of which values are missing.

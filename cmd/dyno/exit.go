@@ -106,6 +106,7 @@ var sentinelExits = []struct {
 	{storage.ErrFormat, exitStorage},
 	{storage.ErrDiskFull, exitStorage},
 	{storage.ErrFailed, exitStorage},
+	{storage.ErrDamaged, exitStorage},
 	{storage.ErrUnreadable, exitStorage},
 	{dev.ErrForeign, exitStorage},
 	{dev.ErrDamaged, exitStorage},

@@ -59,6 +59,7 @@ func TestErrorsOfThisSideHaveTheirExits(t *testing.T) {
 		{storage.ErrLocked, 10},
 		{storage.ErrForeign, 10},
 		{storage.ErrDiskFull, 10},
+		{storage.ErrDamaged, 10},
 		{dev.ErrForeign, 10},
 		{dev.ErrDamaged, 10},
 		{storageFault(&fs.PathError{Op: "open", Path: "x", Err: os.ErrPermission}), 10},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,6 +172,7 @@ func TestANodeOnADisk(t *testing.T) {
 		}{
 			{"loses power", losesPower}, {"a torn one", losesPowerTorn},
 			{"a failed sync", failsASync}, {"it is full", isFull},
+			{"bits turn", bitsTurn},
 		} {
 			ok := t.Run(step.name, func(t *testing.T) {
 				n.T = t
@@ -244,4 +246,29 @@ func isFull(n *onDisk, each int) {
 	until(false)
 	n.must(n.Kill(0))
 	n.cut(true)
+}
+
+// bitsTurn has bits turn in the log of what was written last. The node must not serve what is
+// before them and call the rest absent: it refuses to start.
+func bitsTurn(n *onDisk, each int) {
+	n.load(len(n.acked)+each, func() {}, func() {})
+	n.must(n.Kill(0))
+	backup, err := n.disk.Copy()
+	n.must(err)
+	const bits = 64
+	turned, err := n.disk.Flip(rand.New(rand.NewPCG(1, 1)), bits, func(path string) bool {
+		return strings.HasPrefix(path, "data/") && strings.HasSuffix(path, ".mem")
+	})
+	n.must(err)
+	n.must(n.Restart(0))
+	code, err := n.nodes[0].wait(killTime)
+	n.must(err)
+	said, err := os.ReadFile(n.Log(0))
+	n.must(err)
+	if turned != bits || code != exitStorage || !bytes.Contains(said, []byte("is damaged")) {
+		n.Errorf("%d bits were turned, and it ended with code %d, want %d", turned, code, exitStorage)
+	}
+	n.must(n.disk.Restore(backup))
+	n.must(n.Restart(0))
+	n.whole()
 }
