@@ -74,7 +74,6 @@ func (c *conductor) play(ctx context.Context) error {
 		playing.Go(func() {
 			if err := c.fault(ctx, f, uint64(i)); err != nil && ctx.Err() == nil {
 				c.fail(fmt.Errorf("rig: fault %s of %v at %v: %w", f.Kind, f.Nodes, f.At, err))
-				stop()
 			}
 		})
 	}

@@ -177,15 +177,18 @@ func (p *playing) work(ctx context.Context) (err error) {
 	l.start(working)
 	lww.start(working)
 	con := newConductor(p.world, c, l, p.plan)
-	err = con.play(ctx)
+	played := con.play(ctx)
 	p.run.Faults = con.played()
-	if err == nil {
-		rest(ctx, calm)
-	}
+	rest(ctx, calm)
 	stop()
-	if err := errors.Join(err, l.wait(), ctx.Err()); err != nil {
-		return err
+	if err := errors.Join(l.wait(), ctx.Err()); err != nil {
+		return errors.Join(played, err)
 	}
+	return errors.Join(played, p.end(ctx, c, l, lww))
+}
+
+// end heals what is left, waits for the copies to agree, and looks at all there is.
+func (p *playing) end(ctx context.Context, c *real.Cluster, l *load, lww *lww) error {
 	if p.world.net != nil {
 		p.world.net.Heal()
 	}

@@ -127,7 +127,7 @@ func (w *world) site() real.Site {
 		// soon as all have them; and a seat that is lost is soon another one's.
 		Flags: []string{
 			"--partitions", "16", "--purge-grace", "0s", "--voter-timeout", "5s",
-			"--memory-target", "256MiB",
+			"--memory-target", "256MiB", "--log-level", "info",
 		},
 		Environ: func(i int) []string {
 			if w.clocks == nil {
