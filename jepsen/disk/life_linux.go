@@ -45,16 +45,21 @@ func (d *Disk) mount() error {
 		over: make(chan struct{}), served: make(chan struct{}),
 		lists: make(map[uint64][]image.Entry),
 	}
-	var err error
-	l.server, err = fuse.NewServer(l, d.dir, &fuse.MountOptions{
-		FsName: "dyno-disk", Name: "dyno", DirectMountStrict: true,
-		MaxWrite: request, MaxBackground: atOnce, DisableXAttrs: true, DisableReadDirPlus: true,
-		// What is cached goes with the life, and not whenever a time has changed.
-		ExplicitDataCacheControl: true,
-		// It tells of requests that were under way when the power went.
-		Logger: log.New(io.Discard, "", 0),
+	err := alone(func() (err error) {
+		l.server, err = fuse.NewServer(l, d.dir, &fuse.MountOptions{
+			FsName: "dyno-disk", Name: "dyno", DirectMountStrict: true,
+			MaxWrite: request, MaxBackground: atOnce, DisableXAttrs: true, DisableReadDirPlus: true,
+			// What is cached goes with the life, and not whenever a time has changed.
+			ExplicitDataCacheControl: true,
+			// It tells of requests that were under way when the power went.
+			Logger: log.New(io.Discard, "", 0),
+		})
+		return err
 	})
 	if err != nil {
+		if l.server != nil {
+			_ = unix.Unmount(d.dir, unix.MNT_DETACH) // what err says comes first
+		}
 		return fmt.Errorf("disk: mount at %s: %w; this needs /dev/fuse, and root or a user "+
 			"namespace with a mount namespace of its own", d.dir, err)
 	}
