@@ -7,7 +7,7 @@ PKGS     ?= ./...
 FUZZTIME ?= 30s
 BENCH    ?= .
 RACE     ?=
-MUTATED  ?= ./vclock ./kv ./ring ./antientropy ./locks ./quorum ./meta/state ./replica ./handoff ./coordinator ./rpc/memnet ./jepsen/checker ./jepsen/disk/image
+MUTATED  ?= ./vclock ./kv ./ring ./antientropy ./locks ./quorum ./meta/state ./replica ./handoff ./coordinator ./rpc/memnet ./jepsen/checker ./jepsen/disk/image ./jepsen/network/link
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL      = $(GO) tool -modfile=tools/go.mod
 
