@@ -19,6 +19,6 @@
 //     kernel would wait for this process while that process's runtime waits for the kernel.
 //   - I3 A lock of the disk is never held over a wait. Every wait for the kernel is bounded.
 //   - I4 Close leaves no mount and no goroutine.
-//   - I5 No process inherits the device behind a mount: with the process that serves a disk
-//     its mount is over, and what waits for it goes on.
+//   - I5 No process inherits the device behind a mount, or a file of it: with the process that
+//     serves a disk its mount is over, and what waits for it goes on.
 package disk

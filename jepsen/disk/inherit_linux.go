@@ -13,16 +13,18 @@ import (
 // device is what the kernel asks a disk through. The mount is over when nobody has it open.
 const device = "/dev/fuse"
 
-// alone calls open, which mounts a disk, so that no process inherits its device. The library
-// opens it without that, and a node with the device of its own disk can never end once the
-// rig is killed: it waits, dead, for its pages to be written by whoever has the device, and
-// that is the node.
-func alone(open func() error) error {
-	syscall.ForkLock.RLock() // no process is started meanwhile
+// alone calls do, and no process is started meanwhile: it would inherit what do has open.
+func alone(do func() error) error {
+	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	if err := open(); err != nil {
-		return err
-	}
+	return do()
+}
+
+// closeDevices has no process inherit the devices of disks that are open; call it alone, with
+// what opens one. The library opens it without that, and a node with the device of its own
+// disk can never end once the rig is killed: it waits, dead, for its pages to be written by
+// whoever has the device, and that is the node.
+func closeDevices() error {
 	const own = "/proc/self/fd"
 	all, err := os.ReadDir(own)
 	if err != nil {

@@ -54,7 +54,10 @@ func (d *Disk) mount() error {
 			// It tells of requests that were under way when the power went.
 			Logger: log.New(io.Discard, "", 0),
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return closeDevices()
 	})
 	if err != nil {
 		if l.server != nil {
@@ -70,7 +73,8 @@ func (d *Disk) mount() error {
 	d.mu.Lock()
 	d.life = l
 	d.mu.Unlock()
-	if err := l.server.WaitMount(); err != nil {
+	// It opens a file of the disk for a moment, also in a way that processes inherit.
+	if err := alone(l.server.WaitMount); err != nil {
 		return errors.Join(fmt.Errorf("disk: mount at %s: %w", d.dir, err), d.unmount())
 	}
 	return nil
