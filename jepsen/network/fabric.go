@@ -73,7 +73,7 @@ func (f *fabric) read(from int) {
 			return // closed; no other error is seen of a device that is up
 		}
 		h, ok := link.Parse(buf[:n])
-		if !ok || f.hosts[h.Source] != from {
+		if source, known := f.hosts[h.Source]; !ok || !known || source != from {
 			continue // of the kernel's own, such as what looks for routers of IPv6
 		}
 		to, ok := f.hosts[h.Destination]

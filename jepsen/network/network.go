@@ -83,7 +83,7 @@ type Network interface {
 	Heal()
 	// Counts are those of one direction, since the beginning.
 	Counts(from, to int) Counts
-	// Close ends the network; processes in it must have ended.
+	// Close ends the network; processes in it must have ended. Calling it again does nothing.
 	Close() error
 }
 

@@ -29,6 +29,8 @@ type proxies struct {
 	life   context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // listeners, and what they accepted
+	once   sync.Once
+	closed error
 
 	listeners []net.Listener
 	sockets   map[netip.AddrPort]*net.UDPConn // at the addresses of nodes
@@ -179,6 +181,11 @@ func (n *proxies) Heal() {
 
 // Close ends all connections.
 func (n *proxies) Close() error {
+	n.once.Do(func() { n.closed = n.end() })
+	return n.closed
+}
+
+func (n *proxies) end() error {
 	n.cancel()
 	var errs []error
 	for _, l := range n.listeners {

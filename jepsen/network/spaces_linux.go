@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"sync"
 )
 
 // spaces is a network of namespaces around a fabric.
@@ -20,6 +21,9 @@ type spaces struct {
 	spaces []*space // one for each host
 	hub    *space   // of the switch's ends of devices; nil where they have none
 	fabric *fabric
+
+	once   sync.Once
+	closed error
 }
 
 func newSpaces(ctx context.Context, mode Mode, cfg Config) (Network, error) {
@@ -139,5 +143,6 @@ func (n *spaces) Dial(ctx context.Context, k int, addr string) (net.Conn, error)
 }
 
 func (n *spaces) Close() error {
-	return errors.Join(n.fabric.close(), n.leave())
+	n.once.Do(func() { n.closed = errors.Join(n.fabric.close(), n.leave()) })
+	return n.closed
 }
