@@ -203,10 +203,12 @@ func (a *act) refill(ctx context.Context, lost bool) error {
 			return err
 		}
 		_, ended := a.cluster.Collect(i)
-		if !ended {
-			if err := a.cluster.Kill(i); err != nil {
-				return err
-			}
+		again := func() error { return a.cluster.Kill(i) }
+		if ended { // it can not open what it has: an operator gives it an empty disk
+			again = func() error { return a.empty(i) }
+		}
+		if err := again(); err != nil {
+			return err
 		}
 		a.met("refused", 1)
 	}
