@@ -36,20 +36,35 @@ func diskActions() map[nemesis.Kind]action {
 	}
 }
 
-// power takes the power of the nodes away: their processes are dead first, all of them.
+// longestDusk is how long disks may be without power before their nodes are, at most.
+const longestDusk = 400 * time.Millisecond
+
+// power takes the power of the nodes away. Their disks go a moment before their processes, as
+// they may: no sync ends from then on, so whoever acknowledges something without one has
+// acknowledged what is lost. Killing processes alone leaves hardly a moment for that.
 func power(torn bool) action {
 	return func(ctx context.Context, a *act) error {
-		if err := a.kill(); err != nil {
+		for _, i := range a.nodes {
+			a.world.disks[i].Set(disk.Faults{Stall: true})
+		}
+		rest(ctx, time.Duration(a.rng.Int64N(int64(longestDusk))))
+		err := a.kill()
+		if err == nil {
+			err = a.each(func(i int) error {
+				lost, err := a.world.disks[i].PowerLoss(torn)
+				a.met("bytes lost", lost.Bytes)
+				a.met("bytes kept", lost.Kept)
+				return err
+			})
+		}
+		for _, i := range a.nodes {
+			a.world.disks[i].Set(disk.Faults{})
+		}
+		if err != nil {
 			return err
 		}
-		err := a.each(func(i int) error {
-			lost, err := a.world.disks[i].PowerLoss(torn)
-			a.met("bytes lost", lost.Bytes)
-			a.met("bytes kept", lost.Kept)
-			return err
-		})
 		a.last(ctx)
-		return errors.Join(err, a.revive(ctx))
+		return a.revive(ctx)
 	}
 }
 
