@@ -28,7 +28,7 @@ test-race: ## every test under the race detector, assertions on (RACE=-short: fe
 
 .PHONY: test-long
 test-long: ## the largest models and the longest crash loops as well
-	DYNO_LONG=1 $(GO) test -tags long -count=1 -timeout 60m $(PKGS)
+	DYNO_LONG=1 $(GO) test -tags long,failpoints -count=1 -timeout 60m $(PKGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target in turn, FUZZTIME each
@@ -96,7 +96,7 @@ arch: ## the shape of the tree: imports, pure cores, comments, sizes
 
 .PHONY: lint
 lint: ## staticcheck, pinned
-	$(TOOL) staticcheck -tags long $(PKGS)
+	$(TOOL) staticcheck -tags long,failpoints $(PKGS)
 
 .PHONY: vuln
 vuln: ## known vulnerabilities (needs the public database; VULNDB=url for a copy)

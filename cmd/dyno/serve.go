@@ -156,6 +156,9 @@ func (a *app) serveConfig(s settings) (node.Config, *zap.Logger, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
+	if cfg.Points, err = failpoints(); err != nil {
+		return cfg, nil, err
+	}
 	cfg.OnMachine(storage.DefaultDirConfig())
 	return cfg, log, cfg.Validate()
 }
