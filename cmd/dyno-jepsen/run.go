@@ -24,6 +24,7 @@ import (
 	"github.com/dyno-kv/dyno/jepsen/rig"
 	"github.com/dyno-kv/dyno/jepsen/sandbox"
 	"github.com/dyno-kv/dyno/sim/fleet"
+	"github.com/dyno-kv/dyno/sim/trial"
 )
 
 // requireVariable set to requireValue makes what the environment lacks a failure.
@@ -67,8 +68,9 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "run starts `dyno serve` processes on addresses and disks of their own, loads them,\n" +
 			"breaks what can break here, waits until all copies agree, reads all keys through every\n" +
 			"node, and judges the history. The folder of --out has history, logs and report. The\n" +
-			"program is built with a clock that can be set, unless --bin names one. All that it\n" +
-			"makes is gone afterwards, also after Ctrl-C. docs/jepsen.md has more.",
+			"program is built with a clock that can be set and failpoints at which it can be killed,\n" +
+			"unless --bin names one. All that it makes is gone afterwards, also after Ctrl-C.\n" +
+			"docs/jepsen.md has more.",
 		Args: takes(0, 0),
 		Example: "  dyno-jepsen run --time 1m\n  dyno-jepsen run --nemesis network,power-all --seed 7\n" +
 			"  dyno-jepsen run --bin ./dyno --bin-old ./dyno-1.0",
@@ -129,7 +131,8 @@ func (f *runFlags) build(ctx context.Context, tags []string) (done func(), err e
 	}
 	f.binary = filepath.Join(dir, "dyno")
 	err = clock.Build(ctx, clock.BuildOptions{
-		Source: f.source, Package: "./cmd/dyno", Out: f.binary, Tags: tags,
+		Source: f.source, Package: "./cmd/dyno", Out: f.binary,
+		Tags: append(slices.Clone(tags), "failpoints"),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w; --bin names a program that is there, --source "+
@@ -209,6 +212,11 @@ func (a *app) playOne(ctx context.Context, f *runFlags, s sandbox.Status) (*real
 		return nil, err
 	}
 	cfg.Clocks = bytes.Contains(program, []byte(clock.Variable))
+	if bytes.Contains(program, []byte(rig.CrashVariable)) {
+		for _, p := range trial.Points() {
+			cfg.Points = append(cfg.Points, p.Name)
+		}
+	}
 	cfg.Dir, err = filepath.Abs(filepath.Join(f.out, fmt.Sprintf("seed-%d", f.seed)))
 	if err != nil {
 		return nil, err

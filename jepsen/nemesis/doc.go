@@ -6,7 +6,8 @@
 //
 // A plan begins and ends in peace, and rests now and then; between that a fault begins every
 // few seconds, and two or three are there at a time. Kinds come from a shuffled deck: each that
-// the environment can do comes before one comes twice.
+// the environment can do comes before one comes twice, but for some that need no node of their
+// own, which fill the time in which the others wait for one.
 //
 // # Invariants
 //

@@ -14,8 +14,10 @@ type Options struct {
 	// Nodes and Duration are those of the plan.
 	Nodes    int
 	Duration time.Duration
-	// Have is what the environment can do.
-	Have Needs
+	// Have is what the environment can do, Points the failpoints of the program: without one
+	// Have is taken to be without Failpoints.
+	Have   Needs
+	Points []string
 	// Groups and Kinds are those that are wanted; with none of both all are.
 	Groups []Group
 	Kinds  []Kind
@@ -27,11 +29,20 @@ type Options struct {
 func (o *Options) Lacks() []Kind {
 	var lacks []Kind
 	for _, in := range Kinds() {
-		if o.wants(&in) && in.Needs&^o.Have != 0 {
+		if o.wants(&in) && o.lacks(&in) != 0 {
 			lacks = append(lacks, in.Kind)
 		}
 	}
 	return lacks
+}
+
+// lacks are what a kind needs, and can not be had.
+func (o *Options) lacks(in *Info) Needs {
+	have := o.Have
+	if len(o.Points) == 0 {
+		have &^= Failpoints
+	}
+	return in.Needs &^ have
 }
 
 func (o *Options) wants(in *Info) bool {
@@ -45,7 +56,8 @@ func (o *Options) wants(in *Info) bool {
 // possible are the kinds of which a plan is drawn.
 func (o *Options) possible() []Info {
 	return slices.DeleteFunc(Kinds(), func(in Info) bool {
-		return !o.wants(&in) || in.Needs&^o.Have != 0 || in.least > o.Duration-2*calm
+		return !o.wants(&in) || o.lacks(&in) != 0 || in.least > o.Duration-2*calm ||
+			o.Nodes < in.nodes
 	})
 }
 
@@ -71,13 +83,16 @@ const (
 
 // drawing is a plan that is being drawn.
 type drawing struct {
-	plan *Plan
-	rng  *rand.Rand
+	plan   *Plan
+	rng    *rand.Rand
+	points []string
 	// deck are the kinds that are still to come before one comes again; passed is how often
 	// the first of them could not be had.
 	kinds, deck []Info
 	passed      int
-	known       map[Kind]Info
+	// filling are kinds that hold no node, for when none of the deck can be had.
+	filling []Info
+	known   map[Kind]Info
 }
 
 // Draw draws the plan of a seed: the same one for the same options.
@@ -86,16 +101,17 @@ func Draw(seed uint64, o Options) (*Plan, error) {
 		plan: &Plan{
 			Version: Version, Seed: seed, Nodes: o.Nodes, Duration: Span(o.Duration),
 		},
-		rng:   rand.New(rand.NewPCG(seed, 0x6e656d65736973)),
-		known: byName(),
+		rng:    rand.New(rand.NewPCG(seed, 0x6e656d65736973)),
+		known:  byName(),
+		points: o.Points,
 	}
 	if err := d.plan.check(); err != nil {
 		return nil, err
 	}
 	d.plan.Spare = d.rng.IntN(o.Nodes)
 	if d.kinds = o.possible(); len(d.kinds) == 0 {
-		return nil, fmt.Errorf("%w: this environment can do none of the kinds that are asked for (%v)",
-			ErrInvalid, o.Lacks())
+		return nil, fmt.Errorf("%w: this environment can do none of the kinds that are "+
+			"asked for, with %d nodes in %v; it lacks %v", ErrInvalid, o.Nodes, o.Duration, o.Lacks())
 	}
 	for begin, end := calm, o.Duration-calm; begin < end; begin += stretch + quiet {
 		until := min(end, begin+stretch)
@@ -113,7 +129,7 @@ func Draw(seed uint64, o Options) (*Plan, error) {
 // stretch draws the faults of a while that has quiet before and behind it.
 func (d *drawing) stretch(at, until time.Duration) {
 	for at < until {
-		if d.active(at) >= atOnce || !d.next(at, until) {
+		if d.active(at) >= atOnce || !d.next(at, until) && !d.fill(at, until) {
 			at += again
 			continue
 		}
@@ -154,6 +170,36 @@ func (d *drawing) next(at, until time.Duration) bool {
 		d.deck = slices.Delete(d.deck, i, i+1)
 		d.plan.Faults = append(d.plan.Faults, f)
 		return true
+	}
+	return false
+}
+
+// fill adds a fault that holds no node and takes no answer away, of a kind that is not there
+// at the moment, where nothing has begun for a while: those of the deck may all wait for nodes.
+func (d *drawing) fill(at, until time.Duration) bool {
+	if n := len(d.plan.Faults); n > 0 && at-time.Duration(d.plan.Faults[n-1].At) < gapMost {
+		return false
+	}
+	if len(d.filling) == 0 {
+		d.filling = slices.DeleteFunc(slices.Clone(d.kinds), func(in Info) bool {
+			return in.Holds || in.Outage
+		})
+		d.rng.Shuffle(len(d.filling), func(i, j int) {
+			d.filling[i], d.filling[j] = d.filling[j], d.filling[i]
+		})
+	}
+	for i := range d.filling {
+		in := d.filling[i]
+		if slices.ContainsFunc(d.plan.Faults, func(f Fault) bool {
+			return f.Kind == in.Kind && f.End() > at
+		}) {
+			continue
+		}
+		if f, ok := d.try(&in, at, until); ok {
+			d.filling = slices.Delete(d.filling, i, i+1)
+			d.plan.Faults = append(d.plan.Faults, f)
+			return true
+		}
 	}
 	return false
 }
@@ -234,6 +280,13 @@ func drawDisorder(d *drawing, f *Fault) {
 
 func drawTimes(least, most int) func(*drawing, *Fault) {
 	return func(d *drawing, f *Fault) { f.N = least + d.rng.IntN(most-least+1) }
+}
+
+// drawPoint draws a failpoint, and one of its first passes rather than a late one: some are
+// passed once in a life.
+func drawPoint(d *drawing, f *Fault) {
+	f.Point = d.points[d.rng.IntN(len(d.points))]
+	f.N = 1 << d.rng.IntN(10)
 }
 
 // drawRate draws from a modem's to that of a slow line: 8 kbit/s to 10 Mbit/s.

@@ -35,6 +35,7 @@ const (
 	Stop          Kind = "stop"
 	Pause         Kind = "pause"
 	CrashLoop     Kind = "crash-loop"
+	CrashAt       Kind = "crash-at-point"
 	LeaderKill    Kind = "leader-kill"
 	LeaderPause   Kind = "leader-pause"
 	Rolling       Kind = "rolling-restart"
@@ -93,6 +94,8 @@ const (
 	Clocks
 	// OldProgram is another version of the program.
 	OldProgram
+	// Failpoints is a program that can be killed at places in it: those of Options.Points.
+	Failpoints
 )
 
 // Whom says whom a kind meets.
@@ -127,6 +130,7 @@ type Info struct {
 	Outage bool
 
 	least, most time.Duration // how long it lasts
+	nodes       int           // how many there must be
 	draw        func(*drawing, *Fault)
 	valid       func(*Fault) bool // of N, Share and By; nil: all are zero
 }
@@ -162,7 +166,8 @@ func networkKinds() []Info {
 		{Kind: Minority, Needs: Cuts, Whom: Some, least: 2 * second, most: 15 * second,
 			What: "each of Nodes, fewer than half, is cut off from all other nodes"},
 		{Kind: Ring, Needs: Cuts, Outage: true, least: 2 * second, most: 12 * second,
-			What: "each node hears a majority, each another one"},
+			nodes: 4, // among three it is nothing
+			What:  "each node hears a majority, each another one"},
 		{Kind: Bridge, Needs: Cuts, Whom: One, least: 2 * second, most: 12 * second,
 			What: "two halves that only the node hears, and is heard by"},
 		{Kind: OneWay, Needs: Cuts, Whom: Side, least: 2 * second, most: 12 * second,
@@ -215,6 +220,10 @@ func processKinds() []Info {
 		{Kind: CrashLoop, Whom: One, Holds: true, least: 4 * second, most: 12 * second,
 			draw: drawTimes(2, 5), valid: within(2, 5),
 			What: "the process is killed N times, each soon after it was started"},
+		{Kind: CrashAt, Needs: Failpoints, Whom: One, Holds: true, least: 4 * second,
+			most: 12 * second, draw: drawPoint, valid: within(1, mostPasses),
+			What: "the process is killed, and its next one when that passes the failpoint Point for " +
+				"the N-th time, be it while it starts or stops; another one is started after For"},
 		{Kind: LeaderKill, Whom: Leader, Holds: true, least: second / 2, most: 8 * second,
 			What: "whoever leads the metadata group is killed, and started after For"},
 		{Kind: LeaderPause, Whom: Leader, Holds: true, least: 2 * second, most: 12 * second,

@@ -14,7 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const everything = Cuts | Losses | Shapes | Disks | Clocks | OldProgram
+const everything = Cuts | Losses | Shapes | Disks | Clocks | OldProgram | Failpoints
+
+var points = []string{"a/one", "a/two"}
 
 func drawn(t *testing.T, seed uint64, o Options) *Plan {
 	t.Helper()
@@ -54,7 +56,7 @@ func TestDrawnPlansAreValidAndSpread(t *testing.T) {
 		o := Options{
 			Nodes:    LeastNodes + rng.IntN(MostNodes-LeastNodes+1),
 			Duration: LeastDuration + time.Duration(rng.Int64N(int64(10*time.Minute))),
-			Have:     everything,
+			Have:     everything, Points: points,
 		}
 		p := drawn(t, seed, o)
 		for i := range p.Faults {
@@ -83,7 +85,7 @@ func (p *Plan) activeAt(at time.Duration) int { return (&drawing{plan: p}).activ
 func TestInFiveMinutesEveryKindComes(t *testing.T) {
 	for seed := range uint64(100) {
 		for _, nodes := range []int{3, 5} {
-			p := drawn(t, seed, Options{Nodes: nodes, Duration: 5 * time.Minute, Have: everything})
+			p := drawn(t, seed, Options{Nodes: nodes, Duration: 5 * time.Minute, Have: everything, Points: points})
 			if used := p.Used(); len(used) < len(Kinds())*3/4 {
 				t.Errorf("seed %d, %d nodes: %d kinds of %d in %d faults", seed, nodes, len(used),
 					len(Kinds()), len(p.Faults))
@@ -97,15 +99,25 @@ func TestInFiveMinutesEveryKindComes(t *testing.T) {
 					quietFor++
 				}
 			}
-			if together < 80 || quietFor < 20 {
+			if together < 140 || quietFor < 20 {
 				t.Errorf("seed %d: several faults in %d seconds, none in %d", seed, together, quietFor)
+			}
+			if len(p.Faults) < 5*60/5 {
+				t.Errorf("seed %d, %d nodes: %d faults, fewer than one in five seconds", seed, nodes,
+					len(p.Faults))
+			}
+			for i := 1; i < len(p.Faults); i++ {
+				if gap := time.Duration(p.Faults[i].At - p.Faults[i-1].At); gap > 20*time.Second {
+					t.Errorf("seed %d, %d nodes: nothing begins for %v before %v", seed, nodes, gap,
+						p.Faults[i].At)
+				}
 			}
 		}
 	}
 }
 
 func TestThereIsQuietBetweenStretches(t *testing.T) {
-	p := drawn(t, 1, Options{Nodes: 5, Duration: 10 * time.Minute, Have: everything})
+	p := drawn(t, 1, Options{Nodes: 5, Duration: 10 * time.Minute, Have: everything, Points: points})
 	for begin := calm + stretch; begin < 8*time.Minute; begin += stretch + quiet {
 		for at := begin; at < begin+quiet; at += time.Second {
 			if n := p.activeAt(at); n > 0 {
@@ -122,13 +134,13 @@ func TestOnlyWhatIsWantedAndPossibleIsDrawn(t *testing.T) {
 		want func(*Info) bool
 	}{
 		{"nothing but processes", Options{}, func(in *Info) bool { return in.Needs == 0 }},
-		{"a group", Options{Have: everything, Groups: []Group{GroupClock}},
+		{"a group", Options{Have: everything, Points: points, Groups: []Group{GroupClock}},
 			func(in *Info) bool { return in.Group == GroupClock }},
-		{"a kind", Options{Have: everything, Kinds: []Kind{PowerAll}},
+		{"a kind", Options{Have: everything, Points: points, Kinds: []Kind{PowerAll}},
 			func(in *Info) bool { return in.Kind == PowerAll }},
-		{"both", Options{Have: everything, Kinds: []Kind{Kill}, Groups: []Group{GroupLoad}},
+		{"both", Options{Have: everything, Points: points, Kinds: []Kind{Kill}, Groups: []Group{GroupLoad}},
 			func(in *Info) bool { return in.Kind == Kill || in.Group == GroupLoad }},
-		{"without", Options{Have: everything, Without: []Kind{Wipe}},
+		{"without", Options{Have: everything, Points: points, Without: []Kind{Wipe}},
 			func(in *Info) bool { return in.Kind != Wipe }},
 	} {
 		c.o.Nodes, c.o.Duration = 5, 10*time.Minute
@@ -138,6 +150,14 @@ func TestOnlyWhatIsWantedAndPossibleIsDrawn(t *testing.T) {
 				t.Errorf("%s: %s: %t", c.name, in.Kind, got)
 			}
 		}
+	}
+	none := Options{Nodes: 5, Duration: time.Minute, Have: everything, Kinds: []Kind{CrashAt}}
+	if _, err := Draw(1, none); !errors.Is(err, ErrInvalid) || !slices.Contains(none.Lacks(), CrashAt) {
+		t.Errorf("a crash at a point where there is none: %v", err)
+	}
+	few := Options{Nodes: 3, Duration: time.Minute, Have: everything, Kinds: []Kind{Ring}}
+	if _, err := Draw(1, few); !errors.Is(err, ErrInvalid) || len(few.Lacks()) > 0 {
+		t.Errorf("a ring of three: %v, it lacks %v", err, few.Lacks())
 	}
 	o := Options{Nodes: 5, Duration: time.Minute, Groups: []Group{GroupDisk}}
 	if _, err := Draw(1, o); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "power") {
@@ -150,7 +170,7 @@ func TestOnlyWhatIsWantedAndPossibleIsDrawn(t *testing.T) {
 
 func TestAPlanLessSomeFaultsIsValidAndCanBeKept(t *testing.T) {
 	for seed := range uint64(100) {
-		p := drawn(t, seed, Options{Nodes: 5, Duration: time.Minute, Have: everything})
+		p := drawn(t, seed, Options{Nodes: 5, Duration: time.Minute, Have: everything, Points: points})
 		rng := rand.New(rand.NewPCG(seed, 2))
 		less := p.Without(rng.Perm(len(p.Faults))[:rng.IntN(len(p.Faults))]...)
 		var b bytes.Buffer
@@ -181,19 +201,31 @@ func TestWhatIsNoPlanIsRefused(t *testing.T) {
 	}
 	more := func(p *Plan, f Fault) { f.For = Span(2 * second); p.Faults = append(p.Faults, f) }
 	for name, spoil := range map[string]func(*Plan){
-		"version":      func(p *Plan) { p.Version++ },
-		"nodes":        func(p *Plan) { p.Nodes = 2 },
-		"many nodes":   func(p *Plan) { p.Nodes = 10 },
-		"duration":     func(p *Plan) { p.Duration = Span(time.Second) },
-		"spare":        func(p *Plan) { p.Spare = 5 },
-		"kind":         func(p *Plan) { p.Faults[0].Kind = "rain" },
-		"order":        func(p *Plan) { p.Faults[0].At = Span(7 * second) },
-		"before":       func(p *Plan) { p.Faults[0].At = -1 },
-		"end":          func(p *Plan) { p.Duration = Span(10*second + 1) },
-		"too long":     func(p *Plan) { p.Faults[0].For = Span(11 * second) },
-		"no time":      func(p *Plan) { p.Faults[0].For = 0 },
-		"no node":      func(p *Plan) { p.Faults[0].Nodes = nil },
-		"other node":   func(p *Plan) { p.Faults[0].Nodes = []int{5} },
+		"version":    func(p *Plan) { p.Version++ },
+		"nodes":      func(p *Plan) { p.Nodes = 2 },
+		"many nodes": func(p *Plan) { p.Nodes = 10 },
+		"duration":   func(p *Plan) { p.Duration = Span(time.Second) },
+		"spare":      func(p *Plan) { p.Spare = 5 },
+		"kind":       func(p *Plan) { p.Faults[0].Kind = "rain" },
+		"order":      func(p *Plan) { p.Faults[0].At = Span(7 * second) },
+		"before":     func(p *Plan) { p.Faults[0].At = -1 },
+		"end":        func(p *Plan) { p.Duration = Span(10*second + 1) },
+		"too long":   func(p *Plan) { p.Faults[0].For = Span(11 * second) },
+		"no time":    func(p *Plan) { p.Faults[0].For = 0 },
+		"no node":    func(p *Plan) { p.Faults[0].Nodes = nil },
+		"other node": func(p *Plan) { p.Faults[0].Nodes = []int{5} },
+		"a point":    func(p *Plan) { p.Faults[0].Point = "a/one" },
+		"no point": func(p *Plan) {
+			more(p, Fault{Kind: CrashAt, At: Span(20 * second), Nodes: []int{0}, N: 1})
+		},
+		"a long point": func(p *Plan) {
+			more(p, Fault{
+				Kind: CrashAt, At: Span(20 * second), Nodes: []int{0}, N: 1, Point: strings.Repeat("x", 101),
+			})
+		},
+		"many passes": func(p *Plan) {
+			more(p, Fault{Kind: CrashAt, At: Span(20 * second), Nodes: []int{0}, N: 513, Point: "a/one"})
+		},
 		"two nodes":    func(p *Plan) { p.Faults[0].Nodes = []int{0, 1} },
 		"a share":      func(p *Plan) { p.Faults[0].Share = 0.5 },
 		"no share":     func(p *Plan) { p.Faults[1].Share = 0 },
@@ -208,6 +240,10 @@ func TestWhatIsNoPlanIsRefused(t *testing.T) {
 		},
 		"not the spare (I4)": func(p *Plan) {
 			more(p, Fault{Kind: Wipe, At: Span(20 * second), Nodes: []int{0}})
+		},
+		"a ring of three": func(p *Plan) {
+			p.Nodes = 3
+			more(p, Fault{Kind: Ring, At: Span(20 * second)})
 		},
 		"swizzled order": func(p *Plan) {
 			more(p, Fault{Kind: Swizzle, At: Span(6 * second), Nodes: []int{3, 2}})

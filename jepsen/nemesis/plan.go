@@ -40,6 +40,8 @@ type Fault struct {
 	N     int     `json:"n,omitempty"`
 	Share float64 `json:"share,omitempty"`
 	By    Span    `json:"by,omitempty"`
+	// Point is the name of a failpoint.
+	Point string `json:"point,omitempty"`
 }
 
 // End is when it is over.

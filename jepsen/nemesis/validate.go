@@ -16,6 +16,9 @@ const (
 	LeastDuration, MostDuration = 10 * time.Second, 12 * time.Hour
 
 	maxFaults = 1 << 15
+	// mostPasses is after how many passes of a failpoint a process can be killed, longestPoint
+	// how long the name of one is.
+	mostPasses, longestPoint = 512, 100
 )
 
 // check says what is wrong with the size of a plan.
@@ -70,10 +73,14 @@ func (p *Plan) wrong(kinds map[Kind]Info, place int) string {
 	case f.At < 0 || f.For <= 0 || f.For > Span(in.most) || f.End() > time.Duration(p.Duration):
 		return fmt.Sprintf("from %v for %v, in a plan of %v, at most %v", f.At, f.For, p.Duration,
 			in.most)
+	case p.Nodes < in.nodes:
+		return fmt.Sprintf("it needs %d nodes, there are %d", in.nodes, p.Nodes)
 	case !p.meets(&in, f.Nodes):
 		return fmt.Sprintf("it can not meet %v", f.Nodes)
 	case !fits(f):
 		return fmt.Sprintf("n %d, share %v, by %v are out of its bounds", f.N, f.Share, f.By)
+	case (in.Needs&Failpoints != 0) != (f.Point != "") || len(f.Point) > longestPoint:
+		return fmt.Sprintf("failpoint %.20q", f.Point)
 	case in.Holds && !p.free(kinds, f, place, 0):
 		return "it meets nodes that have a fault, or too many at a time"
 	}

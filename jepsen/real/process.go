@@ -19,6 +19,9 @@ const (
 	stopTime = 30 * time.Second
 )
 
+// errEndedWell is how a process ended whose exit code is 0.
+var errEndedWell = errors.New("exit status 0")
+
 // nodeProcess is one node. Its methods take turns: one that ends the process waits with the
 // others until it is gone.
 type nodeProcess struct {
@@ -121,7 +124,11 @@ func (p *nodeProcess) died() error {
 func (p *nodeProcess) gone() error {
 	select {
 	case <-p.ended: // never, where it does not run
-		return fmt.Errorf("real: %s had ended by itself (%v), see %s", p.name, p.exit, p.log)
+		exit := p.exit
+		if exit == nil {
+			exit = errEndedWell
+		}
+		return fmt.Errorf("real: %s had ended by itself (%w), see %s", p.name, exit, p.log)
 	default:
 		return nil
 	}

@@ -224,6 +224,9 @@ func detail(f *nemesis.Fault) string {
 	if f.By != 0 {
 		parts = append(parts, "by "+f.By.String())
 	}
+	if f.Point != "" {
+		parts = append(parts, "at "+f.Point)
+	}
 	return strings.Join(parts, ", ")
 }
 

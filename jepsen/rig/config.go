@@ -31,6 +31,8 @@ type Config struct {
 	Binary, Old string
 	// Clocks says that Binary takes its wall clock from outside (package clock).
 	Clocks bool
+	// Points are the failpoints of Binary; none, where it is not built to be killed at them.
+	Points []string
 	// Environ is added to what nodes find in their environment.
 	Environ []string
 	// Dir is an empty folder for what the run leaves.

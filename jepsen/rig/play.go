@@ -78,7 +78,7 @@ func drawPlan(cfg *Config, w *world) (*nemesis.Plan, []nemesis.Kind, error) {
 	}
 	o := nemesis.Options{
 		Nodes: cfg.Nodes, Duration: cfg.Duration, Have: w.have(), Groups: cfg.Groups,
-		Kinds: cfg.Kinds, Without: cfg.Without,
+		Kinds: cfg.Kinds, Without: cfg.Without, Points: cfg.Points,
 	}
 	if cfg.Old == "" && !slices.Contains(cfg.Kinds, nemesis.Upgrade) {
 		o.Without = append(slices.Clone(o.Without), nemesis.Upgrade) // nobody asked for it

@@ -15,7 +15,8 @@ func processActions() map[nemesis.Kind]action {
 	return map[nemesis.Kind]action{
 		nemesis.Kill: killed, nemesis.KillAll: killed, nemesis.LeaderKill: killed,
 		nemesis.Stop: stopped, nemesis.Pause: paused, nemesis.LeaderPause: paused,
-		nemesis.CrashLoop: crashLoop, nemesis.Rolling: rolling, nemesis.Upgrade: upgrade,
+		nemesis.CrashLoop: crashLoop, nemesis.CrashAt: crashAt, nemesis.Rolling: rolling,
+		nemesis.Upgrade: upgrade,
 	}
 }
 

@@ -107,13 +107,14 @@ func TestThroughputIsThatOfTheMiddleSecond(t *testing.T) {
 	}
 }
 
-func build(t *testing.T) string {
+func build(t *testing.T, flags ...string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: the race detector would not be in the processes; `make test` runs them")
 	}
 	binary := filepath.Join(t.TempDir(), "dyno")
-	out, err := exec.Command("go", "build", "-o", binary, "../../cmd/dyno").CombinedOutput()
+	args := append([]string{"build", "-o", binary}, append(flags, "../../cmd/dyno")...)
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}

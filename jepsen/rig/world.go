@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/dyno-kv/dyno/client"
 	"github.com/dyno-kv/dyno/jepsen/disk"
@@ -32,7 +33,9 @@ type world struct {
 	grid   *grid           // nil with net
 	disks  []*disk.Disk    // empty: this machine's
 	clocks *clocks         // nil: this machine's
-	lacks  []string        // why it is not what it could be
+	// crashes has nothing where the program can not be killed at its failpoints.
+	crashes crashFiles
+	lacks   []string // why it is not what it could be
 }
 
 // openWorld opens the best that the system allows, and says what is missing.
@@ -45,6 +48,14 @@ func openWorld(ctx context.Context, cfg *Config) (*world, error) {
 		}
 	} else {
 		w.lacks = append(w.lacks, "clocks: the program is not built for it")
+	}
+	if len(cfg.Points) > 0 {
+		var err error
+		if w.crashes, err = openCrashFiles(cfg); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+	} else {
+		w.lacks = append(w.lacks, "failpoints: the program is not built for it")
 	}
 	if cfg.Plain {
 		w.lacks = append(w.lacks, "network, disks: the run is plain")
@@ -95,6 +106,9 @@ func (w *world) have() nemesis.Needs {
 	if w.clocks != nil {
 		have |= nemesis.Clocks
 	}
+	if w.crashes != nil {
+		have |= nemesis.Failpoints
+	}
 	if w.cfg.Old != "" {
 		have |= nemesis.OldProgram
 	}
@@ -130,10 +144,14 @@ func (w *world) site() real.Site {
 			"--memory-target", "256MiB", "--log-level", "info",
 		},
 		Environ: func(i int) []string {
-			if w.clocks == nil {
-				return w.cfg.Environ
+			all := slices.Clone(w.cfg.Environ)
+			if w.clocks != nil {
+				all = append(all, w.clocks.environ(i)...)
 			}
-			return append(w.clocks.environ(i), w.cfg.Environ...)
+			if w.crashes != nil {
+				all = append(all, w.crashes.environ(i)...)
+			}
+			return all
 		},
 	}
 	for _, d := range w.disks {
