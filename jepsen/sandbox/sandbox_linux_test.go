@@ -183,7 +183,7 @@ func enter(t *testing.T, nobody bool) *program {
 // copyForAll copies a program to where every user can run it, and mount.
 func copyForAll(t *testing.T, binary string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sandbox")
+	dir, err := os.MkdirTemp("/tmp", "sandbox") // others may not enter this user's TMPDIR
 	if err != nil {
 		t.Fatal(err)
 	}
