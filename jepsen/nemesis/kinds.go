@@ -201,8 +201,7 @@ func networkKinds() []Info {
 			draw: drawRate, valid: within(1<<10, 1<<24),
 			What: "what the node sends passes at N bytes a second"},
 		{Kind: Resets, Needs: Losses, least: second, most: 8 * second,
-			draw: drawShare(0.001, 0.02), valid: share,
-			What: "Share of all segments resets its connection"},
+			What: "several times a second all connections of two nodes with each other are reset"},
 	}
 	return inGroup(GroupNetwork, all)
 }

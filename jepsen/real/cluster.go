@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,6 +157,21 @@ func (c *Cluster) Leader(ctx context.Context) int {
 		}
 	}
 	return leader
+}
+
+// Owners are the nodes that say that they hold a copy of a partition.
+func (c *Cluster) Owners(ctx context.Context, partition uint16) []int {
+	var owners []int
+	for i := range c.nodes {
+		held, err := c.admin.RingPartitions(ctx, client.WithEndpoint(c.Addresses()[i]),
+			client.WithTimeout(soon))
+		if err == nil && slices.ContainsFunc(held.Partitions, func(p client.PartitionContents) bool {
+			return p.Partition == partition
+		}) {
+			owners = append(owners, i)
+		}
+	}
+	return owners
 }
 
 func (c *Cluster) status(ctx context.Context, i int) (client.MetaStatus, error) {

@@ -167,13 +167,10 @@ func between(rule func(*nemesis.Fault) network.Rule) func(a *act) map[pair]netwo
 	}
 }
 
-// owners cuts off those who hold a key from everybody, where there are others.
+// owners cuts off those who hold a partition from everybody. Nodes that do not answer are not
+// among them: they are cut off, or gone, already.
 func owners(ctx context.Context, a *act) error {
-	at := a.rng.IntN(a.cluster.Nodes())
-	a.nodes = nil
-	for i := range min(replicas, a.cluster.Nodes()-1) { // placement goes around
-		a.nodes = append(a.nodes, (at+i)%a.cluster.Nodes())
-	}
+	a.nodes = a.cluster.Owners(ctx, uint16(a.rng.IntN(partitions)))
 	a.out.Nodes = nil
 	for _, i := range a.nodes {
 		a.out.Nodes = append(a.out.Nodes, a.cluster.Name(i))

@@ -24,6 +24,8 @@ const (
 	// which no fault meets.
 	clientHosts = 3
 	nodePort    = 4610
+	// partitions are fewer than usual, since each comparison pauses.
+	partitions = 16
 )
 
 // world is what nodes run on.
@@ -137,10 +139,10 @@ func (w *world) mode() string {
 func (w *world) site() real.Site {
 	s := real.Site{
 		Binary: w.cfg.Binary, Dir: w.cfg.Dir, Nodes: w.cfg.Nodes,
-		// Fewer partitions than usual, since each comparison pauses; tombstones are purged as
-		// soon as all have them; and a seat that is lost is soon another one's.
+		// Tombstones are purged as soon as all have them, and a seat that is lost is soon
+		// another one's.
 		Flags: []string{
-			"--partitions", "16", "--purge-grace", "0s", "--voter-timeout", "5s",
+			"--partitions", fmt.Sprint(partitions), "--purge-grace", "0s", "--voter-timeout", "5s",
 			"--memory-target", "256MiB", "--log-level", "info",
 		},
 		Environ: func(i int) []string {
