@@ -94,9 +94,10 @@ func sideRooms() []Room {
 		{Path: "jepsen/checker", Row: side, Imports: pure},
 		{Path: "jepsen/clients", Row: side, Imports: append(blackBox, "jepsen/workload")},
 		{Path: "jepsen/clock", Row: side, Imports: []string{"sim/overlay"}},
-		{Path: "jepsen/nemesis", Row: side},
+		{Path: "jepsen/nemesis", Row: side, Imports: []string{"jepsen/planfile"}},
 		{Path: "jepsen/network", Row: side, Imports: []string{"jepsen/network/link"}},
 		{Path: "jepsen/network/link", Row: side},
+		{Path: "jepsen/planfile", Row: side},
 		{Path: "jepsen/sandbox", Row: side},
 		{Path: "jepsen/real", Row: side, Imports: append(blackBox, "jepsen/...")},
 		{Path: "jepsen/rig", Row: side, Imports: append(blackBox, "jepsen/...")},
@@ -112,7 +113,7 @@ func sideRooms() []Room {
 			},
 		},
 		{Path: "sim/overlay", Row: side, Open: true},
-		{Path: "sim/plan", Row: side},
+		{Path: "sim/plan", Row: side, Imports: []string{"jepsen/planfile"}},
 		{Path: "sim/whitebox", Row: side, Imports: []string{"internal/trace"}},
 		{
 			// A bubble needs a *testing.T, also in the processes that run one plan each.

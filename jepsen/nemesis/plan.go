@@ -3,13 +3,13 @@
 package nemesis
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
+
+	"github.com/dyno-kv/dyno/jepsen/planfile"
 )
 
 // Version is that of the encoding.
@@ -72,25 +72,11 @@ func (p *Plan) Used() []Kind {
 }
 
 // Span is a time.Duration that is written as text.
-type Span time.Duration
-
-// MarshalText gives the duration as package time prints it.
-func (s Span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil }
-
-// UnmarshalText takes what time.ParseDuration takes.
-func (s *Span) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
-	*s = Span(d)
-	return err
-}
-
-func (s Span) String() string { return time.Duration(s).String() }
+type Span = planfile.Span
 
 // Write writes a plan, to be read by people too.
 func Write(w io.Writer, p *Plan) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(p)
+	return planfile.Write(w, p)
 }
 
 // maxBytes bounds a written plan.
@@ -98,21 +84,11 @@ const maxBytes = 4 << 20
 
 // Read reads a plan and checks it.
 func Read(r io.Reader) (*Plan, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("nemesis: read: %w", err)
-	}
-	if len(text) > maxBytes {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, maxBytes)
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
 	p := &Plan{}
-	if err := d.Decode(p); err != nil {
+	if err := planfile.Read(r, maxBytes, p); errors.Is(err, planfile.ErrMalformed) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if d.More() {
-		return nil, fmt.Errorf("%w: something follows it", ErrInvalid)
+	} else if err != nil {
+		return nil, fmt.Errorf("nemesis: %w", err)
 	}
 	return p, p.Validate()
 }

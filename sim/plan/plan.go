@@ -3,13 +3,13 @@
 package plan
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
+
+	"github.com/dyno-kv/dyno/jepsen/planfile"
 )
 
 // Version is that of the encoding.
@@ -177,25 +177,11 @@ func (p *Plan) Has(k Kind) bool {
 }
 
 // Span is a time.Duration that is written as text.
-type Span time.Duration
-
-// MarshalText gives the duration as package time prints it.
-func (s Span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil }
-
-// UnmarshalText takes what time.ParseDuration takes.
-func (s *Span) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
-	*s = Span(d)
-	return err
-}
-
-func (s Span) String() string { return time.Duration(s).String() }
+type Span = planfile.Span
 
 // Write writes p, to be read by people too.
 func Write(w io.Writer, p *Plan) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(p)
+	return planfile.Write(w, p)
 }
 
 // maxBytes bounds a written plan: some thousand faults.
@@ -203,21 +189,11 @@ const maxBytes = 1 << 20
 
 // Read reads a plan and checks it.
 func Read(r io.Reader) (*Plan, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("plan: read: %w", err)
-	}
-	if len(text) > maxBytes {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, maxBytes)
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
 	p := &Plan{}
-	if err := d.Decode(p); err != nil {
+	if err := planfile.Read(r, maxBytes, p); errors.Is(err, planfile.ErrMalformed) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if d.More() {
-		return nil, fmt.Errorf("%w: something follows it", ErrInvalid)
+	} else if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
 	}
 	return p, p.Validate()
 }
